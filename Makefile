@@ -1,0 +1,105 @@
+# Every task by its name: `make help` lists them. Everything built lands in build/.
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+BUILD := build
+CCACHE := $(shell command -v ccache 2>/dev/null)
+CC := gcc
+CXX := g++
+OPT ?= -O2 -g
+SANITIZE ?=
+CPPFLAGS := -Icsrc/include -Icsrc -D_GNU_SOURCE -DNTMMU_ROOT='"$(CURDIR)"'
+CFLAGS := -std=c17 $(OPT) -Wall -Wextra -Werror -fPIC $(SANITIZE)
+CXXFLAGS := -std=c++17 $(OPT) -Wall -Wextra -Werror -fPIC $(SANITIZE)
+LDLIBS := -lzstd -larchive -ljansson -ldl -lm
+
+# One static library a room, so that a room can be built alone: `make build/lib/nt.a`.
+ROOMS := machine mmu nt trace check report
+room_objects = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/$(1)/*.c))
+ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a)
+CLI_OBJECTS := $(call room_objects,cli)
+TESTS := $(patsubst tests/unit/%.cpp,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.cpp))
+# RTL builds that only the tests use: with assertions, and with the hand-made bugs.
+TEST_MODELS := $(patsubst %,$(BUILD)/presets/%.so,ref64.assert tiny.assert tiny.mutate tiny-plru.mutate)
+PRESETS := $(patsubst rtl/presets/%.preset,$(BUILD)/presets/%.so,$(wildcard rtl/presets/*.preset))
+
+.PHONY: all help deps
+all: $(BUILD)/ntmmu $(BUILD)/presets/ref64.so ## build the program and the default CPU preset
+
+help: ## list the targets
+	@grep -hE '^[a-z][a-z0-9_-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | sort | expand -t 14
+
+deps: ## install the Debian packages of packages.txt that are missing
+	@.ci/deps
+
+$(BUILD)/obj/%.o: csrc/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+define room_rule
+$(BUILD)/lib/$(1).a: $(call room_objects,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
+
+LINK = @echo "  LINK $@" && $(CXX) $(SANITIZE) -o $@ $(filter %.o,$^) -Wl,--start-group $(ROOM_LIBS) -Wl,--end-group
+
+$(BUILD)/ntmmu: $(CLI_OBJECTS) $(ROOM_LIBS)
+	$(LINK) $(LDLIBS)
+
+# One GoogleTest binary for each tests/unit/NAME_test.cpp.
+$(BUILD)/obj/tests/%.o: tests/unit/%.cpp
+	@mkdir -p $(@D)
+	@echo "  CXX  $<"
+	@$(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	$(LINK) -lgtest -lgtest_main -pthread $(LDLIBS)
+
+include tb/preset.mk # build/presets/NAME[.assert|.mutate].so, and lint
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- running ----
+
+TRACE ?= traces/p3_sh.vmt.zst
+CMD ?= ls /
+OUT ?= $(BUILD)/capture.vmt.zst
+
+.PHONY: run check wave capture presets
+run: deps ## install, build, and run a real program on the RTL, checked against the C MMU  [TRACE=…]
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/ntmmu check $(TRACE)
+
+check: all ## run TRACE on both MMUs with all five checks
+	$(BUILD)/ntmmu check $(TRACE)
+
+wave: all ## open the waveform of TRACE's first page fault in GTKWave
+	$(BUILD)/ntmmu wave $(TRACE) --at fault:1
+
+capture: all ## trace a program of this machine and convert it  [CMD='…' OUT=…]
+	traces/capture.sh -o $(OUT) -- $(CMD)
+
+presets: $(PRESETS) ## build every CPU preset
+
+# ---- tests ----
+
+.PHONY: test test-build asan clean distclean
+test: deps ## install what is missing, build, run every test; ends in ctest's summary
+	@$(MAKE) --no-print-directory test-build
+	@tests/ctest.sh $(BUILD)
+
+test-build: all $(TESTS) $(PRESETS) $(TEST_MODELS) ## build what the tests need
+
+asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan OPT='-O1 -g' \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' test-build
+	@tests/ctest.sh $(BUILD)/asan
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD)

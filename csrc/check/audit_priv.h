@@ -1,0 +1,73 @@
+/* What the files of the audit share: what a scan of simulated memory found out about each frame. */
+#ifndef NTMMU_CHECK_AUDIT_PRIV_H
+#define NTMMU_CHECK_AUDIT_PRIV_H
+
+#include "audit.h"
+#include "ntmmu/nt_view.h"
+#include "ntmmu/pte.h"
+#include "peek.h"
+
+enum frame_owner {
+    OWNER_NONE,
+    OWNER_PRIVATE, /* a valid PTE that is no prototype's */
+    OWNER_PRIVATE_TRANSITION,
+    OWNER_PROTOTYPE, /* a valid prototype PTE */
+    OWNER_PROTOTYPE_TRANSITION
+};
+
+struct frame_info {
+    uint8_t owner;       /* enum frame_owner */
+    uint32_t pid;        /* of a private owner; 0: kernel */
+    uint32_t pte;        /* va of the owning PTE or prototype PTE */
+    uint32_t containing; /* frame of the table (or pool page) it stands in */
+    uint32_t entries;    /* as a table or prototype page: valid and transition entries in it */
+    uint32_t maps;       /* valid user PTEs that map it through a prototype */
+    bool listed;         /* met on a page list */
+};
+
+/* A page-file slot and who names it. */
+struct slot {
+    uint32_t slot;
+    uint32_t where;
+};
+
+struct audit {
+    struct machine *machine;
+    struct physmem *mem;
+    const struct os *os;
+    /* since boot */
+    pfn_t first_frame; /* lowest frame that boot left free */
+    uint32_t boot_commit;
+    uint32_t boot_pool_pages;
+    /* of one run */
+    struct nt_memory_view memory;
+    struct frame_info *frame; /* up to and with highest_page */
+    pfn_t frames;
+    uint64_t system_directory;
+    struct slot *slots;
+    size_t slot_count, slot_capacity;
+    uint32_t commit; /* recounted */
+    struct report *report;
+    bool failed;
+};
+
+/* Reports a violation once; returns false. */
+bool audit_fail(struct audit *a, const char *invariant, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Frames the audit speaks of: not boot's, not beyond what the kernel sees. */
+static inline bool is_audited(const struct audit *a, pfn_t frame) {
+    return frame >= a->first_frame && frame < a->memory.first_kernel_top_frame && frame < a->frames;
+}
+
+/* audit_scan.c: fills frame[] */
+bool audit_scan_processes(struct audit *a);
+bool audit_scan_kernel(struct audit *a);
+bool audit_scan_prototypes(struct audit *a);
+bool audit_slots(struct audit *a);
+bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pid, uint32_t pte, pfn_t containing);
+void audit_slot(struct audit *a, uint32_t pte, uint32_t where);
+uint32_t audit_pool_pages(struct audit *a);
+
+/* audit_ws.c: one process's working set, I3, I8. valid: its valid PTEs that must have an entry. */
+bool audit_working_set(struct audit *a, const struct nt_process_view *process, uint32_t valid);
+
+#endif

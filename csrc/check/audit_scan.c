@@ -1,0 +1,378 @@
+/* Check 4, audit: every table, prototype array and kernel range is read once; what its entries say about frames is
+ * collected in frame[]. Judges what needs only the entry itself: I6, I9, I10. */
+#include "audit_priv.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define USER_PDES        512u
+#define USER_END         0x80000000u
+#define SHARED_USER_PAGE 0x7FFE0000u
+#define SELF_MAP_INDEX   0x300u
+#define HYPERSPACE_INDEX 0x301u
+#define HYPERSPACE_TABLE 0xC0301000u
+#define HYPERSPACE_FIRST 0x102u /* below: mapping ring, header page, zeroing page; not counted, NT-73 */
+#define PROCESS_COMMIT   3u     /* directory, hyperspace table, working-set page */
+#define ENTRIES          1024u
+
+/* Kernel ranges whose pages the audit follows: one range of PDEs each. */
+static const struct {
+    va_t start, end;
+} kernel_ranges[] = {
+    {0xC0C00000u, 0xC1000000u}, /* system working-set list */
+    {0xE1000000u, 0xE2000000u}, /* paged pool */
+    {0xFA000000u, 0xFFBE0000u}, /* nonpaged expansion */
+};
+#define PAGED_POOL_RANGE 1
+#define NONPAGED_RANGE   2
+
+bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pid, uint32_t pte, pfn_t containing) {
+    if (frame >= a->frames) {
+        return audit_fail(a, "I10", "PTE at %08x of process %u: frame expected below %" PRIx64 ", found %" PRIx64, pte,
+                          pid, (uint64_t)a->frames, (uint64_t)frame);
+    }
+    if (!is_audited(a, frame)) { return true; }
+    struct frame_info *f = &a->frame[frame];
+    if (f->owner != OWNER_NONE) {
+        return audit_fail(a, "I3",
+                          "frame %" PRIx64
+                          ": expected one PTE to own it, found those at %08x (process %u) and %08x (process %u)",
+                          (uint64_t)frame, f->pte, f->pid, pte, pid);
+    }
+    if (f->listed && (owner == OWNER_PRIVATE || owner == OWNER_PROTOTYPE)) {
+        return audit_fail(a, "I12",
+                          "frame %" PRIx64 ": the valid PTE at %08x of process %u maps it, expected it on no list",
+                          (uint64_t)frame, pte, pid);
+    }
+    f->owner = (uint8_t)owner;
+    f->pid = pid;
+    f->pte = pte;
+    f->containing = (uint32_t)containing;
+    return true;
+}
+
+/* ---- I6 ---- */
+
+void audit_slot(struct audit *a, uint32_t pte, uint32_t where) {
+    if (pte_form(pte) != PTE_FORM_PAGE_FILE) { return; }
+    if (a->slot_count == a->slot_capacity) {
+        a->slot_capacity = a->slot_capacity ? a->slot_capacity * 2 : 256;
+        a->slots = check_grow(a->slots, a->slot_capacity * sizeof *a->slots);
+    }
+    uint32_t slot = pte_page_file_number(pte) << 20 | pte_page_file_offset(pte);
+    a->slots[a->slot_count++] = (struct slot){.slot = slot, .where = where};
+}
+
+static int compare_slots(const void *x, const void *y) {
+    const struct slot *a = x, *b = y;
+    return a->slot < b->slot ? -1 : a->slot > b->slot;
+}
+
+bool audit_slots(struct audit *a) {
+    if (a->slot_count) { qsort(a->slots, a->slot_count, sizeof *a->slots, compare_slots); }
+    for (size_t i = 1; i < a->slot_count; i++) {
+        if (a->slots[i].slot == a->slots[i - 1].slot) {
+            return audit_fail(a, "I6", "page-file slot %x: expected one PTE or frame to name it, found %x and %x",
+                              a->slots[i].slot, a->slots[i - 1].where, a->slots[i].where);
+        }
+    }
+    return true;
+}
+
+/* ---- processes ---- */
+
+struct vads {
+    struct nt_vad_view *at;
+    size_t count, capacity;
+    uint32_t commit;
+};
+
+static bool add_vad(void *ctx, const struct nt_vad_view *vad) {
+    struct vads *v = ctx;
+    if (v->count == v->capacity) {
+        v->capacity = v->capacity ? v->capacity * 2 : 64;
+        v->at = check_grow(v->at, v->capacity * sizeof *v->at);
+    }
+    v->at[v->count++] = *vad;
+    v->commit += vad->commit_charge;
+    return true;
+}
+
+struct scan {
+    struct audit *a;
+    const struct nt_process_view *process;
+    struct vads vads;
+    size_t vad; /* VADs are visited in order: the one va is in, or the next */
+    pfn_t directory;
+    uint32_t valid; /* valid PTEs that must have a working-set entry */
+};
+
+static bool in_vad(struct scan *s, va_t va) {
+    if (page_of(va) == SHARED_USER_PAGE) { return true; }
+    while (s->vad < s->vads.count && s->vads.at[s->vad].end < va) { s->vad++; }
+    return s->vad < s->vads.count && s->vads.at[s->vad].start <= va;
+}
+
+static bool user_valid(struct scan *s, va_t va, uint32_t pte, pfn_t table) {
+    struct audit *a = s->a;
+    pfn_t frame = pte_frame(pte);
+    if (!in_vad(s, va)) {
+        return audit_fail(a, "I10", "process %u, %08" PRIx64 ": PTE %08x is valid, expected none outside the VADs",
+                          s->process->pid, (uint64_t)va, pte);
+    }
+    if (frame >= a->frames) {
+        return audit_fail(a, "I10", "process %u, %08" PRIx64 ": PTE %08x, frame expected below %" PRIx64,
+                          s->process->pid, (uint64_t)va, pte, (uint64_t)a->frames);
+    }
+    s->valid++;
+    if (page_of(va) == SHARED_USER_PAGE) { return true; }
+    struct mmpfn pfn = peek_pfn(a->machine, frame);
+    if (pfn.Flags & PFN_PROTOTYPE) {
+        a->frame[frame].maps++;
+        return true;
+    }
+    return audit_own(a, frame, OWNER_PRIVATE, s->process->pid, (uint32_t)MiGetPteAddress(va), table);
+}
+
+static bool scan_table(struct scan *s, uint32_t index, pfn_t table) {
+    struct audit *a = s->a;
+    uint32_t used = 0, resident = 0;
+    for (uint32_t i = 0; i < ENTRIES; i++) {
+        uint32_t pte = physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) + 4 * i);
+        if (pte == 0) { continue; }
+        va_t va = ((va_t)index << 22) | ((va_t)i << PAGE_SHIFT);
+        used++;
+        if (pte & PTE_VALID) {
+            resident++;
+            if (!user_valid(s, va, pte, table)) { return false; }
+        } else if (pte_form(pte) == PTE_FORM_TRANSITION) {
+            resident++;
+            if (!audit_own(a, pte_frame(pte), OWNER_PRIVATE_TRANSITION, s->process->pid, (uint32_t)MiGetPteAddress(va),
+                           table)) {
+                return false;
+            }
+        } else {
+            audit_slot(a, pte, (uint32_t)MiGetPteAddress(va));
+        }
+    }
+    if (table < a->frames) { a->frame[table].entries += resident; }
+    uint16_t counter = 0;
+    peek(a->machine, s->process->directory_base[0], WORKING_SET_USED + 2 * index, &counter, sizeof counter);
+    if (counter == used) { return true; }
+    return audit_fail(a, "I9", "process %u, page table %03x (%08" PRIx64 "): used count expected %x, found %x",
+                      s->process->pid, index, (uint64_t)index << 22, used, counter);
+}
+
+static bool scan_user_pde(struct scan *s, uint32_t index) {
+    struct audit *a = s->a;
+    uint32_t pde = physmem_read32(a->mem, s->process->directory_base[0] + 4 * index);
+    uint32_t pte_va = PDE_BASE + 4 * index;
+    if (pde == 0) { return true; }
+    if (pde & PTE_VALID) {
+        a->frame[s->directory].entries++;
+        s->valid++;
+        return audit_own(a, pte_frame(pde), OWNER_PRIVATE, s->process->pid, pte_va, s->directory) &&
+               scan_table(s, index, pte_frame(pde));
+    }
+    if (pte_form(pde) == PTE_FORM_TRANSITION) {
+        a->frame[s->directory].entries++;
+        return audit_own(a, pte_frame(pde), OWNER_PRIVATE_TRANSITION, s->process->pid, pte_va, s->directory);
+    }
+    audit_slot(a, pde, pte_va);
+    return true;
+}
+
+/* Directory, hyperspace table and what the working-set list lies in. */
+static bool scan_fixed(struct scan *s) {
+    struct audit *a = s->a;
+    pa_t directory = (pa_t)s->directory << PAGE_SHIFT;
+    uint32_t self = physmem_read32(a->mem, directory + 4 * SELF_MAP_INDEX);
+    uint32_t hyper = physmem_read32(a->mem, directory + 4 * HYPERSPACE_INDEX);
+    if (!(self & PTE_VALID) || pte_frame(self) != s->directory) {
+        return audit_fail(a, "I10", "process %u: self-map PDE expected frame %" PRIx64 ", found %08x", s->process->pid,
+                          (uint64_t)s->directory, self);
+    }
+    if (!(hyper & PTE_VALID)) {
+        return audit_fail(a, "I10", "process %u: hyperspace PDE expected valid, found %08x", s->process->pid, hyper);
+    }
+    uint32_t pid = s->process->pid;
+    a->frame[s->directory].entries++;
+    s->valid += 2;
+    if (!audit_own(a, s->directory, OWNER_PRIVATE, pid, PDE_BASE + 4 * SELF_MAP_INDEX, s->directory) ||
+        !audit_own(a, pte_frame(hyper), OWNER_PRIVATE, pid, PDE_BASE + 4 * HYPERSPACE_INDEX, s->directory)) {
+        return false;
+    }
+    for (uint32_t i = HYPERSPACE_FIRST; i < ENTRIES; i++) {
+        uint32_t pte = physmem_read32(a->mem, ((pa_t)pte_frame(hyper) << PAGE_SHIFT) + 4 * i);
+        if (!(pte & PTE_VALID)) { continue; }
+        a->frame[pte_frame(hyper)].entries++;
+        s->valid++;
+        if (!audit_own(a, pte_frame(pte), OWNER_PRIVATE, pid, HYPERSPACE_TABLE + 4 * i, pte_frame(hyper))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The kernel half is a copy of the system directory's, or empty, NT-20. */
+static bool scan_kernel_pdes(struct scan *s) {
+    struct audit *a = s->a;
+    for (uint32_t i = USER_PDES; i < ENTRIES; i++) {
+        if (i == SELF_MAP_INDEX || i == HYPERSPACE_INDEX) { continue; }
+        uint32_t pde = physmem_read32(a->mem, ((pa_t)s->directory << PAGE_SHIFT) + 4 * i);
+        uint32_t master = physmem_read32(a->mem, a->system_directory + 4 * i);
+        if (pde != 0 && ((pde ^ master) & ~(uint32_t)(PTE_ACCESSED | PTE_DIRTY))) {
+            return audit_fail(a, "I10", "process %u: PDE %03x expected 0 or the system's %08x, found %08x",
+                              s->process->pid, i, master, pde);
+        }
+    }
+    return true;
+}
+
+/* Page tables charged to commit: a bit for each, NT-37; they must be those that VADs cover. */
+static bool scan_bitmap(struct scan *s) {
+    struct audit *a = s->a;
+    uint32_t covered[USER_PDES / 32] = {0};
+    for (size_t i = 0; i < s->vads.count; i++) {
+        for (va_t t = s->vads.at[i].start >> 22; t <= s->vads.at[i].end >> 22 && t < USER_PDES; t++) {
+            covered[t / 32] |= 1u << (t % 32);
+        }
+    }
+    for (uint32_t i = 0; i < USER_PDES / 32; i++) {
+        uint32_t found = peek32(a->machine, s->process->directory_base[0], WORKING_SET_BITMAP + 4 * i);
+        if (found != covered[i]) {
+            return audit_fail(a, "I7", "process %u: page-table bitmap word %x expected %08x, found %08x",
+                              s->process->pid, i, covered[i], found);
+        }
+        a->commit += (uint32_t)__builtin_popcount(found);
+    }
+    a->commit += s->vads.commit + PROCESS_COMMIT;
+    return true;
+}
+
+static bool scan_process(struct scan *s) {
+    nt_view_vads(s->a->os, s->process->pid, add_vad, &s->vads);
+    if (!scan_fixed(s) || !scan_kernel_pdes(s) || !scan_bitmap(s)) { return false; }
+    for (uint32_t i = 0; i < USER_PDES; i++) {
+        if (!scan_user_pde(s, i)) { return false; }
+    }
+    return audit_working_set(s->a, s->process, s->valid);
+}
+
+static bool visit_process(void *ctx, const struct nt_process_view *process) {
+    struct audit *a = ctx;
+    if (process->pid == 0) { return true; } /* System: boot's frames only */
+    struct scan s = {.a = a, .process = process, .directory = process->directory_base[0] >> PAGE_SHIFT};
+    if (s.directory >= a->frames) {
+        return audit_fail(a, "I10", "process %u: directory frame %" PRIx64 " does not exist", process->pid,
+                          (uint64_t)s.directory);
+    }
+    bool good = scan_process(&s);
+    free(s.vads.at);
+    return good;
+}
+
+bool audit_scan_processes(struct audit *a) {
+    nt_view_processes(a->os, visit_process, a);
+    return !a->failed;
+}
+
+/* ---- the kernel's own pages ---- */
+
+static bool scan_kernel_page(struct audit *a, va_t va, pfn_t table) {
+    uint32_t pte = physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) | (va >> 10 & 0xFFC));
+    if (pte & PTE_VALID) {
+        return audit_own(a, pte_frame(pte), OWNER_PRIVATE, 0, (uint32_t)MiGetPteAddress(va), table);
+    }
+    if (pte_form(pte) == PTE_FORM_TRANSITION) {
+        return audit_own(a, pte_frame(pte), OWNER_PRIVATE_TRANSITION, 0, (uint32_t)MiGetPteAddress(va), table);
+    }
+    audit_slot(a, pte, (uint32_t)MiGetPteAddress(va));
+    return true;
+}
+
+/* The page table of va, and the end of what it maps. False: there is none. */
+static bool kernel_table(struct audit *a, va_t va, va_t *end, pfn_t *table) {
+    uint32_t pde = peek_pde(a->machine, a->system_directory, va);
+    *end = (va | 0x3FFFFF) + 1;
+    *table = pte_frame(pde);
+    return (pde & PTE_VALID) && !(pde & PTE_LARGE);
+}
+
+static bool scan_kernel_range(struct audit *a, va_t va, va_t end) {
+    while (va < end) {
+        va_t table_end;
+        pfn_t table;
+        bool exists = kernel_table(a, va, &table_end, &table);
+        for (; va < table_end && va < end; va += PAGE_SIZE) {
+            if (exists && !scan_kernel_page(a, va, table)) { return false; }
+        }
+    }
+    return true;
+}
+
+bool audit_scan_kernel(struct audit *a) {
+    for (size_t r = 0; r < sizeof kernel_ranges / sizeof *kernel_ranges; r++) {
+        if (!scan_kernel_range(a, kernel_ranges[r].start, kernel_ranges[r].end)) { return false; }
+    }
+    return true;
+}
+
+/* Pool pages that have been given an address: charged from then on. */
+uint32_t audit_pool_pages(struct audit *a) {
+    uint32_t pages = 0;
+    for (unsigned r = PAGED_POOL_RANGE; r <= NONPAGED_RANGE; r++) {
+        for (va_t va = kernel_ranges[r].start, end; va < kernel_ranges[r].end; va = end) {
+            pfn_t table;
+            if (!kernel_table(a, va, &end, &table)) { continue; }
+            for (va_t at = va; at < end && at < kernel_ranges[r].end; at += PAGE_SIZE) {
+                pages += physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) | (at >> 10 & 0xFFC)) != 0;
+            }
+        }
+    }
+    return pages;
+}
+
+/* ---- prototype PTEs ---- */
+
+/* A page of a section that the paging file backs: charged when the section was made. */
+static bool is_committed_page(struct audit *a, uint32_t prototype) {
+    if (prototype & PTE_VALID || pte_form(prototype) == PTE_FORM_TRANSITION) {
+        prototype = peek_pfn(a->machine, pte_frame(prototype)).OriginalPte;
+    }
+    enum pte_form form = pte_form(prototype);
+    return form == PTE_FORM_DEMAND_ZERO || form == PTE_FORM_PAGE_FILE;
+}
+
+static bool scan_prototype(struct audit *a, const struct nt_prototype_view *array, va_t va) {
+    uint32_t pde = peek_pde(a->machine, a->system_directory, va);
+    uint32_t page = peek_pte(a->machine, a->system_directory, va);
+    pfn_t pool = pte_frame(page);
+    bool resident = page & PTE_VALID;
+    if (!(pde & PTE_VALID) || (!resident && pte_form(page) != PTE_FORM_TRANSITION) || pool >= a->frames) {
+        return true;
+    }
+    uint32_t prototype = physmem_read32(a->mem, ((pa_t)pool << PAGE_SHIFT) | (va & PAGE_MASK));
+    bool valid = prototype & PTE_VALID, transition = !valid && pte_form(prototype) == PTE_FORM_TRANSITION;
+    if (!array->clone && is_committed_page(a, prototype)) { a->commit++; }
+    if (!valid && !transition) {
+        audit_slot(a, prototype, (uint32_t)va);
+        return true;
+    }
+    a->frame[pool].entries++;
+    return audit_own(a, pte_frame(prototype), valid ? OWNER_PROTOTYPE : OWNER_PROTOTYPE_TRANSITION, 0, (uint32_t)va,
+                     pool);
+}
+
+static bool visit_prototypes(void *ctx, const struct nt_prototype_view *array) {
+    struct audit *a = ctx;
+    for (uint32_t i = 0; i < array->count; i++) {
+        if (!scan_prototype(a, array, array->base + 4 * (va_t)i)) { return false; }
+    }
+    return true;
+}
+
+bool audit_scan_prototypes(struct audit *a) {
+    nt_view_prototypes(a->os, visit_prototypes, a);
+    return !a->failed;
+}

@@ -1,0 +1,299 @@
+/* Check 5, expectations: the keys about the NT kernel's structures: PFN entries, page lists, working sets, VADs,
+ * commit. */
+#include "expect_priv.h"
+
+#include "ntmmu/nt_view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static enum check_verdict match_text(struct expect *e, const char *text, size_t length, uint64_t found) {
+    struct pattern p;
+    if (!pattern_parse(text, length, &p)) { return expect_bad(e, "HEX, HEX/MASK, @A, @A|BITS or * as a value"); }
+    return pattern_match(e, &p, found, 0) ? CHECK_OK : CHECK_FAILED;
+}
+
+/* ---- PFN entries ---- */
+
+static bool pfn_field(const struct mmpfn *pfn, const char *name, size_t length, uint64_t *out) {
+    const struct {
+        const char *name;
+        uint64_t value;
+    } field[] = {{"flags", pfn->Flags},
+                 {"share", pfn->u2},
+                 {"ref", pfn->ReferenceCount},
+                 {"pte", pfn->PteAddress},
+                 {"u1", pfn->u1},
+                 {"u2", pfn->u2},
+                 {"next", pfn->u1},
+                 {"prev", pfn->u2},
+                 {"orig", pfn->OriginalPte},
+                 {"cont", pfn->ContainingFrame}};
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
+        if (piece_is(name, length, field[i].name)) {
+            *out = field[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum check_verdict key_pfn(struct expect *e, const char *arg, const char *value) {
+    uint64_t frame, have;
+    if (!number_parse(e, arg, strlen(arg), &frame)) {
+        return expect_bad(e, "pfn.FRAME=…, FRAME hexadecimal or a bound @A");
+    }
+    name_records(e, LOG_PFN, frame, true, 0);
+    struct mmpfn pfn = peek_pfn(e->machine, frame);
+    const char *piece;
+    size_t length;
+    for (const char *at = value; next_piece(&at, ',', &piece, &length);) {
+        const char *colon = memchr(piece, ':', length);
+        if (!colon || !pfn_field(&pfn, piece, (size_t)(colon - piece), &have)) {
+            return expect_bad(e, "flags:, share:, ref:, pte:, u1:, u2:, next:, prev:, orig: or cont: in pfn.FRAME=");
+        }
+        enum check_verdict verdict = match_text(e, colon + 1, length - (size_t)(colon + 1 - piece), have);
+        if (verdict == CHECK_FAILED) {
+            return expect_mismatch(e, "flags:%04x,share:%x,ref:%x,pte:%08x,u1:%x,orig:%08x,cont:%x", pfn.Flags, pfn.u2,
+                                   pfn.ReferenceCount, pfn.PteAddress, pfn.u1, pfn.OriginalPte, pfn.ContainingFrame);
+        }
+        if (verdict != CHECK_OK) { return verdict; }
+    }
+    return CHECK_OK;
+}
+
+/* ---- page lists ---- */
+
+static const struct {
+    const char *name;
+    enum mm_list list;
+} list_names[] = {{"zeroed", ZeroedPageList},
+                  {"free", FreePageList},
+                  {"standby", StandbyPageList},
+                  {"modified", ModifiedPageList},
+                  {"modifiednowrite", ModifiedNoWritePageList},
+                  {"bad", BadPageList}};
+
+#define LIST_PRINT 16 /* frames shown of a list that differs */
+
+/* The frame N places from one end; MM_EMPTY_LIST beyond the other. */
+static uint32_t list_frame(struct expect *e, const struct nt_list_view *list, bool from_tail, uint64_t n) {
+    uint32_t frame = from_tail ? list->last : list->first;
+    for (uint64_t i = 0; i < n && frame != MM_EMPTY_LIST; i++) {
+        struct mmpfn pfn = peek_pfn(e->machine, frame);
+        frame = from_tail ? pfn.u2 : pfn.u1;
+    }
+    return frame;
+}
+
+static enum check_verdict list_mismatch(struct expect *e, const struct nt_list_view *list, bool tail, unsigned count) {
+    char text[LIST_PRINT * 9 + 8] = "";
+    size_t used = 0;
+    if (count > LIST_PRINT) { count = LIST_PRINT; }
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t frame = list_frame(e, list, tail, tail ? count - 1 - i : i);
+        if (frame == MM_EMPTY_LIST) { continue; }
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%x", used ? "," : "", frame);
+    }
+    return expect_mismatch(e, "%s", used ? text : "an empty list");
+}
+
+static enum check_verdict list_frames(struct expect *e, const struct nt_list_view *list, bool tail, const char *value) {
+    unsigned count = 0, i = 0;
+    const char *piece;
+    size_t length;
+    for (const char *at = value; next_piece(&at, ',', &piece, &length);) { count++; }
+    if (strcmp(value, "none") == 0) {
+        return list->first == MM_EMPTY_LIST ? CHECK_OK : list_mismatch(e, list, tail, 4);
+    }
+    for (const char *at = value; next_piece(&at, ',', &piece, &length); i++) {
+        uint32_t frame = list_frame(e, list, tail, tail ? count - 1 - i : i);
+        enum check_verdict verdict = match_text(e, piece, length, frame);
+        if (verdict == CHECK_FAILED) { return list_mismatch(e, list, tail, count); }
+        if (verdict != CHECK_OK) { return verdict; }
+    }
+    return CHECK_OK;
+}
+
+static enum check_verdict key_list(struct expect *e, const struct nt_memory_view *memory, const char *arg,
+                                   const char *value) {
+    const char *dot = strchr(arg, '.');
+    size_t length = dot ? (size_t)(dot - arg) : strlen(arg);
+    const char *part = dot ? dot + 1 : "";
+    int which = -1;
+    for (size_t i = 0; i < sizeof list_names / sizeof *list_names; i++) {
+        if (piece_is(arg, length, list_names[i].name)) { which = list_names[i].list; }
+    }
+    if (which < 0) { return expect_bad(e, "list.zeroed, free, standby, modified, modifiednowrite or bad"); }
+    name_records(e, LOG_LIST, (uint64_t)which, true, 0);
+    const struct nt_list_view *list = &memory->list[which];
+    if (!*part) {
+        uint64_t want;
+        if (!decimal_parse(value, &want)) { return expect_bad(e, "a decimal count behind list.NAME="); }
+        return want == list->count ? CHECK_OK : expect_mismatch(e, "%u", list->count);
+    }
+    if (strcmp(part, "first") == 0 || strcmp(part, "head") == 0) { return list_frames(e, list, false, value); }
+    if (strcmp(part, "last") == 0 || strcmp(part, "tail") == 0) { return list_frames(e, list, true, value); }
+    return expect_bad(e, "list.NAME, list.NAME.first, .last, .head or .tail");
+}
+
+/* ---- working sets ---- */
+
+struct find_process {
+    uint32_t pid;
+    bool found;
+    struct nt_process_view view;
+};
+
+static bool is_wanted(void *ctx, const struct nt_process_view *view) {
+    struct find_process *f = ctx;
+    if (view->pid != f->pid) { return true; }
+    f->found = true;
+    f->view = *view;
+    return false;
+}
+
+/* Offsets in the working-set list, NT-30. */
+static bool list_field(const char *name, unsigned *offset) {
+    static const struct {
+        const char *name;
+        unsigned offset;
+    } field[] = {{"quota", 0x00},     {"first_free", 0x04}, {"first_dynamic", 0x08}, {"last", 0x0C},
+                 {"next_slot", 0x10}, {"wsle", 0x14},       {"page_tables", 0x18},   {"items", 0x1C},
+                 {"inserted", 0x20},  {"hash", 0x24},       {"hash_size", 0x28}};
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
+        if (strcmp(name, field[i].name) == 0) {
+            *offset = field[i].offset;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool view_field(const struct nt_process_view *view, const char *name, uint64_t *out) {
+    const struct {
+        const char *name;
+        uint64_t value;
+    } field[] = {{"size", view->ws_size},        {"peak", view->peak_ws},         {"faults", view->page_fault_count},
+                 {"min", view->min_ws},          {"max", view->max_ws},           {"commit", view->commit_charge},
+                 {"locked", view->locked_pages}, {"page", view->working_set_page}};
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
+        if (strcmp(name, field[i].name) == 0) {
+            *out = field[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum check_verdict key_ws(struct expect *e, const char *arg, const char *value) {
+    struct find_process f = {0};
+    uint64_t directory, found = 0, index;
+    unsigned offset;
+    if (!process_argument(e, &arg, &f.pid, &directory)) {
+        return expect_bad(e, "ws.[PID:]FIELD of a process that exists");
+    }
+    nt_view_processes(machine_os(e->machine), is_wanted, &f);
+    if (!f.found) { return expect_bad(e, "ws.[PID:]FIELD of a process that exists"); }
+    if (strncmp(arg, "used.", 5) == 0 && number_parse(e, arg + 5, strlen(arg + 5), &index) && index < 768) {
+        uint16_t used = 0;
+        peek(e->machine, directory, WORKING_SET_USED + 2 * index, &used, sizeof used);
+        found = used;
+    } else if (strncmp(arg, "pde_faults.", 11) == 0 && number_parse(e, arg + 11, strlen(arg + 11), &index) &&
+               index < 768) {
+        found = f.view.pde_fault_count ? f.view.pde_fault_count[index] : 0;
+    } else if (list_field(arg, &offset)) {
+        found = peek32(e->machine, directory, WORKING_SET_LIST + offset);
+    } else if (!view_field(&f.view, arg, &found)) {
+        return expect_bad(e, "a field of ws. as traces/EXPECT.md lists them");
+    }
+    enum check_verdict verdict = match_text(e, value, strlen(value), found);
+    return verdict == CHECK_FAILED ? expect_mismatch(e, "%" PRIx64, found) : verdict;
+}
+
+static enum check_verdict key_wsle(struct expect *e, const char *arg, const char *value) {
+    uint32_t pid;
+    uint64_t directory, index;
+    if (!process_argument(e, &arg, &pid, &directory) || !number_parse(e, arg, strlen(arg), &index)) {
+        return expect_bad(e, "wsle.[PID:]INDEX=HEX of a process that exists");
+    }
+    name_records(e, LOG_WS, index, false, pid);
+    uint32_t found = peek32(e->machine, directory, WORKING_SET_ENTRIES + 4 * index);
+    enum check_verdict verdict = match_text(e, value, strlen(value), found);
+    return verdict == CHECK_FAILED ? expect_mismatch(e, "%08x", found) : verdict;
+}
+
+/* ---- VADs ---- */
+
+struct vad_text {
+    char text[1024];
+    size_t length;
+};
+
+static bool add_vad(void *ctx, const struct nt_vad_view *vad) {
+    struct vad_text *t = ctx;
+    int n = snprintf(t->text + t->length, sizeof t->text - t->length, "%s%" PRIx64 "-%" PRIx64, t->length ? "," : "",
+                     vad->start, vad->end);
+    if (n > 0) { t->length += (size_t)n; }
+    return t->length < sizeof t->text - 40;
+}
+
+static enum check_verdict key_vad(struct expect *e, const char *value) {
+    char *end;
+    uint32_t pid = (uint32_t)strtoul(value, &end, 10);
+    if (end == value || *end != ':') { return expect_bad(e, "vad=PID:START-END,… or vad=PID:none"); }
+    struct vad_text found = {0};
+    nt_view_vads(machine_os(e->machine), pid, add_vad, &found);
+    const char *have = found.length ? found.text : "none", *want = end + 1;
+    if (strcasecmp(have, want) == 0) { return CHECK_OK; }
+    return expect_mismatch(e, "%u:%s", pid, have);
+}
+
+/* ---- commit ---- */
+
+static enum check_verdict key_commit(struct expect *e, const struct nt_memory_view *memory, const char *value) {
+    uint64_t want;
+    bool change = *value == '+' || *value == '-';
+    if (!decimal_parse(value + change, &want)) { return expect_bad(e, "commit=N, +N or -N, decimal"); }
+    name_kind(e, LOG_COMMIT);
+    if (!change) {
+        return want == memory->total_committed ? CHECK_OK : expect_mismatch(e, "%u", memory->total_committed);
+    }
+    if (!e->has_before) {
+        return expect_bad(e, "an expect line in the 4096 events before the one a change is counted for");
+    }
+    int64_t found = (int64_t)memory->total_committed - e->commit_before;
+    return found == (*value == '-' ? -(int64_t)want : (int64_t)want) ? CHECK_OK
+                                                                     : expect_mismatch(e, "%+" PRId64, found);
+}
+
+static enum check_verdict key_decimal(struct expect *e, const char *value, uint64_t found) {
+    uint64_t want;
+    if (!decimal_parse(value, &want)) { return expect_bad(e, "a decimal number behind '='"); }
+    return want == found ? CHECK_OK : expect_mismatch(e, "%" PRIu64, found);
+}
+
+enum check_verdict expect_kernel_key(struct expect *e, const char *key, const char *arg, const char *value,
+                                     bool *known) {
+    static const char *const dotted[] = {"pfn", "list", "ws", "wsle"};
+    static const char *const plain[] = {"available", "vad", "commit", "limit", "peak"};
+    *known = false;
+    for (size_t i = 0; *arg && i < sizeof dotted / sizeof *dotted; i++) { *known |= strcmp(key, dotted[i]) == 0; }
+    for (size_t i = 0; !*arg && i < sizeof plain / sizeof *plain; i++) { *known |= strcmp(key, plain[i]) == 0; }
+    if (!*known) { return CHECK_CANNOT; }
+    if (strcmp(key, "pfn") == 0) { return key_pfn(e, arg, value); }
+    if (strcmp(key, "wsle") == 0) { return key_wsle(e, arg, value); }
+    if (!is_nt(e->machine)) { return expect_bad(e, "a key that this machine's kernel has"); }
+    struct nt_memory_view memory;
+    nt_view_memory(machine_os(e->machine), &memory);
+    if (strcmp(key, "list") == 0) { return key_list(e, &memory, arg, value); }
+    if (strcmp(key, "ws") == 0) { return key_ws(e, arg, value); }
+    if (strcmp(key, "vad") == 0) { return key_vad(e, value); }
+    if (strcmp(key, "available") == 0) { return key_decimal(e, value, memory.available_pages); }
+    if (strcmp(key, "limit") == 0) { return key_decimal(e, value, memory.commit_limit); }
+    if (strcmp(key, "peak") == 0) { return key_decimal(e, value, memory.peak_commitment); }
+    return key_commit(e, &memory, value);
+}

@@ -1,0 +1,231 @@
+/* Check 1, lockstep. The common case is one memcmp of the two record buffers; everything else is the text of a failure.
+ */
+#include "lockstep.h"
+
+#include "ntmmu/pte.h"
+#include "ntmmu/trace.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HISTORY 16
+
+struct lockstep {
+    struct machine *machine[2];
+    char name[2][16]; /* "c" and "rtl", or "first" and "second" */
+    char *trace;
+    uint64_t events;
+    struct event history[HISTORY + 1]; /* ring; the current event included */
+};
+
+struct lockstep *lockstep_create(struct machine *a, struct machine *b, const char *trace) {
+    struct lockstep *l = check_alloc(sizeof *l);
+    l->machine[0] = a;
+    l->machine[1] = b;
+    const char *names[2] = {machine_mmu_ops(a)->name, machine_mmu_ops(b)->name};
+    if (strcmp(names[0], names[1]) == 0) {
+        names[0] = "first";
+        names[1] = "second";
+    }
+    snprintf(l->name[0], sizeof l->name[0], "%s", names[0]);
+    snprintf(l->name[1], sizeof l->name[1], "%s", names[1]);
+    l->trace = strdup(trace ? trace : "TRACE");
+    return l;
+}
+
+void lockstep_destroy(struct lockstep *l) {
+    if (!l) { return; }
+    free(l->trace);
+    free(l);
+}
+
+static bool record_equal(const struct log_record *a, const struct log_record *b) {
+    return a->event == b->event && a->kind == b->kind && a->cause == b->cause && a->pid == b->pid && a->a == b->a &&
+           a->b == b->b && a->c == b->c && a->d == b->d && a->e == b->e;
+}
+
+/* Index of the first record that differs, or the common length. */
+static size_t first_difference(const struct records *a, const struct records *b) {
+    size_t n = a->count < b->count ? a->count : b->count, i = 0;
+    while (i < n && record_equal(&a->at[i], &b->at[i])) { i++; }
+    return i;
+}
+
+struct pair {
+    const char *name;
+    uint64_t a, b;
+};
+
+static bool pairs_differ(const struct pair *pairs, size_t count, char *out, size_t size) {
+    for (size_t i = 0; i < count; i++) {
+        if (pairs[i].a != pairs[i].b) {
+            snprintf(out, size, "%s: %" PRIx64 " and %" PRIx64, pairs[i].name, pairs[i].a, pairs[i].b);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Name of the first field of the results that differs, with both values; false if none does. Fields that a stop or an
+ * exception fills in are in the records, too. */
+static bool result_difference(const struct machine_result *a, const struct machine_result *b, char *out, size_t size) {
+    const struct pair pairs[] = {
+        {"stop", a->stop, b->stop},
+        {"exception", a->exception, b->exception},
+        {"blocked", a->blocked, b->blocked},
+        {"livelock", a->livelock, b->livelock},
+        {"callbacks", a->callbacks, b->callbacks},
+        {"count of statuses", a->status_count, b->status_count},
+        {"exception code", a->exception_code, b->exception_code},
+        {"exception p0", a->exception_p[0], b->exception_p[0]},
+        {"exception p1", a->exception_p[1], b->exception_p[1]},
+        {"exception p2", a->exception_p[2], b->exception_p[2]},
+        {"service status", a->service_status, b->service_status},
+        {"first service output", a->service_out[0], b->service_out[0]},
+        {"second service output", a->service_out[1], b->service_out[1]},
+        {"data", a->data, b->data},
+        {"hit level", a->first_hit, b->first_hit},
+        {"bugcheck", a->bugcheck_code, b->bugcheck_code},
+        {"late failures", a->late_failures, b->late_failures},
+    };
+    if (pairs_differ(pairs, sizeof pairs / sizeof *pairs, out, size)) { return true; }
+    for (unsigned i = 0; i < a->status_count && i < MACHINE_STATUS_MAX; i++) {
+        struct pair status = {"status", a->status[i], b->status[i]};
+        if (pairs_differ(&status, 1, out, size)) { return true; }
+    }
+    if (a->stop == MACHINE_PANIC && strcmp(a->message, b->message) != 0) {
+        snprintf(out, size, "message: \"%.100s\" and \"%.100s\"", a->message, b->message);
+        return true;
+    }
+    return false;
+}
+
+static void entry_words(struct report *report, uint32_t entry) {
+    enum pte_form form = pte_form(entry);
+    if (form == PTE_FORM_VALID) {
+        report_add(report, "valid, frame %" PRIx64 "%s%s%s%s%s%s%s", (uint64_t)pte_frame(entry),
+                   entry & PTE_WRITE ? ", writable" : ", read-only", entry & PTE_OWNER ? ", user" : ", supervisor",
+                   entry & PTE_ACCESSED ? ", accessed" : "", entry & PTE_DIRTY ? ", dirty" : "",
+                   entry & PTE_LARGE ? ", bit 7" : "", entry & PTE_GLOBAL ? ", global" : "",
+                   entry & PTE_COPY_ON_WRITE ? ", copy on write" : "");
+    } else if (form == PTE_FORM_ZERO) {
+        report_add(report, "zero");
+    } else if (form == PTE_FORM_PROTOTYPE) {
+        if (pte_is_vad_lookup(entry)) {
+            report_add(report, "prototype, looked up in the VAD, protection %x", pte_protection(entry));
+        } else {
+            report_add(report, "prototype at %08" PRIx64, (uint64_t)pte_pointer_target(entry));
+        }
+    } else if (form == PTE_FORM_TRANSITION) {
+        report_add(report, "transition, frame %" PRIx64 ", protection %x", (uint64_t)pte_frame(entry),
+                   pte_protection(entry));
+    } else if (form == PTE_FORM_DEMAND_ZERO) {
+        report_add(report, "demand zero, protection %x", pte_protection(entry));
+    } else {
+        report_add(report, "page file %u, slot %x, protection %x", pte_page_file_number(entry),
+                   pte_page_file_offset(entry), pte_protection(entry));
+    }
+}
+
+void report_table_path(struct report *report, const char *prefix, struct machine *m, va_t va) {
+    const struct mmu_ops *ops = machine_mmu_ops(m);
+    struct mmu *mmu = machine_mmu(m);
+    uint64_t cr0 = ops->read_control(mmu, MMU_CR0), cr3 = ops->read_control(mmu, MMU_CR3);
+    if (!(cr0 & CR0_PG)) {
+        report_add(report, "%spaging is off\n", prefix);
+        return;
+    }
+    struct table_path p = table_walk(machine_memory(m), cr3, ops->read_control(mmu, MMU_CR4), va);
+    report_add(report, "%sCR3 %08" PRIx64 "\n%sPDE at %08" PRIx64 " = %08x: ", prefix, cr3, prefix, p.pde_pa, p.pde);
+    entry_words(report, p.pde);
+    if (p.pte_pa) {
+        report_add(report, "\n%sPTE at %08" PRIx64 " = %08x: ", prefix, p.pte_pa, p.pte);
+        entry_words(report, p.pte);
+    }
+    if (p.present) { report_add(report, "\n%s%08" PRIx64 " -> %08" PRIx64 " in memory", prefix, va, p.pa); }
+    report_add(report, "\n");
+}
+
+/* The virtual address a record is about; the event's own if it has none. */
+static bool record_address(const struct log_record *r, va_t *va) {
+    switch (r->kind) {
+    case LOG_ACCESS:
+    case LOG_FAULT:
+    case LOG_RESOLVED: *va = r->a; return true;
+    case LOG_EXCEPTION: *va = r->c; return true;
+    case LOG_PTE: *va = r->d ? r->d : r->a; return true;
+    case LOG_TLB: *va = r->b; return r->a == LOG_INVLPG;
+    default: return false;
+    }
+}
+
+static bool event_address(const struct event *event, va_t *va) {
+    switch (event->kind) {
+    case EV_ACCESS: *va = event->access.va; return true;
+    case EV_RUN: *va = event->run.vpn << PAGE_SHIFT; return true;
+    default: return false;
+    }
+}
+
+static void report_side(struct report *report, const char *name, const struct records *r, size_t i) {
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "  %-6s ", name);
+    if (i < r->count) {
+        report_record(report, prefix, &r->at[i]);
+    } else {
+        report_add(report, "%s(no further record)\n", prefix);
+    }
+}
+
+static void report_paths(struct lockstep *l, const struct event *event, const struct log_record *record,
+                         struct report *report) {
+    va_t va;
+    if (!(record && record_address(record, &va)) && !event_address(event, &va)) { return; }
+    for (int k = 0; k < 2; k++) {
+        report_add(report, "tables of %08" PRIx64 " on %s\n", va, l->name[k]);
+        report_table_path(report, "  ", l->machine[k], va);
+    }
+}
+
+static void report_history(struct lockstep *l, struct report *report) {
+    uint64_t before = l->events - 1 < HISTORY ? l->events - 1 : HISTORY;
+    report_add(report, "the %" PRIu64 " events before it\n", before);
+    for (uint64_t i = l->events - 1 - before; i < l->events - 1; i++) {
+        report_event(report, "  ", &l->history[i % (HISTORY + 1)]);
+    }
+}
+
+static void report_difference(struct lockstep *l, const struct event *event, const struct records *a,
+                              const struct records *b, const char *result, struct report *report) {
+    size_t i = first_difference(a, b);
+    bool records_differ = i < a->count || i < b->count;
+    report_event(report, "lockstep: ", event);
+    const struct log_record *record = NULL;
+    if (records_differ) {
+        report_add(report, "the machines differ at record %zu of the event\n", i + 1);
+        for (size_t k = i >= 3 ? i - 3 : 0; k < i; k++) { report_record(report, "  both   ", &a->at[k]); }
+        report_side(report, l->name[0], a, i);
+        report_side(report, l->name[1], b, i);
+        record = i < a->count ? &a->at[i] : &b->at[i];
+    } else {
+        report_add(report, "the machines differ in the event's result (%s and %s), %s\n", l->name[0], l->name[1],
+                   result);
+    }
+    report_paths(l, event, record, report);
+    report_history(l, report);
+    report_add(report, "to see it: ntmmu wave %s --at access:%" PRIu64 "\n", l->trace, event->index);
+}
+
+bool lockstep_compare(struct lockstep *l, const struct event *event, const struct records *a, const struct records *b,
+                      const struct machine_result *result_a, const struct machine_result *result_b,
+                      struct report *report) {
+    event_copy(&l->history[l->events++ % (HISTORY + 1)], event);
+    char result[256] = "";
+    bool same = a->count == b->count && (a->count == 0 || memcmp(a->at, b->at, a->count * sizeof *a->at) == 0 ||
+                                         first_difference(a, b) == a->count);
+    if (same && !result_difference(result_a, result_b, result, sizeof result)) { return true; }
+    report_difference(l, event, a, b, result, report);
+    return false;
+}

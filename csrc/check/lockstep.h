@@ -1,0 +1,20 @@
+/* Check 1: two machines, one on each MMU, must send the same records and come to the same result at every event. */
+#ifndef NTMMU_CHECK_LOCKSTEP_H
+#define NTMMU_CHECK_LOCKSTEP_H
+
+#include "ntmmu/machine.h"
+#include "report.h"
+
+struct lockstep;
+
+/* trace: name for the `ntmmu wave` command of a report. */
+struct lockstep *lockstep_create(struct machine *a, struct machine *b, const char *trace);
+void lockstep_destroy(struct lockstep *lockstep);
+/* Compares what one event came to on both machines. False: they differ, and report says how. */
+bool lockstep_compare(struct lockstep *lockstep, const struct event *event, const struct records *a,
+                      const struct records *b, const struct machine_result *result_a,
+                      const struct machine_result *result_b, struct report *report);
+/* The tables of VA in a machine's memory under its current CR3, each entry in words, a line each. */
+void report_table_path(struct report *report, const char *prefix, struct machine *m, va_t va);
+
+#endif

@@ -1,0 +1,26 @@
+/* Reading a machine's simulated memory from outside: raw physical reads, no TLB, no A or D bit, no side effect. */
+#ifndef NTMMU_CHECK_PEEK_H
+#define NTMMU_CHECK_PEEK_H
+
+#include "ntmmu/machine.h"
+#include "ntmmu/pfn.h"
+
+/* Where the working-set list stands in every process, NT-30, NT-31, NT-37 */
+#define WORKING_SET_LIST    0xC0502000u
+#define WORKING_SET_USED    0xC0502030u /* 768 16-bit counters */
+#define WORKING_SET_BITMAP  0xC0502630u /* page tables charged to commit */
+#define WORKING_SET_ENTRIES 0xC0502690u
+
+/* va through the tables of DIRECTORY (a CR3 value); bytes must not cross a page. False: not mapped. */
+bool peek(struct machine *m, uint64_t directory, va_t va, void *out, unsigned bytes);
+/* 4 bytes, 0 if not mapped. */
+uint32_t peek32(struct machine *m, uint64_t directory, va_t va);
+/* The PDE and PTE words of va; the PTE is 0 where there is no page table (or a large page). */
+uint32_t peek_pde(struct machine *m, uint64_t directory, va_t va);
+uint32_t peek_pte(struct machine *m, uint64_t directory, va_t va);
+struct mmpfn peek_pfn(struct machine *m, pfn_t frame);
+uint64_t peek_cr3(struct machine *m);
+/* The machine runs the NT kernel: nt_view.h may be used. */
+bool is_nt(const struct machine *m);
+
+#endif

@@ -1,0 +1,398 @@
+/* Check 2, shadow memory: applies the trace's memory events to the idealised memory when their service has succeeded,
+ * and compares each access that completed. It knows nothing of frames except to tell apart what a kernel address
+ * aliases: a store through one makes the bytes it hits unknown, unless it goes through an MDL's mapping of a known
+ * range. */
+#include "shadow.h"
+
+#include "ntmmu/machine.h"
+#include "ntmmu/mmu.h"
+#include "ntmmu/pte.h"
+#include "ntmmu/status.h"
+#include "shadow_memory.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define uthash_fatal(msg) abort()
+#include <uthash.h>
+
+#define USER_END         0x80000000u
+#define SHARED_USER_PAGE 0x7FFE0000u /* no allocation covers it, NT-06 */
+
+/* An event whose records have not all come: its thread waits. */
+struct open_event {
+    struct open_event *next;
+    struct event event;
+};
+
+struct mdl {
+    uint32_t id, pid;
+    va_t base, size, kernel; /* kernel: where mapped, 0 = not */
+    struct mdl *next;
+};
+
+/* Words of a frame that a kernel address stored into. */
+struct taint {
+    pfn_t frame;
+    uint64_t words[IDEAL_WORDS / 64];
+    UT_hash_handle hh;
+};
+
+struct shadow {
+    struct ideal *ideal;
+    struct open_event *open;
+    struct mdl *mdls;
+    struct taint *taints;
+};
+
+struct shadow *shadow_create(void) {
+    struct shadow *s = check_alloc(sizeof *s);
+    s->ideal = ideal_create();
+    return s;
+}
+
+void shadow_destroy(struct shadow *s) {
+    if (!s) { return; }
+    ideal_destroy(s->ideal);
+    for (struct open_event *e = s->open, *next; e; e = next) {
+        next = e->next;
+        free(e);
+    }
+    for (struct mdl *m = s->mdls, *next; m; m = next) {
+        next = m->next;
+        free(m);
+    }
+    struct taint *t, *next_taint;
+    HASH_ITER(hh, s->taints, t, next_taint) {
+        HASH_DEL(s->taints, t);
+        free(t);
+    }
+    free(s);
+}
+
+/* ---- stores behind the user addresses ---- */
+
+static void forget_word(void *ctx, struct ideal_page *page) { ideal_set_unknown(page, *(unsigned *)ctx, true); }
+
+static void taint_word(struct shadow *s, pa_t pa) {
+    pfn_t frame = pa >> PAGE_SHIFT;
+    unsigned word = (pa & PAGE_MASK) >> 2;
+    struct taint *t;
+    HASH_FIND(hh, s->taints, &frame, sizeof frame, t);
+    if (!t) {
+        t = check_alloc(sizeof *t);
+        t->frame = frame;
+        HASH_ADD(hh, s->taints, frame, sizeof t->frame, t);
+    }
+    t->words[word >> 6] |= (uint64_t)1 << (word & 63);
+    ideal_pages_in_frame(s->ideal, frame, forget_word, &word);
+}
+
+static void taint_bytes(struct shadow *s, pa_t pa, unsigned bytes) {
+    taint_word(s, pa);
+    if (((pa + bytes - 1) ^ pa) & ~(pa_t)3) { taint_word(s, pa + bytes - 1); }
+}
+
+static bool is_tainted(const struct shadow *s, pa_t pa) {
+    if (!s->taints) { return false; }
+    pfn_t frame = pa >> PAGE_SHIFT;
+    unsigned word = (pa & PAGE_MASK) >> 2;
+    struct taint *t;
+    HASH_FIND(hh, s->taints, &frame, sizeof frame, t);
+    return t && (t->words[word >> 6] >> (word & 63) & 1);
+}
+
+static void untaint(struct shadow *s, pa_t pa) {
+    if (!s->taints) { return; }
+    pfn_t frame = pa >> PAGE_SHIFT;
+    unsigned word = (pa & PAGE_MASK) >> 2;
+    struct taint *t;
+    HASH_FIND(hh, s->taints, &frame, sizeof frame, t);
+    if (t) { t->words[word >> 6] &= ~((uint64_t)1 << (word & 63)); }
+}
+
+/* ---- accesses ---- */
+
+struct access {
+    va_t va;
+    pa_t pa;
+    uint32_t data; /* what the machine saw */
+    unsigned bytes, type;
+    uint32_t pid;
+};
+
+/* What the store of touch at va writes: as the machine's contract (machine.h) says. */
+static uint32_t stored_value(const struct event *event, va_t va) {
+    if (event->kind == EV_RUN) { return machine_store_value(event->index, 0); }
+    va_t base = event->access.va;
+    unsigned touch = (unsigned)((page_of(va) - page_of(base)) >> PAGE_SHIFT);
+    if (!event->access.has_value) { return machine_store_value(event->index, touch); }
+    uint64_t done = (va - base) & 0xFFFFFFFFu;
+    return done < 8 ? (uint32_t)(event->access.value >> 8 * done) : 0;
+}
+
+static bool compare_load(struct shadow *s, const struct access *a, const struct ideal_page *page,
+                         const struct log_record *record, const struct event *event, struct report *report) {
+    unsigned offset = a->va & PAGE_MASK;
+    for (unsigned i = 0; i < a->bytes; i++) {
+        uint8_t seen = (uint8_t)(a->data >> 8 * i), ideal = page->bytes[offset + i];
+        if (seen == ideal || ideal_is_unknown(page, (offset + i) >> 2) || is_tainted(s, a->pa + i)) { continue; }
+        report_event(report, "shadow: ", event);
+        report_record(report, "  ", record);
+        report_add(report,
+                   "  wrong byte at %08" PRIx64 " of process %" PRIu32 ": memory gave %02x, the program stored ",
+                   a->va + i, a->pid, seen);
+        report_add(report, "or the file has %02x (%u bytes from %08" PRIx64 ":", ideal, a->bytes, a->va);
+        for (unsigned k = 0; k < a->bytes; k++) { report_add(report, " %02x", page->bytes[offset + k]); }
+        report_add(report, ")\n");
+        return false;
+    }
+    return true;
+}
+
+static void store_bytes(struct shadow *s, const struct access *a, struct ideal_page *page, uint32_t value) {
+    unsigned offset = a->va & PAGE_MASK;
+    for (unsigned i = 0; i < a->bytes; i++) { page->bytes[offset + i] = (uint8_t)(value >> 8 * i); }
+    /* A word becomes known again only when all of it was stored. */
+    if (a->bytes == 4 && (offset & 3) == 0) {
+        if (page->unknown) { ideal_set_unknown(page, offset >> 2, false); }
+        untaint(s, a->pa);
+    }
+}
+
+/* The user range that a kernel address is an MDL's mapping of. */
+static bool mdl_alias(const struct shadow *s, va_t kva, uint32_t *pid, va_t *va) {
+    for (const struct mdl *m = s->mdls; m; m = m->next) {
+        if (m->kernel && kva >= m->kernel && kva < m->kernel + m->size) {
+            *pid = m->pid;
+            *va = m->base + (kva - m->kernel);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A kernel address: nothing is known of it, unless it is an MDL's mapping and the page is still the one that was
+ * locked. */
+static bool kernel_access(struct shadow *s, struct access *a, const struct log_record *record,
+                          const struct event *event, struct report *report) {
+    bool store = a->type == MMU_WRITE || a->type == MMU_MODIFY;
+    uint32_t pid;
+    va_t va;
+    if (mdl_alias(s, a->va, &pid, &va)) {
+        struct ideal_page *page = ideal_load_page(s->ideal, pid, va);
+        if (page && !page->common && page->frame == a->pa >> PAGE_SHIFT) {
+            struct access alias = *a;
+            alias.va = va;
+            alias.pid = pid;
+            if (a->type != MMU_WRITE && !compare_load(s, &alias, page, record, event, report)) { return false; }
+            if (store && page->references == 1) {
+                store_bytes(s, &alias, page, stored_value(event, a->va));
+                return true;
+            }
+        }
+    }
+    if (store) { taint_bytes(s, a->pa, a->bytes); }
+    return true;
+}
+
+static bool no_region(const struct access *a, const struct log_record *record, const struct event *event,
+                      struct report *report) {
+    if (page_of(a->va) == SHARED_USER_PAGE || a->pid == 0) { return true; }
+    report_event(report, "shadow: ", event);
+    report_record(report, "  ", record);
+    report_add(report, "  the access completed, but process %" PRIu32 " has no allocation or view at %08" PRIx64 "\n",
+               a->pid, a->va);
+    return false;
+}
+
+static bool access_event(struct shadow *s, const struct event *event, const struct log_record *record,
+                         struct report *report) {
+    struct access a = {.va = record->a,
+                       .pa = record->b,
+                       .data = (uint32_t)record->c,
+                       .bytes = record->e >> 8 & 0xFF,
+                       .type = record->e & 0xF,
+                       .pid = record->pid};
+    if (a.va >= USER_END) { return kernel_access(s, &a, record, event, report); }
+    bool store = a.type == MMU_WRITE || a.type == MMU_MODIFY;
+    struct ideal_page *page = store ? ideal_store_page(s->ideal, a.pid, a.va) : ideal_load_page(s->ideal, a.pid, a.va);
+    if (!page) { return no_region(&a, record, event, report); }
+    if (a.type != MMU_WRITE && !compare_load(s, &a, page, record, event, report)) { return false; }
+    if (store) { store_bytes(s, &a, page, stored_value(event, a.va)); }
+    page->frame = a.pa >> PAGE_SHIFT;
+    return true;
+}
+
+/* ---- memory events ---- */
+
+static void alloc_event(struct shadow *s, uint32_t pid, va_t base, va_t size, unsigned type, uint64_t out0,
+                        uint64_t out1) {
+    va_t start, end, first = base;
+    if (base == 0) { first = out0; }
+    if (type & EVENT_RESET) {
+        ideal_forget(s->ideal, pid, first, size);
+    } else if ((type & EVENT_RESERVE) || !ideal_region(s->ideal, pid, first, &start, &end)) {
+        va_t granule = first & ~(va_t)0xFFFF; /* a reservation begins at a multiple of 64 KB, NT-77 */
+        ideal_reserve(s->ideal, pid, granule, first + (size ? size : out1) - granule);
+    }
+}
+
+static void free_event(struct shadow *s, uint32_t pid, va_t base, va_t size, bool release) {
+    va_t start, end;
+    if (release) {
+        ideal_release(s->ideal, pid, base, size);
+    } else if (size) {
+        ideal_discard(s->ideal, pid, base, size);
+    } else if (ideal_region(s->ideal, pid, base, &start, &end)) {
+        ideal_discard(s->ideal, pid, start, end - start);
+    }
+}
+
+static struct mdl *mdl_find(struct shadow *s, uint32_t id) {
+    for (struct mdl *m = s->mdls; m; m = m->next) {
+        if (m->id == id) { return m; }
+    }
+    return NULL;
+}
+
+static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid, uint64_t out) {
+    struct mdl *m = mdl_find(s, event->mdl.id);
+    if (event->kind == EV_MDL_LOCK && !m) {
+        m = check_alloc(sizeof *m);
+        *m = (struct mdl){
+            .id = event->mdl.id, .pid = pid, .base = event->mdl.base, .size = event->mdl.size, .next = s->mdls};
+        s->mdls = m;
+    } else if (m && event->kind == EV_MDL_MAP) {
+        m->kernel = out ? out : event->mdl.base;
+    } else if (m && event->kind == EV_MDL_UNMAP) {
+        m->kernel = 0;
+    } else if (m && event->kind == EV_MDL_UNLOCK) {
+        struct mdl **at = &s->mdls;
+        while (*at != m) { at = &(*at)->next; }
+        *at = m->next;
+        free(m);
+    }
+}
+
+#define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
+
+/* A service with raw arguments, in the order of NT-105; a process handle is -1 or a process id. */
+static void call_event(struct shadow *s, const struct event *event, uint32_t pid, uint64_t out0, uint64_t out1) {
+    const uint64_t *arg = event->args.arg;
+    const char *name = event->text;
+    uint32_t process = (uint32_t)arg[0] == CURRENT_PROCESS_HANDLE ? pid : (uint32_t)arg[0];
+    if (strcmp(name, "NtAllocateVirtualMemory") == 0) {
+        unsigned type = (arg[4] & 0x2000 ? EVENT_RESERVE : 0) | (arg[4] & 0x1000 ? EVENT_COMMIT : 0) |
+                        (arg[4] & 0x80000 ? EVENT_RESET : 0);
+        alloc_event(s, process, arg[1], arg[3], type, out0, out1);
+    } else if (strcmp(name, "NtFreeVirtualMemory") == 0) {
+        free_event(s, process, arg[1], arg[2], arg[3] & 0x8000);
+    } else if (strcmp(name, "NtProtectVirtualMemory") == 0) {
+        int mask = MiMakeProtectionMask((uint32_t)arg[3]);
+        if (mask >= 0) { ideal_protect(s->ideal, process, arg[1], arg[2], (unsigned)mask); }
+    } else if (strcmp(name, "NtCreateSection") == 0) {
+        ideal_section(s->ideal, (uint32_t)arg[0], EVENT_SEC_PAGE, arg[1], "");
+    } else if (strcmp(name, "NtMapViewOfSection") == 0) {
+        process = (uint32_t)arg[1] == CURRENT_PROCESS_HANDLE ? pid : (uint32_t)arg[1];
+        int mask = MiMakeProtectionMask((uint32_t)arg[9]);
+        ideal_map(s->ideal, process, (uint32_t)arg[0], out0, out1, arg[5], mask < 0 ? 0 : (unsigned)mask, true);
+    } else if (strcmp(name, "NtUnmapViewOfSection") == 0) {
+        ideal_unmap(s->ideal, process, arg[1]);
+    }
+}
+
+/* An event whose service succeeded in process pid; out0, out1: what it handed back. */
+static void service_event(struct shadow *s, const struct event *event, uint32_t pid, uint64_t out0, uint64_t out1) {
+    struct ideal *ideal = s->ideal;
+    switch (event->kind) {
+    case EV_PROC_CREATE: ideal_process_create(ideal, event->proc.pid); break;
+    case EV_PROC_EXIT: ideal_process_exit(ideal, event->proc.pid); break;
+    case EV_FORK: ideal_fork(ideal, event->fork.pid, event->fork.parent); break;
+    case EV_EXEC: ideal_exec(ideal, event->proc.pid); break;
+    case EV_ALLOC: alloc_event(s, pid, event->alloc.base, event->alloc.size, event->alloc.type, out0, out1); break;
+    case EV_FREE: free_event(s, pid, event->free.base, event->free.size, event->free.release); break;
+    case EV_SECTION:
+        ideal_section(ideal, event->section.sid, event->section.type, event->section.size, event->text);
+        break;
+    case EV_SUBSECTION:
+        ideal_subsection(ideal, event->sub.sid, event->sub.offset, event->sub.size, event->sub.file_offset,
+                         event->sub.anonymous, event->sub.prot);
+        break;
+    case EV_SECTION_CLOSE: ideal_section_close(ideal, event->section.sid); break;
+    case EV_MAP:
+        ideal_map(ideal, pid, event->map.sid, event->map.base ? event->map.base : out0,
+                  event->map.size ? event->map.size : out1, event->map.offset, event->map.prot, event->map.share);
+        break;
+    case EV_UNMAP: ideal_unmap(ideal, pid, event->range.base); break;
+    case EV_PROTECT: ideal_protect(ideal, pid, event->range.base, event->range.size, event->range.prot); break;
+    case EV_MOVE: ideal_move(ideal, pid, event->move.from, event->move.to, event->move.size); break;
+    case EV_MDL_LOCK:
+    case EV_MDL_MAP:
+    case EV_MDL_UNMAP:
+    case EV_MDL_UNLOCK: mdl_event(s, event, pid, out0); break;
+    case EV_CALL: call_event(s, event, pid, out0, out1); break;
+    default: break;
+    }
+}
+
+/* ---- events whose thread waits ---- */
+
+static bool is_access(const struct event *event) { return event->kind == EV_ACCESS || event->kind == EV_RUN; }
+
+static void keep_open(struct shadow *s, const struct event *event) {
+    struct open_event *o = check_alloc(sizeof *o);
+    event_copy(&o->event, event);
+    o->next = s->open;
+    s->open = o;
+}
+
+static const struct event *find_event(const struct shadow *s, uint64_t index, const struct event *current) {
+    if (index == current->index) { return current; }
+    for (const struct open_event *o = s->open; o; o = o->next) {
+        if (o->event.index == index) { return &o->event; }
+    }
+    return NULL;
+}
+
+static void close_event(struct shadow *s, uint64_t index) {
+    for (struct open_event **at = &s->open; *at; at = &(*at)->next) {
+        if ((*at)->event.index == index) {
+            struct open_event *o = *at;
+            *at = o->next;
+            free(o);
+            return;
+        }
+    }
+}
+
+/* The last touch of an access has been seen. */
+static bool last_touch(const struct event *event, const struct log_record *record) {
+    if (event->kind == EV_RUN) { return true; }
+    uint64_t size = event->access.size ? event->access.size : 1;
+    return page_of(record->a) == page_of((event->access.va + size - 1) & 0xFFFFFFFFu);
+}
+
+bool shadow_event(struct shadow *s, const struct event *event, const struct records *records, struct report *report) {
+    bool done = false; /* this event's own end was seen */
+    for (size_t i = 0; i < records->count; i++) {
+        const struct log_record *r = &records->at[i];
+        if (r->kind != LOG_ACCESS && r->kind != LOG_STATUS && r->kind != LOG_EXCEPTION) { continue; }
+        const struct event *of = r->event == event->index ? event : find_event(s, r->event, event);
+        if (!of || (r->kind == LOG_ACCESS && (r->cause != LOG_TRACE || !is_access(of)))) { continue; }
+        if (r->kind == LOG_ACCESS && !access_event(s, of, r, report)) { return false; }
+        if (r->kind == LOG_STATUS && NT_SUCCESS(r->a)) { service_event(s, of, r->pid, r->b, r->c); }
+        if (r->kind == LOG_ACCESS && !last_touch(of, r)) { continue; }
+        if (of == event) {
+            done = true;
+        } else {
+            close_event(s, r->event);
+        }
+    }
+    if (event->kind == EV_POKE) { taint_word(s, event->poke.pa); }
+    if (!done && event->kind != EV_POKE && event->kind != EV_IRQL && event->kind != EV_INTERRUPTS) {
+        keep_open(s, event);
+    }
+    return true;
+}

@@ -1,0 +1,61 @@
+/* Idealised memory: processes, regions, sections, sharing, copy-on-write. It has no tables, TLB, frames or disk; a page
+ * is made when it is first looked at, and pages are shared by reference after a fork until somebody writes. */
+#ifndef NTMMU_CHECK_SHADOW_MEMORY_H
+#define NTMMU_CHECK_SHADOW_MEMORY_H
+
+#include "ntmmu/event.h"
+
+#define IDEAL_WORDS (PAGE_SIZE / 4)
+
+struct ideal_page {
+    uint32_t references;
+    bool common;       /* belongs to a section or is the page of zeros: a private write copies it */
+    pfn_t frame;       /* where the machine last accessed it; 0 = never */
+    uint64_t *unknown; /* a bit for each 4-byte word whose contents nobody knows; NULL: all known */
+    uint8_t bytes[PAGE_SIZE];
+};
+
+struct ideal;
+
+struct ideal *ideal_create(void);
+void ideal_destroy(struct ideal *ideal);
+
+void ideal_process_create(struct ideal *ideal, uint32_t pid);
+void ideal_process_exit(struct ideal *ideal, uint32_t pid);
+void ideal_fork(struct ideal *ideal, uint32_t child, uint32_t parent);
+void ideal_exec(struct ideal *ideal, uint32_t pid); /* the process keeps its id and loses its regions */
+
+/* type: enum event_section. size in bytes, 0 = not recorded. */
+void ideal_section(struct ideal *ideal, uint32_t sid, unsigned type, uint64_t size, const char *path);
+void ideal_subsection(struct ideal *ideal, uint32_t sid, uint64_t offset, uint64_t size, uint64_t file_offset,
+                      bool anonymous, unsigned protection);
+void ideal_section_close(struct ideal *ideal, uint32_t sid);
+
+void ideal_reserve(struct ideal *ideal, uint32_t pid, va_t base, va_t size);
+/* Contents are lost, the region stays: decommit. */
+void ideal_discard(struct ideal *ideal, uint32_t pid, va_t base, va_t size);
+/* Contents may have been lost: MEM_RESET. */
+void ideal_forget(struct ideal *ideal, uint32_t pid, va_t base, va_t size);
+/* size 0: the whole region that holds base. */
+void ideal_release(struct ideal *ideal, uint32_t pid, va_t base, va_t size);
+void ideal_map(struct ideal *ideal, uint32_t pid, uint32_t sid, va_t base, va_t size, uint64_t offset,
+               unsigned protection, bool share);
+void ideal_unmap(struct ideal *ideal, uint32_t pid, va_t base);
+void ideal_protect(struct ideal *ideal, uint32_t pid, va_t base, va_t size, unsigned protection);
+void ideal_move(struct ideal *ideal, uint32_t pid, va_t from, va_t to, va_t size);
+/* Extent of the region that holds va; false if there is none. */
+bool ideal_region(struct ideal *ideal, uint32_t pid, va_t va, va_t *start, va_t *end);
+
+/* The page that a load or a store at va sees; a store gets one that only those see who shall see it. NULL: no region
+ * there. */
+struct ideal_page *ideal_load_page(struct ideal *ideal, uint32_t pid, va_t va);
+struct ideal_page *ideal_store_page(struct ideal *ideal, uint32_t pid, va_t va);
+/* All pages last accessed in FRAME: calls visit for each. Slow. */
+void ideal_pages_in_frame(struct ideal *ideal, pfn_t frame, void (*visit)(void *ctx, struct ideal_page *), void *ctx);
+
+void ideal_set_unknown(struct ideal_page *page, unsigned word, bool unknown);
+static inline bool ideal_is_unknown(const struct ideal_page *page, unsigned word) {
+    return page->unknown && (page->unknown[word >> 6] >> (word & 63) & 1);
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* What the subcommands share: exit codes, the machine options of run/check/wave, loading of presets and MMUs, progress
+ * on a terminal and the Ctrl-C flag. One file a subcommand, cmd_NAME.c, each with a function cmd_NAME. */
+#ifndef NTMMU_CLI_H
+#define NTMMU_CLI_H
+
+#include "ntmmu/machine.h"
+#include "ntmmu/mmu.h"
+#include "ntmmu/preset.h"
+#include "ntmmu/trace.h"
+
+#include <argp.h>
+#include <signal.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1 /* a check failed */, EXIT_CANNOT = 2 /* cannot run */, EXIT_INTERRUPTED = 130 };
+
+/* argc, argv start at the subcommand's name. Return the exit code. */
+int cmd_run(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_wave(int argc, char **argv);
+int cmd_vectors(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_build(int argc, char **argv);
+
+/* ---- messages ---- */
+
+/* "ntmmu: MESSAGE" as one line on stderr; returns EXIT_CANNOT. */
+int cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- command lines ---- */
+
+/* argp_parse for a subcommand: usage errors are one line and EXIT_CANNOT, --help prints and exits 0, --quiet is handled
+ * here (cli_quiet). Parsers report an error in a value with argp_error(state, …). */
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* --quiet was given: no progress, no summary. */
+bool cli_quiet(void);
+
+/* "64", "16K", "64M", "1G" to bytes. 0, or -1 if TEXT is not a size. */
+int cli_parse_size(const char *text, uint64_t *out);
+/* A whole decimal number. 0, or -1. */
+int cli_parse_number(const char *text, uint64_t *out);
+/* "MIN:MAX", pages, decimal, 1 <= MIN <= MAX. 0, or -1. */
+int cli_parse_ws(const char *text, uint32_t *min, uint32_t *max);
+
+/* Runs a program (looked up in PATH) to its end, its output on stderr. Its exit code; 127 if it is not there; -1 if it
+ * was killed or could not be started. argv ends with NULL. */
+int cli_run_program(char *const argv[]);
+
+/* ---- CPU presets and MMUs ---- */
+
+/* Preset NAME of rtl/presets (or a path with a '/'). 0, or -1 with one line in err. */
+int cli_load_preset(struct mmu_preset *out, const char *name, char *err, size_t err_size);
+/* Kind "c" or "rtl" (the Verilated RTL of the preset: a shared object, built first if need be). assertions: rtl only,
+ * the build with assertions on. NULL with one line in err. The object stays loaded until the program ends. */
+const struct mmu_ops *cli_load_mmu(const char *kind, const struct mmu_preset *preset, bool assertions, char *err,
+                                   size_t err_size);
+/* Builds the preset's shared object if it is not there or older than its sources. 0, or -1 with one line in err.
+ * path receives the object's name. */
+int cli_build_preset(const struct mmu_preset *preset, bool assertions, char *path, size_t path_size, char *err,
+                     size_t err_size);
+/* The source tree: NTMMU_HOME, else the tree the binary stands in, else the one it was compiled from. out: 4096 bytes.
+ */
+void cli_home(char *out, size_t out_size);
+
+/* ---- progress and interruption ---- */
+
+/* Rewrites one line on stderr: done events, events a second, time left. Silent unless stderr is a terminal, with
+ * --quiet, in the first second, and when the last line is fresher than a fifth of a second: call it as often as you
+ * like. fraction 0..1, negative if unknown. */
+void cli_progress(double fraction, uint64_t events);
+/* Removes the line. */
+void cli_progress_end(void);
+
+/* Set by Ctrl-C after cli_catch_interrupt(): leave the loop, close files, return EXIT_INTERRUPTED. A second Ctrl-C ends
+ * the program at once. */
+extern volatile sig_atomic_t cli_interrupted;
+void cli_catch_interrupt(void);
+
+/* ---- the machine options of run, check and wave ---- */
+
+struct cli_machine_options {
+    const char *trace;
+    const char *mmu;         /* "c" or "rtl" */
+    const char *cpu;         /* preset name */
+    uint64_t ram;            /* bytes; valid if has_ram */
+    uint64_t pagefile;       /* bytes; valid if has_pagefile */
+    uint32_t min_ws, max_ws; /* pages, 0 = default */
+    uint64_t latency;        /* cycles of a table access */
+    bool has_ram, has_pagefile, kernel_direct, reference_counting, assertions;
+};
+
+/* An argp child that fills the struct; the subcommand passes it as the child's input (state->child_inputs[0]). */
+extern const struct argp cli_machine_argp;
+void cli_machine_defaults(struct cli_machine_options *options);
+
+/* A trace opened, its directives read, the machine's configuration made of both; the first item that is not a directive
+ * is kept and handed out first by cli_trace_next. */
+struct cli_trace {
+    struct trace_reader *reader;
+    struct trace_item held;
+    bool holding;
+    bool closed; /* !closed */
+};
+
+int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *options, struct machine_config *config,
+                   char *err, size_t err_size);
+enum trace_item_kind cli_trace_next(struct cli_trace *trace, struct trace_item *item);
+void cli_trace_close(struct cli_trace *trace);
+
+#endif

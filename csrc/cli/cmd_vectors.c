@@ -1,0 +1,121 @@
+/* `ntmmu vectors`: runs an MMU through files of paging vectors and counts the lines it passes. */
+#include "cli.h"
+#include "ntmmu/vectors.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct options {
+    const char *mmu, *cpu, *json;
+    char **files;
+    int file_count;
+};
+
+enum { OPTION_MMU = 0x100, OPTION_CPU, OPTION_JSON };
+
+static const struct argp_option option_table[] = {
+    {"mmu", OPTION_MMU, "rtl|c", 0, "MMU to test (default: rtl)", 0},
+    {"cpu", OPTION_CPU, "PRESET", 0, "CPU preset (default: ref64)", 0},
+    {"json", OPTION_JSON, "FILE", 0, "write the counts as JSON", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state) {
+    struct options *options = state->input;
+    switch (key) {
+    case OPTION_MMU:
+        if (strcmp(arg, "rtl") != 0 && strcmp(arg, "c") != 0) {
+            argp_error(state, "--mmu: found '%s', expected rtl or c", arg);
+        }
+        options->mmu = arg;
+        return 0;
+    case OPTION_CPU: options->cpu = arg; return 0;
+    case OPTION_JSON: options->json = arg; return 0;
+    case ARGP_KEY_ARGS:
+        options->files = state->argv + state->next;
+        options->file_count = state->argc - state->next;
+        state->next = state->argc;
+        return 0;
+    case ARGP_KEY_END:
+        if (options->file_count == 0) { argp_error(state, "found no FILE, expected at least one vector file"); }
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp parser = {
+    .options = option_table,
+    .parser = parse_option,
+    .args_doc = "FILE...",
+    .doc = "Runs an MMU through paging vectors (.vec, .vec.zst) and names every line it fails.",
+};
+
+static void print_failure(void *ctx, const struct vectors_failure *failure) {
+    (void)ctx;
+    printf("%s:%" PRIu64 ": found %s, expected %s\n", failure->file, failure->line, failure->found, failure->expected);
+}
+
+static void print_count(const char *name, const struct vectors_count *count) {
+    printf("%-16s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", name, count->passed, count->failed, count->skipped);
+}
+
+static void print_summary(const struct options *options, const struct vectors_report *report) {
+    printf("%-16s %10s %10s %10s\n", "set", "passed", "failed", "skipped");
+    for (unsigned i = 0; i < report->set_count; i++) { print_count(report->sets[i].name, &report->sets[i].count); }
+    print_count("total", &report->total);
+    printf("MMU %s, CPU %s: %s\n", options->mmu, options->cpu, report->total.failed ? "FAILED" : "passed");
+}
+
+static json_t *count_json(const struct vectors_count *count) {
+    return json_pack("{s:I, s:I, s:I}", "passed", (json_int_t)count->passed, "failed", (json_int_t)count->failed,
+                     "skipped", (json_int_t)count->skipped);
+}
+
+static json_t *report_json(const struct options *options, const struct vectors_report *report) {
+    json_t *sets = json_object();
+    for (unsigned i = 0; i < report->set_count; i++) {
+        json_object_set_new(sets, report->sets[i].name, count_json(&report->sets[i].count));
+    }
+    return json_pack("{s:s, s:s, s:o, s:o}", "mmu", options->mmu, "cpu", options->cpu, "sets", sets, "total",
+                     count_json(&report->total));
+}
+
+/* The file appears under its name only when it is whole. */
+static int write_json(const struct options *options, const struct vectors_report *report) {
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s.part", options->json) >= (int)sizeof path) {
+        return cli_error("%.64s…: found a path that is too long, expected at most 4090 characters", options->json);
+    }
+    json_t *root = report_json(options, report);
+    int status = root ? json_dump_file(root, path, JSON_INDENT(2)) : -1;
+    json_decref(root);
+    if (status == 0 && rename(path, options->json) == 0) { return EXIT_OK; }
+    remove(path);
+    return cli_error("%s: cannot be written", options->json);
+}
+
+static int run_files(const struct options *options, const struct vectors_config *config,
+                     struct vectors_report *report) {
+    char err[512];
+    for (int i = 0; i < options->file_count; i++) {
+        if (vectors_run(options->files[i], config, report, err, sizeof err) < 0) { return cli_error("%s", err); }
+    }
+    return report->total.failed ? EXIT_FAILED : EXIT_OK;
+}
+
+int cmd_vectors(int argc, char **argv) {
+    struct options options = {.mmu = "rtl", .cpu = "ref64"};
+    cli_parse(&parser, argc, argv, &options);
+    char err[512];
+    struct vectors_config config = {.on_failure = print_failure};
+    if (cli_load_preset(&config.preset, options.cpu, err, sizeof err) < 0) { return cli_error("%s", err); }
+    config.mmu = cli_load_mmu(options.mmu, &config.preset, false, err, sizeof err);
+    if (!config.mmu) { return cli_error("%s", err); }
+    struct vectors_report report = {0};
+    int status = run_files(&options, &config, &report);
+    if (status == EXIT_CANNOT) { return status; }
+    if (!cli_quiet()) { print_summary(&options, &report); }
+    return options.json && write_json(&options, &report) == EXIT_CANNOT ? EXIT_CANNOT : status;
+}

@@ -1,0 +1,91 @@
+/* The machine options of run, check and wave. */
+#include "cli.h"
+
+#include <string.h>
+
+enum {
+    OPTION_MMU = 0x100,
+    OPTION_CPU,
+    OPTION_RAM,
+    OPTION_PAGEFILE,
+    OPTION_WS,
+    OPTION_KERNEL,
+    OPTION_COUNTING,
+    OPTION_LATENCY,
+    OPTION_ASSERTIONS
+};
+
+static const struct argp_option option_table[] = {
+    {"mmu", OPTION_MMU, "rtl|c", 0, "the MMU: Verilog RTL (default) or C model", 1},
+    {"cpu", OPTION_CPU, "PRESET", 0, "CPU preset of rtl/presets (default ref64)", 1},
+    {"latency", OPTION_LATENCY, "N", 0, "cycles of a page-table access (default 4)", 1},
+    {"assertions", OPTION_ASSERTIONS, 0, 0, "the RTL build with its assertions on", 1},
+    {"ram", OPTION_RAM, "SIZE", 0, "RAM free after boot, suffix K, M or G (default: the boot configuration's)", 2},
+    {"pagefile", OPTION_PAGEFILE, "SIZE", 0, "paging file, 0 = none (default 1G for a captured trace)", 2},
+    {"ws", OPTION_WS, "MIN:MAX", 0, "default working-set limits in pages", 2},
+    {"kernel", OPTION_KERNEL, "mmu|direct", 0, "the kernel's own accesses: through the MMU (default), or past it", 2},
+    {"counting", OPTION_COUNTING, "nt|reference", 0, "as NT does it (default), or comparable with TLB simulators", 2},
+    {0},
+};
+
+static bool one_of(const char *arg, const char *a, const char *b) { return strcmp(arg, a) == 0 || strcmp(arg, b) == 0; }
+
+static void parse_ws(struct cli_machine_options *options, const char *arg, struct argp_state *state) {
+    if (cli_parse_ws(arg, &options->min_ws, &options->max_ws)) {
+        argp_error(state, "--ws: found '%s', expected MIN:MAX in pages, MIN not above MAX", arg);
+    }
+}
+
+static void parse_size(const char *name, const char *arg, uint64_t *out, bool *has, struct argp_state *state) {
+    if (cli_parse_size(arg, out)) {
+        argp_error(state, "%s: found '%s', expected a size such as 64M (suffix K, M or G)", name, arg);
+    }
+    *has = true;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state) {
+    struct cli_machine_options *o = state->input;
+    switch (key) {
+    case OPTION_MMU:
+        if (!one_of(arg, "rtl", "c")) { argp_error(state, "--mmu: found '%s', expected rtl or c", arg); }
+        o->mmu = arg;
+        return 0;
+    case OPTION_CPU: o->cpu = arg; return 0;
+    case OPTION_ASSERTIONS: o->assertions = true; return 0;
+    case OPTION_RAM:
+        parse_size("--ram", arg, &o->ram, &o->has_ram, state);
+        if (o->ram == 0) { argp_error(state, "--ram: found '%s', expected a size above 0", arg); }
+        return 0;
+    case OPTION_PAGEFILE: parse_size("--pagefile", arg, &o->pagefile, &o->has_pagefile, state); return 0;
+    case OPTION_WS: parse_ws(o, arg, state); return 0;
+    case OPTION_KERNEL:
+        if (!one_of(arg, "mmu", "direct")) { argp_error(state, "--kernel: found '%s', expected mmu or direct", arg); }
+        o->kernel_direct = strcmp(arg, "direct") == 0;
+        return 0;
+    case OPTION_COUNTING:
+        if (!one_of(arg, "nt", "reference")) {
+            argp_error(state, "--counting: found '%s', expected nt or reference", arg);
+        }
+        o->reference_counting = strcmp(arg, "reference") == 0;
+        return 0;
+    case OPTION_LATENCY:
+        if (cli_parse_number(arg, &o->latency) || o->latency < 1 || o->latency > 1000) {
+            argp_error(state, "--latency: found '%s', expected 1 to 1000 cycles", arg);
+        }
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->trace) { argp_error(state, "found a second trace '%s', expected one", arg); }
+        o->trace = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->trace) { argp_error(state, "found no trace, expected the name of one"); }
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp cli_machine_argp = {.options = option_table, .parser = parse_option};
+
+void cli_machine_defaults(struct cli_machine_options *options) {
+    *options = (struct cli_machine_options){.mmu = "rtl", .cpu = "ref64", .latency = 4};
+}

@@ -1,0 +1,140 @@
+/* run and check: their common options, and a whole replay from opening to the JSON result. */
+#include "replay_options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { OPTION_JSON = 0x200, OPTION_WAVE, OPTION_WAVE_AT, OPTION_CHECK, OPTION_AUDIT };
+
+static const struct argp_option option_table[] = {
+    {"json", OPTION_JSON, "FILE", 0, "write the counts as JSON, - = standard output", 3},
+    {"wave", OPTION_WAVE, "FILE.fst", 0, "dump a waveform (RTL only)", 3},
+    {"wave-at", OPTION_WAVE_AT, "WHAT", 0, "only around " WAVE_EXPECTED, 3},
+    {"check", OPTION_CHECK, "LIST", 0, "checks, comma between: lockstep, shadow, staleness, audit, all, none", 3},
+    {"audit", OPTION_AUDIT, "N", 0, "audit after each N events, 0 = only at the end", 3},
+    {0},
+};
+
+static int parse_checks(const char *arg, unsigned *out) {
+    static const struct {
+        const char *name;
+        unsigned flags;
+    } table[] = {
+        {"lockstep", CHECK_LOCKSTEP}, {"shadow", CHECK_SHADOW}, {"staleness", CHECK_STALENESS},
+        {"audit", CHECK_AUDIT},       {"all", CHECK_ALL},       {"none", 0},
+    };
+    *out = CHECK_EXPECT;
+    while (*arg) {
+        size_t length = strcspn(arg, ","), i = 0, count = sizeof table / sizeof *table;
+        while (i < count && (strlen(table[i].name) != length || memcmp(table[i].name, arg, length) != 0)) { i++; }
+        if (i == count) { return -1; }
+        *out |= table[i].flags;
+        arg += length;
+        arg += *arg == ',';
+    }
+    return 0;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state) {
+    struct replay_options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->replay.options; return 0;
+    case OPTION_JSON: o->json = arg; return 0;
+    case OPTION_WAVE: o->replay.wave = arg; return 0;
+    case OPTION_WAVE_AT:
+        if (wave_window_parse(arg, &o->replay.window)) {
+            argp_error(state, "--wave-at: found '%s', expected " WAVE_EXPECTED, arg);
+        }
+        return 0;
+    case OPTION_CHECK:
+        if (parse_checks(arg, &o->replay.checks)) {
+            argp_error(state, "--check: found '%s', expected lockstep, shadow, staleness, audit, all or none", arg);
+        }
+        return 0;
+    case OPTION_AUDIT:
+        if (cli_parse_number(arg, &o->replay.audit_interval)) {
+            argp_error(state, "--audit: found '%s', expected a number of events", arg);
+        }
+        return 0;
+    case ARGP_KEY_END:
+        if (o->replay.wave && strcmp(o->replay.options.mmu, "rtl") != 0) {
+            argp_error(state, "--wave: found --mmu c, expected rtl: the C model has no waveform");
+        }
+        if (o->replay.window.what != WAVE_ALL && !o->replay.wave) {
+            argp_error(state, "--wave-at: found no --wave, expected the name of the waveform file");
+        }
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{.argp = &cli_machine_argp}, {0}};
+const struct argp replay_argp = {.options = option_table, .parser = parse_option, .children = children};
+
+void replay_defaults(struct replay_options *options) {
+    memset(options, 0, sizeof *options);
+    cli_machine_defaults(&options->replay.options);
+    options->replay.checks = CHECK_EXPECT;
+    options->replay.window = (struct wave_window){.what = WAVE_ALL, .margin = WAVE_MARGIN};
+}
+
+static const char *result_name(const struct replay *replay, int rc) {
+    if (rc == EXIT_INTERRUPTED) { return "interrupted"; }
+    if (rc == EXIT_FAILED) { return "failed"; }
+    return replay->bugcheck ? "bugcheck" : "completed";
+}
+
+/* "lockstep, shadow memory, …", of those that are on. */
+static void check_names(unsigned checks, char *out, size_t out_size) {
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } names[] = {{CHECK_LOCKSTEP, "lockstep"},
+                 {CHECK_SHADOW, "shadow memory"},
+                 {CHECK_STALENESS, "staleness"},
+                 {CHECK_AUDIT, "audit"},
+                 {CHECK_EXPECT, "expectations"}};
+    size_t length = 0;
+    *out = '\0';
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!(checks & names[i].flag)) { continue; }
+        length += (size_t)snprintf(out + length, out_size - length, "%s%s", length ? ", " : "", names[i].name);
+    }
+}
+
+static int report(struct replay *replay, const struct replay_options *options, int rc) {
+    char err[1024];
+    char checks[128];
+    struct nt_memory_view memory;
+    nt_view_memory(machine_os(replay->machine[0]), &memory);
+    check_names(options->replay.checks, checks, sizeof checks);
+    struct run_report report = {
+        .trace = options->replay.options.trace,
+        .mmu = options->replay.options.mmu,
+        .cpu = options->replay.options.cpu,
+        .result = result_name(replay, rc),
+        .compared_with = options->replay.second_mmu,
+        .checks = checks,
+        .machine = replay->machine[0],
+        .touches = counting_totals(replay->counting),
+        .memory = &memory,
+        .seconds = replay->seconds,
+    };
+    bool json_on_stdout = options->json && strcmp(options->json, "-") == 0;
+    if (!cli_quiet() && !json_on_stdout && report_summary(&report, stdout)) {
+        return cli_error("cannot write to standard output");
+    }
+    if (options->json && report_json(&report, options->json, err, sizeof err)) { return cli_error("%s", err); }
+    return rc;
+}
+
+int replay_whole(const struct replay_options *options) {
+    struct replay replay;
+    cli_catch_interrupt();
+    int rc = replay_open(&replay, &options->replay);
+    if (rc != EXIT_OK) { return rc; }
+    rc = replay_run(&replay);
+    if (rc != EXIT_CANNOT) { rc = report(&replay, options, rc); }
+    replay_close(&replay);
+    return rc;
+}

@@ -1,0 +1,212 @@
+/* A trace's directives and the command line make the machine's configuration. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define CAPTURED_PAGEFILE ((uint64_t)1 << 30) /* the commit limit of a trace that says nothing about paging files */
+
+struct directives {
+    bool boot, ram, pagefile, ws;
+};
+
+struct setting {
+    const char *name;
+    unsigned min_words, max_words; /* values behind the name */
+    const char *expected;
+    /* 0, or -1 if a value is not what `expected` says */
+    int (*apply)(struct os_config *os, struct directives *seen, const struct trace_item *item);
+};
+
+/* Sizes and frames in a trace are hexadecimal; a K, M or G behind a size makes it decimal. */
+static int parse_hex(const char *text, uint64_t *out) {
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 16);
+    return errno || end == text || *end || *text == '-' || *text == '+' ? -1 : 0;
+}
+
+static int parse_trace_size(const char *text, uint64_t *out) {
+    size_t length = strlen(text);
+    bool suffixed = length > 1 && strchr("KMGkmg", text[length - 1]);
+    return suffixed ? cli_parse_size(text, out) : parse_hex(text, out);
+}
+
+static int apply_boot(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    static const struct {
+        const char *name;
+        enum os_boot boot;
+        enum os_profile profile;
+    } table[] = {
+        {"CFG-A", OS_CFG_A, OS_NT4},         {"CFG-B", OS_CFG_B, OS_NT4}, {"CFG-COL", OS_CFG_COL, OS_NT4},
+        {"CFG-NOPGE", OS_CFG_NOPGE, OS_NT4}, {"CFG-S", OS_CFG_S, OS_NT4}, {"CFG-N5", OS_CFG_A, OS_NT5},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (strcasecmp(item->words[1], table[i].name) == 0 || strcasecmp(item->words[1], table[i].name + 4) == 0) {
+            os->boot = table[i].boot;
+            os->profile = table[i].profile;
+            seen->boot = true;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int apply_profile(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    if (strcasecmp(item->words[1], "NT4") == 0) {
+        os->profile = OS_NT4;
+        return 0;
+    }
+    os->profile = OS_NT5;
+    return strcasecmp(item->words[1], "NT5") == 0 ? 0 : -1;
+}
+
+static int apply_threads(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    os->manual_threads = strcmp(item->words[1], "manual") == 0;
+    return os->manual_threads || strcmp(item->words[1], "auto") == 0 ? 0 : -1;
+}
+
+static int apply_ram(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    seen->ram = true;
+    return parse_trace_size(item->words[1], &os->ram_free) || os->ram_free == 0 ? -1 : 0;
+}
+
+static int apply_pagefile(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    seen->pagefile = true;
+    return parse_trace_size(item->words[1], &os->pagefile);
+}
+
+static int apply_maxmem(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    uint64_t frame;
+    if (parse_hex(item->words[1], &frame) || frame == 0 || frame > 0xFFFFF) { return -1; }
+    os->max_page = (uint32_t)frame;
+    return 0;
+}
+
+static int apply_bad(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    char text[32];
+    snprintf(text, sizeof text, "%s", item->words[1]);
+    char *dash = strchr(text, '-');
+    if (dash) { *dash = '\0'; }
+    uint64_t first, last;
+    if (parse_hex(text, &first) || parse_hex(dash ? dash + 1 : text, &last)) { return -1; }
+    if (first == 0 || first > last || last > 0xFFFFF) { return -1; }
+    os->bad_first = (uint32_t)first;
+    os->bad_last = (uint32_t)last;
+    return 0;
+}
+
+static int apply_ws(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    seen->ws = true;
+    return cli_parse_ws(item->words[1], &os->min_ws, &os->max_ws);
+}
+
+static const struct setting settings[] = {
+    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-S or CFG-N5", apply_boot},
+    {"profile", 1, 1, "NT4 or NT5", apply_profile},
+    {"threads", 1, 1, "manual or auto", apply_threads},
+    {"ram", 1, 1, "a size above 0", apply_ram},
+    {"pagefile", 1, 1, "a size", apply_pagefile},
+    {"maxmem", 1, 1, "a frame number", apply_maxmem},
+    {"bad", 1, 1, "FIRST-LAST, two frame numbers", apply_bad},
+    {"ws", 1, 1, "MIN:MAX in pages", apply_ws},
+};
+
+static const struct setting *find_setting(const struct trace_item *item) {
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (strcmp(item->words[0], settings[i].name) == 0) { return &settings[i]; }
+    }
+    return NULL;
+}
+
+static int apply(const struct trace_item *item, const char *file, struct os_config *os, struct directives *seen,
+                 bool *closed, char *err, size_t err_size) {
+    if (strcmp(item->words[0], "closed") == 0) {
+        *closed = true;
+        return 0;
+    }
+    const struct setting *setting = find_setting(item);
+    if (!setting) { return 0; } /* says where the trace comes from, or how it was folded */
+    unsigned values = item->word_count - 1;
+    if (values >= setting->min_words && values <= setting->max_words && setting->apply(os, seen, item) == 0) {
+        return 0;
+    }
+    snprintf(err, err_size, "%s:%llu: !%s: found '%s', expected %s", file, (unsigned long long)item->line,
+             setting->name, values ? item->words[1] : "nothing", setting->expected);
+    return -1;
+}
+
+static int read_directives(struct cli_trace *trace, const char *file, struct os_config *os, struct directives *seen,
+                           char *err, size_t err_size) {
+    for (;;) {
+        enum trace_item_kind kind = trace_next(trace->reader, &trace->held);
+        if (kind == TRACE_ERROR) {
+            snprintf(err, err_size, "%s", trace_error(trace->reader));
+            return -1;
+        }
+        if (kind != TRACE_DIRECTIVE) {
+            trace->holding = true;
+            return 0;
+        }
+        if (apply(&trace->held, file, os, seen, &trace->closed, err, err_size)) { return -1; }
+    }
+}
+
+/* The command line comes last: it overrules the trace. */
+static void apply_options(const struct cli_machine_options *options, const struct directives *seen,
+                          struct os_config *os) {
+    if (options->has_ram) { os->ram_free = options->ram; }
+    if (options->has_pagefile) {
+        os->pagefile = options->pagefile;
+    } else if (!seen->pagefile && !seen->boot) {
+        os->pagefile = CAPTURED_PAGEFILE;
+    }
+    if (options->max_ws) {
+        os->min_ws = options->min_ws;
+        os->max_ws = options->max_ws;
+    }
+    os->reference_counting = options->reference_counting;
+}
+
+int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *options, struct machine_config *config,
+                   char *err, size_t err_size) {
+    memset(config, 0, sizeof *config);
+    memset(trace, 0, sizeof *trace);
+    if (cli_load_preset(&config->preset, options->cpu, err, err_size)) { return -1; }
+    config->os = &nt_os_ops;
+    config->kernel_direct = options->kernel_direct;
+    config->mmu_assertions = options->assertions;
+    config->memory_latency = (uint32_t)options->latency;
+    trace->reader = trace_open(options->trace, err, err_size);
+    if (!trace->reader) { return -1; }
+    struct directives seen = {0};
+    if (read_directives(trace, options->trace, &config->os_config, &seen, err, err_size)) {
+        cli_trace_close(trace);
+        return -1;
+    }
+    apply_options(options, &seen, &config->os_config);
+    return 0;
+}
+
+enum trace_item_kind cli_trace_next(struct cli_trace *trace, struct trace_item *item) {
+    if (trace->holding) {
+        trace->holding = false;
+        *item = trace->held;
+        return item->kind;
+    }
+    enum trace_item_kind kind;
+    do { kind = trace_next(trace->reader, item); } while (kind == TRACE_DIRECTIVE);
+    return kind;
+}
+
+void cli_trace_close(struct cli_trace *trace) {
+    if (trace->reader) { trace_close(trace->reader); }
+    trace->reader = NULL;
+}

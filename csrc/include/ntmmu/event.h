@@ -1,0 +1,174 @@
+/* The events a trace is made of: the vocabulary that the trace reader produces, the machine replays and the kernel's
+ * services receive. The text form of each is in traces/FORMAT.md. */
+#ifndef NTMMU_EVENT_H
+#define NTMMU_EVENT_H
+
+#include "ntmmu/protection.h"
+#include "ntmmu/types.h"
+
+enum event_kind {
+    EV_NONE,
+    /* accesses */
+    EV_ACCESS, /* [k] i|r|w|m ADDR SIZE [=VALUE] */
+    EV_RUN,    /* [K] I|R|W VPN [COUNT] */
+    /* schedule */
+    EV_PROC_CREATE,   /* proc+ PID PPID "image" [MINWS MAXWS] */
+    EV_PROC_EXIT,     /* proc- PID */
+    EV_THREAD_CREATE, /* thr+ TID PID */
+    EV_THREAD_EXIT,   /* thr- TID */
+    EV_FORK,          /* fork NEWPID PARENT NEWTID */
+    EV_EXEC,          /* exec PID "image" */
+    EV_SWITCH,        /* x CPU TID */
+    /* memory */
+    EV_ALLOC,         /* alloc BASE SIZE TYPE PROT [TAG] */
+    EV_FREE,          /* free BASE SIZE d|r */
+    EV_SECTION,       /* sec+ SID image|data|page SIZE "path" */
+    EV_SUBSECTION,    /* sub SID OFF SIZE (FILEOFF|-) PROT */
+    EV_SECTION_CLOSE, /* sec- SID */
+    EV_MAP,           /* map[!] SID BASE SIZE OFF (PROT|image) [share] */
+    EV_UNMAP,         /* unmap BASE */
+    EV_PROTECT,       /* prot BASE SIZE PROT */
+    EV_LOCK,          /* lock BASE SIZE */
+    EV_UNLOCK,        /* unlock BASE SIZE */
+    EV_FLUSH,         /* flush BASE SIZE */
+    EV_MOVE,          /* move OLD NEW SIZE */
+    /* kernel */
+    EV_IRQL,       /* irql CPU LEVEL */
+    EV_MDL_LOCK,   /* mdl+ ID BASE SIZE r|w */
+    EV_MDL_MAP,    /* mdlmap ID KVA */
+    EV_MDL_UNMAP,  /* mdlunmap ID */
+    EV_MDL_UNLOCK, /* mdl- ID */
+    /* scenario steps, NT-102 */
+    EV_INTERRUPTS, /* if CPU 0|1          EFLAGS.IF */
+    EV_RUN_THREAD, /* run zero            runs a system thread until it blocks */
+    EV_TRIM,       /* trim PID N|all [force] */
+    EV_DRAIN,      /* drain N             kernel takes frames until MmAvailablePages = N */
+    EV_UNDRAIN,    /* undrain N           gives N drained frames back to the Free list */
+    EV_HYPERMAP,   /* hypermap FRAME…     maps (and unmaps again) each frame in turn; status is the last va */
+    EV_POOL,       /* pool paged|nonpaged SIZE [TAG]   status is the address */
+    EV_POOL_FREE,  /* poolfree ADDR */
+    EV_STACK,      /* stack TID BASE DEALLOC LIMIT */
+    EV_TIME,       /* time +MS            decimal milliseconds */
+    EV_CALL,       /* call NAME ARG…      a service with raw arguments, in the order of NT-105 */
+    EV_POKE,       /* poke ADDR VALUE     stores 4 bytes in physical memory behind everybody's back */
+    EV_KINDS
+};
+
+enum event_mode { EVENT_USER, EVENT_KERNEL };
+enum event_access { EVENT_FETCH, EVENT_LOAD, EVENT_STORE, EVENT_MODIFY };
+
+enum { EVENT_RESERVE = 1, EVENT_COMMIT = 2, EVENT_RESET = 4 };
+enum event_section { EVENT_SEC_IMAGE, EVENT_SEC_DATA, EVENT_SEC_PAGE };
+enum { EVENT_MAP_IMAGE = 0xFF }; /* protection of `map … image` */
+
+#define EVENT_TEXT_MAX 512 /* longest path, image name or tag, terminator included */
+#define EVENT_ARG_MAX  16
+
+struct event {
+    enum event_kind kind;
+    uint64_t index; /* counts events only (no directive, comment or expect line), from 0 */
+    uint64_t line;  /* line of the text, from 1 */
+    union {
+        struct {
+            va_t va;
+            uint32_t size;
+            uint8_t access, mode;
+            bool has_value;
+            uint64_t value;
+        } access;
+        struct {
+            vpn_t vpn;
+            uint64_t count;
+            uint8_t access, mode;
+        } run;
+        struct {
+            uint32_t pid, ppid;
+            uint32_t min_ws, max_ws;
+        } proc; /* ws in pages, 0 = default; also EXIT, EXEC: pid */
+        struct {
+            uint32_t tid, pid;
+        } thread;
+        struct {
+            uint32_t pid, parent, tid;
+        } fork;
+        struct {
+            uint32_t cpu, tid;
+        } sw;
+        struct {
+            va_t base;
+            va_t size;
+            uint8_t type, prot;
+        } alloc; /* type: EVENT_RESERVE | … */
+        struct {
+            va_t base, size;
+            bool release;
+        } free;
+        struct {
+            uint32_t sid;
+            uint8_t type;
+            uint64_t size;
+        } section;
+        struct {
+            uint32_t sid;
+            uint64_t offset, size, file_offset;
+            bool anonymous;
+            uint8_t prot;
+        } sub;
+        struct {
+            uint32_t sid;
+            va_t base, size;
+            uint64_t offset;
+            uint8_t prot;
+            bool share, strict;
+        } map;
+        struct {
+            va_t base, size;
+            uint8_t prot;
+        } range; /* UNMAP, PROTECT, LOCK, UNLOCK, FLUSH */
+        struct {
+            va_t from, to, size;
+        } move;
+        struct {
+            uint32_t cpu, level;
+        } irql; /* also INTERRUPTS: level 0 or 1 */
+        struct {
+            uint32_t id;
+            va_t base, size;
+            bool write;
+        } mdl;
+        struct {
+            uint32_t pid;
+            uint32_t count;
+            bool all, force;
+        } trim;
+        struct {
+            uint64_t count;
+        } amount; /* DRAIN, UNDRAIN, TIME */
+        struct {
+            bool paged;
+            uint32_t size;
+            uint32_t tag;
+        } pool;
+        struct {
+            va_t va;
+        } address; /* POOL_FREE */
+        struct {
+            uint32_t tid;
+            va_t base, dealloc, limit;
+        } stack;
+        struct {
+            pa_t pa;
+            uint32_t value;
+        } poke;
+        struct {
+            unsigned count;
+            uint64_t arg[EVENT_ARG_MAX];
+        } args; /* HYPERMAP frames, CALL arguments; name in text */
+    };
+    char text[EVENT_TEXT_MAX]; /* image, path, tag, thread or service name; "" if none. Only valid for kinds that have
+                                  one */
+};
+
+const char *event_kind_name(enum event_kind kind);
+
+#endif

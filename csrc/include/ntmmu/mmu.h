@@ -1,0 +1,141 @@
+/* Boundary 1: one MMU, whoever implements it. The C MMU (csrc/mmu), and the Verilog MMU behind Verilator (tb), each
+ * offer one struct mmu_ops. Architecture: Intel SDM volume 3, chapter 4.
+ *
+ * Time. An MMU counts cycles. A request accepted at the end of cycle c is looked up in cycle c+1; a hit completes
+ * there, so back-to-back hits complete one a cycle. Between calls no cycle passes: the next request is accepted in the
+ * very cycle in which the last one completed. Control writes and INVLPG take one cycle each.
+ *
+ * A memory read or compare-and-exchange issued in cycle c is answered in cycle c + latency(pa, c), latency >= 1. */
+#ifndef NTMMU_MMU_H
+#define NTMMU_MMU_H
+
+#include "ntmmu/paging.h"
+#include "ntmmu/preset.h"
+#include "ntmmu/types.h"
+
+#define MMU_ABI_VERSION 1
+
+enum mmu_type { MMU_READ, MMU_WRITE, MMU_FETCH, MMU_MODIFY }; /* MODIFY: locked read-modify-write, a write throughout */
+enum mmu_mode {
+    MMU_SUPERVISOR,
+    MMU_USER,
+    MMU_IMPLICIT
+}; /* IMPLICIT: supervisor access that EFLAGS.AC does not excuse */
+
+struct mmu_request {
+    va_t va;
+    uint8_t type; /* enum mmu_type */
+    uint8_t mode; /* enum mmu_mode */
+    uint8_t size; /* bytes, 1..64; must not cross a 4 KB page: the caller splits */
+};
+
+enum mmu_hit {
+    MMU_HIT_OFF,  /* CR0.PG = 0: no translation */
+    MMU_HIT_L1,   /* served from a TLB, without a walk (a permission fault may be served so, too) */
+    MMU_HIT_WALK, /* walked because no TLB entry covered the address */
+    MMU_HIT_DIRTY /* walked again to set D: first write through a clean TLB entry */
+};
+
+enum mmu_table_op { MMU_TABLE_READ, MMU_TABLE_EXCHANGE };
+
+/* One table access of a walk, in order. level: 1 = PTE, 2 = PDE, … For EXCHANGE, value is what memory held (equal to
+ * the expected value if it succeeded) and desired what was to be stored. */
+struct mmu_table_access {
+    pa_t pa;
+    pte_t value, desired;
+    uint8_t op, level;
+};
+
+#define MMU_TABLE_MAX 12
+enum { MMU_VECTOR_NONE = 0, MMU_VECTOR_GP = 13, MMU_VECTOR_PF = 14 };
+
+struct mmu_result {
+    pa_t pa;             /* valid when vector is 0 */
+    va_t cr2;            /* valid when vector is MMU_VECTOR_PF */
+    uint64_t done;       /* MMU cycle in which the access completed */
+    uint32_t cycles;     /* cycles since the previous access or control operation completed: 1 for a hit */
+    uint32_t error_code; /* PF_* */
+    uint8_t vector;
+    uint8_t hit;          /* enum mmu_hit */
+    uint8_t page_shift;   /* 12 or 22; 0 if no leaf was found or paging is off */
+    uint8_t table_count;  /* entries filled in table[] */
+    uint16_t table_total; /* table accesses made, may exceed MMU_TABLE_MAX when walks start again */
+    uint16_t restarts;    /* walks started again after a compare-and-exchange mismatch */
+    struct mmu_table_access table[MMU_TABLE_MAX];
+};
+
+/* The memory an MMU is given. Widths in bytes: 4 (32-bit paging) or 8. */
+struct mmu_memory {
+    void *ctx;
+    uint64_t (*read)(void *ctx, pa_t pa, unsigned bytes);
+    uint64_t (*compare_exchange)(void *ctx, pa_t pa, unsigned bytes, uint64_t expected,
+                                 uint64_t desired); /* old value */
+    uint32_t (*latency)(void *ctx, pa_t pa, bool exchange,
+                        uint64_t cycle); /* cycles, >= 1; asked once for each access */
+};
+
+struct mmu_config {
+    struct mmu_preset preset;
+    struct mmu_memory memory;
+    bool assertions; /* RTL only: use the build with assertions on */
+};
+
+struct mmu_tlb_counts {
+    uint64_t hits, misses;
+};
+
+struct mmu_statistics {
+    /* Every request looks one side's TLBs up once. A hit counts for the array that served it. A miss counts for the
+     * page size the walk found, or in miss_fault if the walk faulted before a leaf gave the size. */
+    struct mmu_tlb_counts tlb[TLB_SIDES][TLB_PAGE_SIZES];
+    uint64_t miss_fault[TLB_SIDES];
+    uint64_t walks, walk_restarts, dirty_walks, walk_cycles; /* walks includes dirty_walks */
+    uint64_t table_reads, table_writes;                      /* writes: successful compare-and-exchange */
+    uint64_t faults;
+    uint64_t invlpg, cr3_writes, flush_all, fault_drops; /* flush_all: CR0.PG, CR4.PGE/PSE/PAE changed, SMEP 0 to 1 */
+    uint64_t cycles;
+};
+
+/* One valid TLB entry, for dumps and checks. */
+struct mmu_tlb_entry {
+    va_t va;
+    pa_t pa;
+    uint8_t side, pages; /* enum tlb_side, enum tlb_pages */
+    uint16_t set, way;
+    bool writable, user, dirty, global;
+};
+
+struct mmu; /* opaque to everybody but its implementation */
+
+struct mmu_ops {
+    uint32_t abi_version; /* MMU_ABI_VERSION */
+    const char *name;     /* "c" or "rtl" */
+    /* NULL with one line in err on failure. Starts with CR0 = CR3 = CR4 = 0, TLBs empty, cycle 0. */
+    struct mmu *(*create)(const struct mmu_config *config, char *err, size_t err_size);
+    void (*destroy)(struct mmu *mmu);
+    /* Translates requests in order, stops after the first fault. Returns how many results are filled in, the faulting
+     * one included. A result's table[] beyond table_count is not written.
+     * 0 for a count above 0: the hardware hung (RTL only). It was given 100000 cycles beside its memory's latencies,
+     * one line went to stderr, and this MMU is dead: it answers nothing any more, write_control returns MMU_VECTOR_GP.
+     */
+    size_t (*translate)(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results, size_t count);
+    /* Returns MMU_VECTOR_NONE, or MMU_VECTOR_GP with nothing changed. One cycle. */
+    int (*write_control)(struct mmu *mmu, enum mmu_control which, uint64_t value);
+    uint64_t (*read_control)(const struct mmu *mmu, enum mmu_control which);
+    void (*invlpg)(struct mmu *mmu, va_t va);
+    uint64_t (*cycles)(const struct mmu *mmu);
+    void (*statistics)(const struct mmu *mmu, struct mmu_statistics *out);
+    /* Fills at most max valid entries, by side, page size, set, way; returns how many there are. */
+    size_t (*tlb_entries)(struct mmu *mmu, struct mmu_tlb_entry *out, size_t max);
+    /* Dumps cycles [from, to) to an FST file; path NULL closes it. Returns 0, or -1 where it cannot (the C MMU). */
+    int (*wave)(struct mmu *mmu, const char *path, uint64_t from, uint64_t to);
+};
+
+/* The C MMU (csrc/mmu). */
+extern const struct mmu_ops mmu_c_ops;
+
+/* The Verilated MMU of a preset: a shared object exporting `const struct mmu_ops *ntmmu_mmu_ops(void)`. */
+#define MMU_OPS_SYMBOL "ntmmu_mmu_ops"
+typedef const struct mmu_ops *(*mmu_ops_fn)(void);
+
+#endif

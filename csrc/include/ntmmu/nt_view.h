@@ -1,0 +1,60 @@
+/* Read-only views of the kernel's own (host-side) structures, for audit, expectations and dumps. What lies in simulated
+ * memory (tables, PFN database, working-set lists, prototype PTEs) is read there, not here. */
+#ifndef NTMMU_NT_VIEW_H
+#define NTMMU_NT_VIEW_H
+
+#include "ntmmu/os.h"
+#include "ntmmu/pfn.h"
+
+struct nt_list_view {
+    uint32_t count, first, last;
+};
+
+struct nt_process_view {
+    uint32_t pid, ppid;
+    uint32_t eprocess;          /* simulated address */
+    uint32_t directory_base[2]; /* CR3 value, hyperspace frame << 12 */
+    uint32_t working_set_page;  /* frame */
+    uint32_t page_fault_count, peak_ws, ws_size, min_ws, max_ws;
+    uint32_t commit_charge, locked_pages;
+    const uint32_t *pde_fault_count; /* 768 entries, NT-37 */
+    bool exiting;
+    const char *image;
+};
+
+struct nt_vad_view {
+    va_t start, end; /* byte addresses, end inclusive */
+    bool is_private, mem_commit, image;
+    unsigned protection;
+    uint32_t commit_charge;
+    uint32_t sid;         /* section of a view, 0 if private */
+    va_t first_prototype; /* of a view */
+    uint32_t prototype_count;
+};
+
+/* An array of prototype PTEs in paged pool: a segment's or a fork's clones. */
+struct nt_prototype_view {
+    va_t base;
+    uint32_t count;
+    bool clone;
+    uint32_t references; /* sections + views, or clone descriptors */
+};
+
+struct nt_memory_view {
+    uint32_t highest_page, available_pages, color_mask;
+    struct nt_list_view list[MM_LISTS];
+    uint32_t total_committed, commit_limit, peak_commitment;
+    uint32_t system_directory;       /* frame, 30h */
+    uint32_t first_kernel_top_frame; /* boot's own frames at the top of RAM begin here */
+    bool zeroing_active;
+};
+
+void nt_view_memory(const struct os *os, struct nt_memory_view *out);
+/* Each visits all in a fixed order and stops early if visit returns false. */
+void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);
+void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx);
+void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *), void *ctx);
+/* Extra reference of a frame by MDLs now locked. */
+uint32_t nt_view_mdl_locks(const struct os *os, pfn_t frame);
+
+#endif

@@ -1,0 +1,113 @@
+/* Boundary 2: the machine as a kernel sees it. Upward calls are filled in by csrc/nt, downward calls by csrc/machine.
+ * Addresses the kernel dereferences are translated by the CPU's MMU like anybody's (supervisor data accesses, cause
+ * LOG_KERNEL); they may fault, and then the kernel's own page-fault handler runs nested. */
+#ifndef NTMMU_OS_H
+#define NTMMU_OS_H
+
+#include "ntmmu/event.h"
+#include "ntmmu/log.h"
+#include "ntmmu/paging.h"
+#include "ntmmu/types.h"
+
+#define OS_CPU_MAX 1 /* one CPU for now; interfaces carry the CPU number already */
+
+typedef uint32_t ntstatus_t;
+
+/* ---- downward: what the machine offers the kernel ---- */
+
+struct os_machine;
+
+struct os_machine_ops {
+    /* Kernel virtual memory. Any length; one translation for each page touched. Before paging is on, va = pa. */
+    void (*read)(struct os_machine *m, va_t va, void *out, size_t length);
+    void (*write)(struct os_machine *m, va_t va, const void *data, size_t length);
+    void (*fill)(struct os_machine *m, va_t va, uint8_t byte, size_t length);
+    void (*copy)(struct os_machine *m, va_t to, va_t from, size_t length); /* within one page each side at a time */
+    /* control registers of the current CPU */
+    void (*write_control)(struct os_machine *m, enum mmu_control which, uint64_t value);
+    uint64_t (*read_control)(struct os_machine *m, enum mmu_control which);
+    void (*invlpg)(struct os_machine *m, va_t va);
+    /* current CPU */
+    unsigned (*current_cpu)(struct os_machine *m);
+    unsigned (*irql)(struct os_machine *m);
+    void (*set_irql)(struct os_machine *m, unsigned irql);
+    bool (*interrupts_enabled)(struct os_machine *m);
+    /* Disk: transfers one page between the file and frame by DMA (no translation). valid_bytes of the page come from
+     * the file, the rest is zero. Completes at once for now; logs LOG_IO start and done. Returns an NTSTATUS. */
+    ntstatus_t (*disk_read)(struct os_machine *m, uint64_t file, uint64_t offset, pfn_t frame, uint32_t valid_bytes);
+    /* Wakes every thread that waits on object (any non-zero number the kernel chose). */
+    void (*signal)(struct os_machine *m, uint64_t object);
+    /* Stops the machine; does not return. */
+    __attribute__((noreturn)) void (*bugcheck)(struct os_machine *m, uint32_t code, uint64_t p1, uint64_t p2,
+                                               uint64_t p3, uint64_t p4);
+    /* The model itself is wrong (assertion) or the request is not in this version; does not return. Exit 2 for the
+     * user. */
+    __attribute__((noreturn)) void (*panic)(struct os_machine *m, const char *message);
+};
+
+struct os_machine {
+    const struct os_machine_ops *ops;
+    struct event_log *log;
+};
+
+/* ---- upward: what the kernel offers the machine ---- */
+
+enum os_profile { OS_NT4, OS_NT5 };
+enum os_boot { OS_CFG_A, OS_CFG_B, OS_CFG_COL, OS_CFG_NOPGE, OS_CFG_S }; /* NT-02 */
+
+struct os_config {
+    enum os_profile profile;
+    enum os_boot boot;
+    uint64_t ram_free;            /* --ram: bytes free after boot (NT-02), 0 = the boot configuration's own RAM */
+    uint64_t pagefile;            /* --pagefile bytes: raises the commit limit; 0 = none */
+    uint32_t min_ws, max_ws;      /* --ws pages, 0 = default (NT-02) */
+    bool manual_threads;          /* !threads manual */
+    bool reference_counting;      /* --counting reference: traces/FORMAT.md, counting rule 6 */
+    bool strict_views;            /* reserved */
+    uint32_t max_page;            /* !maxmem: highest visible frame, 0 = all */
+    uint32_t bad_first, bad_last; /* !bad: frames of the Bad list, both 0 = none */
+};
+
+enum os_outcome_kind { OS_RETRY, OS_EXCEPTION, OS_BLOCK };
+
+struct os_outcome {
+    enum os_outcome_kind kind;
+    ntstatus_t status; /* RETRY: success status; EXCEPTION: code */
+    uint64_t p[3];     /* EXCEPTION: parameters, NT-05 */
+    uint64_t object;   /* BLOCK: what it waits for */
+};
+
+struct os_service_result {
+    ntstatus_t status;
+    bool blocked; /* the caller waits on object; the machine calls again when it is signalled */
+    uint64_t object;
+    uint64_t out[2]; /* rounded base and size, address, va: what the service hands back */
+};
+
+struct os; /* the kernel's own state */
+
+struct os_ops {
+    /* How much RAM (bytes, a multiple of 4 MB) this configuration needs in all; 0 with a line in err if it makes no
+     * sense. */
+    uint64_t (*ram_size)(const struct os_config *config, char *err, size_t err_size);
+    /* Boots: builds everything in memory, loads the control registers. */
+    struct os *(*boot)(struct os_machine *m, const struct os_config *config);
+    void (*destroy)(struct os *os);
+    /* KiTrap0E (NT-45). Bugchecks do not return. */
+    struct os_outcome (*page_fault)(struct os *os, va_t cr2, uint32_t error_code);
+    /* Every event that is not an access, EV_IRQL, EV_INTERRUPTS or EV_POKE. */
+    struct os_service_result (*service)(struct os *os, const struct event *event);
+    /* Runs pending system threads to their next wait; called before each event unless manual_threads. */
+    void (*tick)(struct os *os);
+    /* The process and thread that run on a CPU (0, 0 = System's idle thread). */
+    uint32_t (*current_pid)(const struct os *os);
+    uint32_t (*current_tid)(const struct os *os);
+    /* PID's page directory (CR3 value), 0 if there is none. */
+    uint64_t (*directory)(const struct os *os, uint32_t pid);
+    /* Plain counters by name, for reports and `expect count.NAME`: calls visit once for each. */
+    void (*counters)(const struct os *os, void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
+};
+
+extern const struct os_ops nt_os_ops;
+
+#endif

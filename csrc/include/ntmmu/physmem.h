@@ -1,0 +1,57 @@
+/* Physical memory of one machine: a flat range from 0, allocated lazily by the host, little endian. */
+#ifndef NTMMU_PHYSMEM_H
+#define NTMMU_PHYSMEM_H
+
+#include "ntmmu/types.h"
+#include <string.h>
+
+/* watch: one byte a frame, non-zero if watcher wants to hear of stores into that frame before they happen. */
+struct physmem {
+    uint8_t *bytes;
+    pa_t size;
+    uint8_t *watch;
+    void *watcher;
+    void (*on_store)(void *watcher, pa_t pa, unsigned bytes, const void *data);
+};
+
+int physmem_init(struct physmem *mem, pa_t size); /* size: multiple of 4 MB, at most 4 GB; 0 or -1 */
+void physmem_fini(struct physmem *mem);
+
+/* Outside RAM a read gives all ones and a store is lost, as on a PC. The range must not cross a frame. */
+static inline void physmem_read(const struct physmem *mem, pa_t pa, void *out, unsigned bytes) {
+    if (pa + bytes <= mem->size) {
+        memcpy(out, mem->bytes + pa, bytes);
+    } else {
+        memset(out, 0xFF, bytes);
+    }
+}
+
+static inline void physmem_write(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
+    if (pa + bytes > mem->size) { return; }
+    if (mem->watch[pa >> PAGE_SHIFT] && mem->on_store) { mem->on_store(mem->watcher, pa, bytes, data); }
+    memcpy(mem->bytes + pa, data, bytes);
+}
+
+static inline uint32_t physmem_read32(const struct physmem *mem, pa_t pa) {
+    uint32_t v;
+    physmem_read(mem, pa, &v, sizeof v);
+    return v;
+}
+
+static inline void physmem_write32(struct physmem *mem, pa_t pa, uint32_t value) {
+    physmem_write(mem, pa, &value, sizeof value);
+}
+
+/* Where a pure walk of the tables in memory (no TLB, no A or D written) leads. For dumps, direct kernel accesses and
+ * checks. cr4: CR4_PSE matters. Entry addresses are 0 where the walk did not get that far. */
+struct table_path {
+    pa_t pde_pa, pte_pa;
+    uint32_t pde, pte;
+    bool present; /* a leaf was reached and is present */
+    bool writable, user, dirty, global;
+    uint8_t page_shift; /* 12 or 22 */
+    pa_t pa;
+};
+struct table_path table_walk(const struct physmem *mem, uint64_t cr3, uint64_t cr4, va_t va);
+
+#endif

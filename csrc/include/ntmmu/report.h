@@ -1,0 +1,83 @@
+/* What a run came to: the counts whose rules traces/FORMAT.md gives, the JSON result, the summary for a person.
+ *
+ * The JSON object of `--json`. Keys are stable: new ones may be added, none changes its meaning. All values are whole
+ * numbers unless said otherwise, and leave boot out, save frames and kernel, which are as they stand at the end.
+ *   format              1
+ *   trace, mmu, cpu     strings: the trace's name, "c" or "rtl", the CPU preset
+ *   result              string: "completed", "failed", "bugcheck" or "interrupted"
+ *   events              trace events replayed
+ *   accesses            user-mode accesses; a run event counts COUNT. = fetches + loads + stores
+ *   fetches, loads, stores
+ *   kernel_touches      kernel-mode accesses of the trace, one for each page
+ *   touches             pages touched by both; an access that crosses a page boundary is two touches
+ *   run_hits            accesses of run events behind the first, all of them TLB hits
+ *   itlb_hit, itlb_miss, dtlb_hit, dtlb_miss      one lookup for each touch of the trace, first attempts only; run_hits
+ *                       are in the hits
+ *   page_faults         #PF that the trace's accesses raised
+ *   exceptions          of them, those delivered to the program
+ *   demand_zero         first touches of private pages
+ *   file_first_hard     first touches of file pages that no process had touched before
+ *   file_first_soft     a process's first touches of file pages that some process had touched
+ *   section_first       first touches of pages of sections that the paging file backs
+ *   cow_file, cow_fork  pages copied on write: of a view; shared since a fork
+ *   cow_reuse           written after a fork by the last process that had it: no copy
+ *   fork_child_first_touch    a forked child's first touches of inherited pages, counted nowhere else
+ *   cr3_switch, cr3_other, invlpg, flush_all      issued by the kernel: CR3 loads of `x` events, all other CR3 loads,
+ *                       INVLPG instructions, flushes of everything by CR4.PGE
+ *   cycles              of MMU and table accesses
+ *   faults              object: faults of trace accesses by what servicing them came to: other, demand_zero,
+ * transition, file, section, clone, cow_file, cow_fork, cow_reuse, guard, page_file file_reads          pages read from
+ * files kernel_accesses, kernel_misses    the kernel's own translations, and those of them that walked mmu_statistics
+ * object, everything that went through the MMU, the kernel's accesses included: tlb               object itlb_4k,
+ * itlb_large, dtlb_4k, dtlb_large, each with hits, misses; a miss counts for the page size the walk found
+ *     itlb_miss_fault, dtlb_miss_fault      misses whose walk faulted before it knew a page size
+ *     walks, dirty_walks, walk_restarts, walk_cycles    walks include the dirty_walks, made to set a dirty bit
+ *     table_reads, table_writes             of walks; writes: accessed and dirty bits set
+ *     faults            translations that ended in #PF
+ *     invlpg, cr3_writes, flush_all, fault_drops        what removed TLB entries
+ *   frames              object: frames on each list: zeroed, free, standby, modified, modified_no_write, bad
+ *   kernel              object: every counter the kernel keeps, by its name */
+#ifndef NTMMU_REPORT_H
+#define NTMMU_REPORT_H
+
+#include "ntmmu/machine.h"
+#include "ntmmu/nt_view.h"
+
+#include <stdio.h>
+
+/* ---- counting, rules of traces/FORMAT.md ---- */
+
+struct first_touches {
+    uint64_t demand_zero, file_first_hard, file_first_soft, section_first;
+    uint64_t cow_file, cow_fork, cow_reuse, fork_child_first_touch;
+};
+
+struct counting;
+
+/* Subscribes to the machine's log; NULL if there is no room. */
+struct counting *counting_create(struct machine *m);
+void counting_destroy(struct counting *counting);
+/* After each event the machine replayed: what it did to processes and address ranges. */
+void counting_event(struct counting *counting, const struct event *event, const struct machine_result *result);
+const struct first_touches *counting_totals(const struct counting *counting);
+
+/* ---- the result of a run ---- */
+
+struct run_report {
+    const char *trace, *mmu, *cpu;
+    const char *result;        /* "completed", "failed", "bugcheck", "interrupted" */
+    const char *compared_with; /* MMU of the second machine, NULL: there was none */
+    const char *checks;        /* names of the checks that watched, "" if none */
+    struct machine *machine;
+    const struct first_touches *touches;
+    const struct nt_memory_view *memory; /* at the end */
+    double seconds;                      /* of the replay, for the summary only */
+};
+
+/* Writes PATH ("-" = standard output). The file appears under its name only when it is complete. 0, or -1 with one line
+ * in err and nothing left behind. */
+int report_json(const struct run_report *report, const char *path, char *err, size_t err_size);
+/* A few lines for a person. 0, or -1 if out does not take them. */
+int report_summary(const struct run_report *report, FILE *out);
+
+#endif

@@ -1,0 +1,240 @@
+/* The downward half of os.h: the kernel's own memory accesses, through the MMU as supervisor data accesses (or straight
+ * through the tables with --kernel direct), control registers, disk transfers and the ways to stop the machine. */
+#include "machine_priv.h"
+#include "ntmmu/filedata.h"
+#include "ntmmu/status.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- stopping ---- */
+
+_Noreturn static void stop(struct machine *m) {
+    m->frozen = true;
+    longjmp(m->stop, 1);
+}
+
+void machine_panic(struct machine *m, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(m->result.message, sizeof m->result.message, format, args);
+    va_end(args);
+    m->result.stop = MACHINE_PANIC;
+    stop(m);
+}
+
+_Noreturn static void down_panic(struct os_machine *downward, const char *message) {
+    machine_panic(machine_of(downward), "%s", message);
+}
+
+_Noreturn static void down_bugcheck(struct os_machine *downward, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3,
+                                    uint64_t p4) {
+    struct machine *m = machine_of(downward);
+    m->result.stop = MACHINE_BUGCHECK;
+    m->result.bugcheck_code = code;
+    m->result.bugcheck_p[0] = p1;
+    m->result.bugcheck_p[1] = p2;
+    m->result.bugcheck_p[2] = p3;
+    m->result.bugcheck_p[3] = p4;
+    log_send(&m->log, LOG_BUGCHECK, code, p1, p2, p3, p4);
+    stop(m);
+}
+
+/* ---- translating ---- */
+
+static bool paging(const struct machine *m) { return m->cr0 & CR0_PG; }
+
+/* A fault of a kernel access, handled by the kernel within itself. Returns when the access may be tried again. */
+static void kernel_fault(struct machine *m, va_t va, uint32_t error_code, unsigned attempt) {
+    if (attempt == RETRY_LIMIT) {
+        machine_panic(m, "the kernel's access to %08" PRIx64 " faulted more than %d times", va, RETRY_LIMIT);
+    }
+    if (m->kernel_depth == KERNEL_DEPTH_LIMIT) {
+        machine_panic(m, "page faults of the kernel's own accesses nest deeper than %d, at %08" PRIx64,
+                      KERNEL_DEPTH_LIMIT, va);
+    }
+    if (!m->os) { machine_panic(m, "page fault at %08" PRIx64 " while booting", va); }
+    m->kernel_depth++;
+    struct os_outcome outcome = cpu_page_fault(m, va, error_code);
+    m->kernel_depth--;
+    if (outcome.kind == OS_EXCEPTION) {
+        down_bugcheck(&m->downward, BUGCHECK_KMODE_EXCEPTION_NOT_HANDLED, outcome.status, va, outcome.p[0],
+                      outcome.p[1]);
+    }
+    if (outcome.kind == OS_BLOCK) {
+        machine_panic(m, "the kernel's own access to %08" PRIx64 " would have to wait", va);
+    }
+}
+
+static pa_t translate_direct(struct machine *m, va_t va, bool write) {
+    const struct mmu_ops *mmu = m->config.mmu;
+    for (unsigned attempt = 0;; attempt++) {
+        struct table_path path =
+            table_walk(&m->mem, mmu->read_control(m->mmu, MMU_CR3), mmu->read_control(m->mmu, MMU_CR4), va);
+        if (path.present && (!write || path.writable || !(m->cr0 & CR0_WP))) { return path.pa; }
+        kernel_fault(m, va, (path.present ? PF_PRESENT : 0u) | (write ? PF_WRITE : 0u), attempt);
+    }
+}
+
+static pa_t translate(struct machine *m, va_t va, bool write, size_t size) {
+    if (!paging(m)) { return va; }
+    if (m->kernel_direct) { return translate_direct(m, va, write); }
+    struct mmu_request request = {.va = va,
+                                  .type = write ? MMU_WRITE : MMU_READ,
+                                  .mode = MMU_SUPERVISOR,
+                                  .size = (uint8_t)(size < 64 ? size : 64)};
+    for (unsigned attempt = 0;; attempt++) {
+        struct mmu_result *t = &m->translation;
+        m->config.mmu->translate(m->mmu, &request, t, 1);
+        m->counts.kernel_accesses++;
+        m->counts.kernel_misses += t->hit == MMU_HIT_WALK;
+        if (log_wants(&m->log, LOG_TABLE)) { cpu_log_tables(m); }
+        if (t->vector == MMU_VECTOR_NONE) { return t->pa; }
+        if (t->vector != MMU_VECTOR_PF) {
+            machine_panic(m, "the MMU raised vector %u for a kernel access to %08" PRIx64, t->vector, va);
+        }
+        uint32_t error_code = t->error_code;
+        log_send(&m->log, LOG_FAULT, t->cr2, error_code, t->cycles, t->hit, 0);
+        kernel_fault(m, t->cr2, error_code, attempt);
+    }
+}
+
+static size_t within_page(va_t va, size_t length) {
+    size_t room = PAGE_SIZE - (va & PAGE_MASK);
+    return length < room ? length : room;
+}
+
+/* ---- kernel virtual memory ---- */
+
+static void down_read(struct os_machine *downward, va_t va, void *out, size_t length) {
+    struct machine *m = machine_of(downward);
+    for (uint8_t *to = out; length > 0;) {
+        size_t here = within_page(va, length);
+        physmem_read(&m->mem, translate(m, va, false, here), to, (unsigned)here);
+        to += here;
+        va += here;
+        length -= here;
+    }
+}
+
+static void down_write(struct os_machine *downward, va_t va, const void *data, size_t length) {
+    struct machine *m = machine_of(downward);
+    for (const uint8_t *from = data; length > 0;) {
+        size_t here = within_page(va, length);
+        physmem_write(&m->mem, translate(m, va, true, here), from, (unsigned)here);
+        from += here;
+        va += here;
+        length -= here;
+    }
+}
+
+static void down_fill(struct os_machine *downward, va_t va, uint8_t byte, size_t length) {
+    struct machine *m = machine_of(downward);
+    uint8_t bytes[PAGE_SIZE];
+    memset(bytes, byte, length < sizeof bytes ? length : sizeof bytes);
+    while (length > 0) {
+        size_t here = within_page(va, length);
+        physmem_write(&m->mem, translate(m, va, true, here), bytes, (unsigned)here);
+        va += here;
+        length -= here;
+    }
+}
+
+static void down_copy(struct os_machine *downward, va_t to, va_t from, size_t length) {
+    uint8_t bytes[PAGE_SIZE];
+    while (length > 0) {
+        size_t here = within_page(from, within_page(to, length));
+        down_read(downward, from, bytes, here);
+        down_write(downward, to, bytes, here);
+        to += here;
+        from += here;
+        length -= here;
+    }
+}
+
+/* ---- control registers and TLB ---- */
+
+static void log_control(struct machine *m, enum mmu_control which, uint64_t old, uint64_t value) {
+    if (which == MMU_CR3) {
+        bool is_switch = m->event && m->event->kind == EV_SWITCH;
+        *(is_switch ? &m->counts.cr3_switch : &m->counts.cr3_other) += 1;
+        log_send(&m->log, LOG_TLB, is_switch ? LOG_CR3_SWITCH : LOG_CR3_OTHER, value, 0, 0, 0);
+    } else if (which == MMU_CR4 && (old & CR4_PGE) && !(value & CR4_PGE)) {
+        /* a kernel flushes everything by turning PGE off and on again: one flush for those who count */
+        m->counts.flush_all++;
+        log_send(&m->log, LOG_TLB, LOG_FLUSH_ALL, 0, 0, 0, 0);
+    }
+}
+
+static void down_write_control(struct os_machine *downward, enum mmu_control which, uint64_t value) {
+    struct machine *m = machine_of(downward);
+    uint64_t old = m->config.mmu->read_control(m->mmu, which);
+    if (m->config.mmu->write_control(m->mmu, which, value) != MMU_VECTOR_NONE) {
+        machine_panic(m, "#GP: control register %u does not take %08" PRIx64, which, value);
+    }
+    if (which == MMU_CR0) { m->cr0 = value; }
+    log_control(m, which, old, value);
+}
+
+static uint64_t down_read_control(struct os_machine *downward, enum mmu_control which) {
+    struct machine *m = machine_of(downward);
+    return m->config.mmu->read_control(m->mmu, which);
+}
+
+static void down_invlpg(struct os_machine *downward, va_t va) {
+    struct machine *m = machine_of(downward);
+    m->config.mmu->invlpg(m->mmu, va);
+    m->counts.invlpg++;
+    log_send(&m->log, LOG_TLB, LOG_INVLPG, va, 0, 0, 0);
+}
+
+/* ---- CPU state ---- */
+
+static unsigned down_current_cpu(struct os_machine *downward) {
+    (void)downward;
+    return 0;
+}
+
+static unsigned down_irql(struct os_machine *downward) { return machine_of(downward)->irql; }
+static void down_set_irql(struct os_machine *downward, unsigned irql) { machine_of(downward)->irql = irql; }
+static bool down_interrupts_enabled(struct os_machine *downward) { return machine_of(downward)->interrupts; }
+
+/* ---- disk ---- */
+
+static ntstatus_t down_disk_read(struct os_machine *downward, uint64_t file, uint64_t offset, pfn_t frame,
+                                 uint32_t valid_bytes) {
+    struct machine *m = machine_of(downward);
+    uint8_t bytes[PAGE_SIZE];
+    uint32_t valid = valid_bytes < PAGE_SIZE ? valid_bytes : (uint32_t)PAGE_SIZE;
+    log_send(&m->log, LOG_IO, LOG_READ_START, file, offset, 1, frame);
+    for (uint32_t at = 0; at < valid; at += 4) {
+        uint32_t word = file_word(file, offset + at);
+        memcpy(bytes + at, &word, sizeof word);
+    }
+    memset(bytes + valid, 0, sizeof bytes - valid);
+    physmem_write(&m->mem, frame << PAGE_SHIFT, bytes, sizeof bytes);
+    m->counts.file_reads++;
+    log_send(&m->log, LOG_IO, LOG_READ_DONE, file, offset, 1, frame);
+    return STATUS_SUCCESS;
+}
+
+static void down_signal(struct os_machine *downward, uint64_t object) { threads_signal(machine_of(downward), object); }
+
+const struct os_machine_ops machine_downward_ops = {
+    .read = down_read,
+    .write = down_write,
+    .fill = down_fill,
+    .copy = down_copy,
+    .write_control = down_write_control,
+    .read_control = down_read_control,
+    .invlpg = down_invlpg,
+    .current_cpu = down_current_cpu,
+    .irql = down_irql,
+    .set_irql = down_set_irql,
+    .interrupts_enabled = down_interrupts_enabled,
+    .disk_read = down_disk_read,
+    .signal = down_signal,
+    .bugcheck = down_bugcheck,
+    .panic = down_panic,
+};

@@ -1,0 +1,282 @@
+/* The simulated PC: creation, and the replay of one event after another. */
+#include "machine_priv.h"
+#include "ntmmu/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- the MMU's view of memory ---- */
+
+static uint64_t table_read(void *ctx, pa_t pa, unsigned bytes) {
+    const struct machine *m = ctx;
+    uint64_t value = 0;
+    physmem_read(&m->mem, pa, &value, bytes);
+    return value;
+}
+
+static uint64_t table_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t expected, uint64_t desired) {
+    struct machine *m = ctx;
+    uint64_t old = table_read(ctx, pa, bytes);
+    if (old == expected) { physmem_write(&m->mem, pa, &desired, bytes); }
+    return old;
+}
+
+static uint32_t table_latency(void *ctx, pa_t pa, bool exchange, uint64_t cycle) {
+    const struct machine *m = ctx;
+    (void)pa;
+    (void)exchange;
+    (void)cycle;
+    return m->config.memory_latency;
+}
+
+/* ---- creation ---- */
+
+static void count_resolved(void *ctx, const struct log_record *record) {
+    struct machine *m = ctx;
+    if (record->cause == LOG_TRACE && record->c < FAULT_KINDS) { m->counts.resolved[record->c]++; }
+}
+
+static int create_mmu(struct machine *m, char *err, size_t err_size) {
+    struct mmu_config config = {
+        .preset = m->config.preset,
+        .memory = {.ctx = m, .read = table_read, .compare_exchange = table_exchange, .latency = table_latency},
+        .assertions = m->config.mmu_assertions,
+    };
+    if (m->config.mmu->abi_version != MMU_ABI_VERSION) {
+        snprintf(err, err_size, "MMU \"%s\": ABI version %u, expected %u", m->config.mmu->name,
+                 m->config.mmu->abi_version, MMU_ABI_VERSION);
+        return -1;
+    }
+    m->mmu = m->config.mmu->create(&config, err, err_size);
+    return m->mmu ? 0 : -1;
+}
+
+static int boot(struct machine *m, char *err, size_t err_size) {
+    if (setjmp(m->stop)) {
+        if (m->result.stop == MACHINE_BUGCHECK) {
+            const char *name = bugcheck_name(m->result.bugcheck_code);
+            snprintf(err, err_size, "boot stopped with %02X %s", m->result.bugcheck_code, name ? name : "");
+        } else {
+            snprintf(err, err_size, "boot: %s", m->result.message);
+        }
+        return -1;
+    }
+    m->log.cause = LOG_KERNEL;
+    m->os = m->config.os->boot(&m->downward, &m->config.os_config);
+    if (!m->os) {
+        snprintf(err, err_size, "the kernel does not boot in this configuration");
+        return -1;
+    }
+    return 0;
+}
+
+static int power_on(struct machine *m, char *err, size_t err_size) {
+    uint64_t ram = m->config.os->ram_size(&m->config.os_config, err, err_size);
+    if (ram == 0) { return -1; }
+    if (physmem_init(&m->mem, ram)) {
+        snprintf(err, err_size, "cannot have %llu bytes of RAM", (unsigned long long)ram);
+        return -1;
+    }
+    return create_mmu(m, err, err_size) || boot(m, err, err_size) ? -1 : 0;
+}
+
+struct machine *machine_create(const struct machine_config *config, char *err, size_t err_size) {
+    struct machine *m = calloc(1, sizeof *m);
+    if (!m) {
+        snprintf(err, err_size, "out of memory");
+        return NULL;
+    }
+    m->config = *config;
+    if (m->config.memory_latency == 0) { m->config.memory_latency = 4; }
+    m->downward.ops = &machine_downward_ops;
+    m->downward.log = &m->log;
+    m->interrupts = true;
+    m->kernel_direct = config->kernel_direct || config->os_config.reference_counting;
+    if (power_on(m, err, err_size)) {
+        machine_destroy(m);
+        return NULL;
+    }
+    memset(&m->counts, 0, sizeof m->counts);
+    m->config.mmu->statistics(m->mmu, &m->boot_statistics);
+    m->log.cause = m->log.fault_cause = LOG_TRACE;
+    m->log.pid = m->config.os->current_pid(m->os);
+    m->booted = true;
+    log_subscribe(&m->log, LOG_BIT(LOG_RESOLVED), count_resolved, m);
+    return m;
+}
+
+void machine_destroy(struct machine *m) {
+    if (!m) { return; }
+    if (m->os) { m->config.os->destroy(m->os); }
+    if (m->mmu) { m->config.mmu->destroy(m->mmu); }
+    process_free_all(m);
+    threads_free_all(m);
+    physmem_fini(&m->mem);
+    free(m);
+}
+
+/* ---- one event ---- */
+
+static void follow(struct machine *m, const struct event *event) {
+    switch (event->kind) {
+    case EV_THREAD_CREATE: threads_follow(m, event); break;
+    case EV_FORK:
+        threads_follow(m, event);
+        process_follow(m, event);
+        break;
+    case EV_EXEC:
+    case EV_PROC_EXIT: process_follow(m, event); break;
+    default: break;
+    }
+}
+
+static bool call_service(struct machine *m, const struct event *event, uint64_t *object) {
+    m->log.cause = m->log.fault_cause = LOG_KERNEL;
+    struct os_service_result service = m->config.os->service(m->os, event);
+    m->log.cause = m->log.fault_cause = LOG_TRACE;
+    m->log.pid = m->config.os->current_pid(m->os);
+    if (service.blocked) {
+        *object = service.object;
+        return true;
+    }
+    m->result.service_status = service.status;
+    m->result.service_out[0] = service.out[0];
+    m->result.service_out[1] = service.out[1];
+    if (NT_SUCCESS(service.status)) { follow(m, event); }
+    log_send(&m->log, LOG_STATUS, service.status, service.out[0], service.out[1], 0, 0);
+    return false;
+}
+
+bool machine_replay(struct machine *m, const struct event *event, unsigned *touch, bool started, uint64_t *object) {
+    switch (event->kind) {
+    case EV_ACCESS:
+    case EV_RUN: return cpu_access(m, event, touch, started, object) == ACCESS_BLOCKED;
+    case EV_IRQL: m->irql = event->irql.level; return false;
+    case EV_INTERRUPTS: m->interrupts = event->irql.level != 0; return false;
+    case EV_POKE: physmem_write32(&m->mem, event->poke.pa, event->poke.value); return false;
+    default: return call_service(m, event, object);
+    }
+}
+
+void machine_tick(struct machine *m) {
+    m->log.cause = m->log.fault_cause = LOG_KERNEL;
+    m->config.os->tick(m->os);
+    m->log.cause = m->log.fault_cause = LOG_TRACE;
+}
+
+/* Everything but the status list and the message, whose lengths say what is in them. */
+static void clear_result(struct machine_result *r) {
+    r->exception = r->blocked = r->livelock = false;
+    r->callbacks = r->status_count = 0;
+    r->exception_code = 0;
+    memset(r->exception_p, 0, sizeof r->exception_p);
+    r->service_status = STATUS_SUCCESS;
+    r->service_out[0] = r->service_out[1] = 0;
+    r->data = 0;
+    r->first_hit = MMU_HIT_OFF;
+    r->late_failures = 0;
+    r->late_event = 0;
+    r->late_status = 0;
+}
+
+static void replay_now(struct machine *m, const struct event *event) {
+    unsigned touch = 0;
+    uint64_t object = 0;
+    if (machine_replay(m, event, &touch, false, &object)) {
+        threads_block(m, event, touch, object);
+        m->result.blocked = true;
+    }
+}
+
+static void stopped(struct machine *m) {
+    m->log.cause = m->log.fault_cause = LOG_TRACE;
+    m->kernel_depth = 0;
+}
+
+const struct machine_result *machine_step(struct machine *m, const struct event *event) {
+    if (m->frozen) { return &m->result; }
+    clear_result(&m->result);
+    m->counts.events++;
+    m->event = event;
+    m->log.event = event->index;
+    if (setjmp(m->stop)) {
+        stopped(m);
+        return &m->result;
+    }
+    if (!m->config.os_config.manual_threads) { machine_tick(m); }
+    if (!m->stuck) {
+        replay_now(m, event);
+        return &m->result;
+    }
+    threads_pump(m);
+    if (m->stuck && threads_intercept(m, event)) {
+        m->result.blocked = true;
+    } else {
+        replay_now(m, event);
+    }
+    threads_pump(m);
+    return &m->result;
+}
+
+uint64_t machine_finish(struct machine *m) {
+    if (m->frozen || !m->stuck) { return m->held; }
+    clear_result(&m->result);
+    if (setjmp(m->stop)) {
+        stopped(m);
+        return m->held;
+    }
+    threads_pump(m);
+    if (!m->config.os_config.manual_threads) {
+        for (uint64_t step = 0; m->held > 0 && step < IDLE_STEPS_LIMIT; step++) {
+            machine_tick(m);
+            threads_pump(m);
+        }
+    }
+    return m->held;
+}
+
+/* ---- views ---- */
+
+const struct machine_result *machine_last(const struct machine *m) { return &m->result; }
+struct event_log *machine_log(struct machine *m) {
+    return &m->log;
+}
+struct physmem *machine_memory(struct machine *m) {
+    return &m->mem;
+}
+struct mmu *machine_mmu(struct machine *m) {
+    return m->mmu;
+}
+const struct mmu_ops *machine_mmu_ops(const struct machine *m) { return m->config.mmu; }
+struct os *machine_os(struct machine *m) {
+    return m->os;
+}
+const struct os_ops *machine_os_ops(const struct machine *m) { return m->config.os; }
+const struct machine_counts *machine_counts(const struct machine *m) { return &m->counts; }
+
+unsigned machine_irql(const struct machine *m) { return m->irql; }
+uint64_t machine_cycles(const struct machine *m) { return m->config.mmu->cycles(m->mmu) + m->counts.run_hits; }
+
+void machine_statistics(const struct machine *m, struct mmu_statistics *out) {
+    const struct mmu_statistics *boot = &m->boot_statistics;
+    m->config.mmu->statistics(m->mmu, out);
+    for (unsigned side = 0; side < TLB_SIDES; side++) {
+        for (unsigned pages = 0; pages < TLB_PAGE_SIZES; pages++) {
+            out->tlb[side][pages].hits -= boot->tlb[side][pages].hits;
+            out->tlb[side][pages].misses -= boot->tlb[side][pages].misses;
+        }
+        out->miss_fault[side] -= boot->miss_fault[side];
+    }
+    out->walks -= boot->walks;
+    out->walk_restarts -= boot->walk_restarts;
+    out->dirty_walks -= boot->dirty_walks;
+    out->walk_cycles -= boot->walk_cycles;
+    out->table_reads -= boot->table_reads;
+    out->table_writes -= boot->table_writes;
+    out->faults -= boot->faults;
+    out->invlpg -= boot->invlpg;
+    out->cr3_writes -= boot->cr3_writes;
+    out->flush_all -= boot->flush_all;
+    out->fault_drops -= boot->fault_drops;
+    out->cycles -= boot->cycles;
+}

@@ -1,0 +1,108 @@
+/* The machine's own state, and what its files call in each other. */
+#ifndef NTMMU_MACHINE_PRIV_H
+#define NTMMU_MACHINE_PRIV_H
+
+#include "ntmmu/machine.h"
+
+#include <setjmp.h>
+#include <uthash.h>
+
+#define RETRY_LIMIT        16      /* NT-102: a step that faults more often is a livelock */
+#define KERNEL_DEPTH_LIMIT 8       /* page faults of the kernel's own accesses within each other */
+#define HELD_LIMIT         65536   /* events held back behind waiting threads */
+#define IDLE_STEPS_LIMIT   1000000 /* steps without any event before waiting threads are given up */
+
+/* Where a run-level load finds the page's last stored word and the one before: offset | 1, 0 = none. */
+#define OFFSET_DIRECTORY 1024
+#define OFFSET_TABLE     1024
+struct stored_offsets {
+    uint16_t last, before;
+};
+struct machine_process {
+    uint32_t pid;
+    struct stored_offsets *offsets[OFFSET_DIRECTORY];
+    UT_hash_handle hh;
+};
+
+/* An event that could not run yet. Without text its allocation ends before event.text. */
+struct held_event {
+    struct held_event *next;
+    bool started;   /* an access whose first touches are done, or that faulted already */
+    unsigned touch; /* where it goes on */
+    struct event event;
+};
+
+struct machine_thread {
+    uint32_t tid, pid;
+    bool born;              /* false: an `x` named it while the event that creates it was held back */
+    bool stuck;             /* waits, or has events held back; then on the stuck list */
+    uint64_t object;        /* what it waits for; 0 once signalled */
+    uint64_t first_barrier; /* index of the first barrier event in the queue, UINT64_MAX if none */
+    struct held_event *first, **last;
+    struct machine_thread *next_stuck;
+    UT_hash_handle hh;
+};
+
+struct machine {
+    struct os_machine downward; /* the first member: the kernel's handle is the machine */
+    struct machine_config config;
+    struct physmem mem;
+    struct event_log log;
+    struct mmu *mmu;
+    struct os *os;
+    struct machine_counts counts;
+    struct machine_result result;
+    struct mmu_result translation; /* of the last request */
+    struct mmu_statistics boot_statistics;
+
+    /* the CPU */
+    unsigned irql;
+    bool interrupts;
+    uint64_t cr0; /* as written, to know when paging is on */
+    bool kernel_direct;
+
+    const struct event *event; /* being replayed */
+    unsigned kernel_depth;
+    bool late; /* replaying an event that had been held back */
+    bool frozen, booted;
+    jmp_buf stop;
+
+    struct machine_process *processes, *process; /* by pid; the current one, NULL if not looked up */
+    struct machine_thread *threads, *stuck;      /* by tid; in the order they got stuck */
+    struct machine_thread *logical;              /* the thread the trace is in, while any is stuck */
+    uint64_t held;
+};
+
+static inline struct machine *machine_of(struct os_machine *downward) { return (struct machine *)downward; }
+
+/* cpu.c: accesses of the trace */
+enum access_end { ACCESS_DONE, ACCESS_EXCEPTION, ACCESS_LIVELOCK, ACCESS_BLOCKED };
+/* Runs the access from touch *touch on; ACCESS_BLOCKED leaves there where it goes on, and the object in *object. */
+enum access_end cpu_access(struct machine *m, const struct event *event, unsigned *touch, bool started,
+                           uint64_t *object);
+/* Gives a fault to the kernel. */
+struct os_outcome cpu_page_fault(struct machine *m, va_t cr2, uint32_t error_code);
+void cpu_log_tables(struct machine *m);
+/* The run-level offsets. */
+void process_follow(struct machine *m, const struct event *event); /* after a fork, exec or exit succeeded */
+void process_free_all(struct machine *m);
+
+/* kernel_access.c: the downward half of os.h */
+extern const struct os_machine_ops machine_downward_ops;
+_Noreturn void machine_panic(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* machine.c */
+/* Replays one event now, on the thread the kernel runs. True if it blocked: *touch and *object say where and on what.
+ */
+bool machine_replay(struct machine *m, const struct event *event, unsigned *touch, bool started, uint64_t *object);
+void machine_tick(struct machine *m);
+
+/* threads.c: waiting */
+bool threads_intercept(struct machine *m, const struct event *event); /* true: the event is held back or was absorbed */
+void threads_block(struct machine *m, const struct event *event, unsigned touch, uint64_t object);
+void threads_follow(struct machine *m, const struct event *event); /* after an event that makes or ends threads */
+void threads_signal(struct machine *m, uint64_t object);
+void threads_pump(struct machine *m); /* runs what can run again */
+void threads_free_all(struct machine *m);
+
+#endif

@@ -1,0 +1,29 @@
+/* Physical memory: one anonymous mapping, of which the host backs only the pages that are used. */
+#include "ntmmu/physmem.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define PHYSMEM_UNIT ((pa_t)4 << 20)
+#define PHYSMEM_MAX  ((pa_t)4 << 30)
+
+int physmem_init(struct physmem *mem, pa_t size) {
+    memset(mem, 0, sizeof *mem);
+    if (size == 0 || size % PHYSMEM_UNIT != 0 || size > PHYSMEM_MAX) { return -1; }
+    void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (bytes == MAP_FAILED) { return -1; }
+    mem->watch = calloc(size >> PAGE_SHIFT, 1);
+    if (!mem->watch) {
+        munmap(bytes, size);
+        return -1;
+    }
+    mem->bytes = bytes;
+    mem->size = size;
+    return 0;
+}
+
+void physmem_fini(struct physmem *mem) {
+    if (mem->bytes) { munmap(mem->bytes, mem->size); }
+    free(mem->watch);
+    memset(mem, 0, sizeof *mem);
+}

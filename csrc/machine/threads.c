@@ -1,0 +1,296 @@
+/* Waiting threads. A thread that waits keeps its later events until it can go on, while other threads' events go on.
+ * Memory, schedule and kernel events are barriers for their process: one runs after all earlier held events of the
+ * process, and before all later ones. Steps of the machine itself (`run`, `trim`, `time`…) are never held back. */
+#include "machine_priv.h"
+#include "ntmmu/status.h"
+
+#include <stdlib.h>
+
+/* ---- thread records ---- */
+
+static struct machine_thread *find_thread(struct machine *m, uint32_t tid) {
+    struct machine_thread *t;
+    HASH_FIND(hh, m->threads, &tid, sizeof tid, t);
+    return t;
+}
+
+static struct machine_thread *make_thread(struct machine *m, uint32_t tid, uint32_t pid, bool born) {
+    struct machine_thread *t = find_thread(m, tid);
+    if (!t) {
+        t = calloc(1, sizeof *t);
+        if (!t) { machine_panic(m, "out of memory"); }
+        t->tid = tid;
+        t->first_barrier = UINT64_MAX;
+        t->last = &t->first;
+        HASH_ADD(hh, m->threads, tid, sizeof t->tid, t);
+    }
+    t->pid = pid;
+    t->born = born;
+    return t;
+}
+
+static struct machine_thread *current_thread(struct machine *m) {
+    uint32_t tid = m->config.os->current_tid(m->os);
+    struct machine_thread *t = find_thread(m, tid);
+    return t ? t : make_thread(m, tid, m->config.os->current_pid(m->os), true);
+}
+
+void threads_follow(struct machine *m, const struct event *event) {
+    if (event->kind == EV_THREAD_CREATE) {
+        make_thread(m, event->thread.tid, event->thread.pid, true);
+    } else if (event->kind == EV_FORK) {
+        make_thread(m, event->fork.tid, event->fork.pid, true);
+    }
+}
+
+void threads_free_all(struct machine *m) {
+    struct machine_thread *t, *next;
+    HASH_ITER(hh, m->threads, t, next) {
+        HASH_DELETE(hh, m->threads, t);
+        for (struct held_event *h = t->first; h;) {
+            struct held_event *after = h->next;
+            free(h);
+            h = after;
+        }
+        free(t);
+    }
+}
+
+/* ---- the stuck list ---- */
+
+static void stick(struct machine *m, struct machine_thread *t) {
+    if (t->stuck) { return; }
+    if (!m->stuck) { m->logical = current_thread(m); }
+    t->stuck = true;
+    t->next_stuck = NULL;
+    struct machine_thread **at = &m->stuck;
+    while (*at) { at = &(*at)->next_stuck; }
+    *at = t;
+}
+
+static void unstick(struct machine *m, struct machine_thread *t) {
+    struct machine_thread **at = &m->stuck;
+    while (*at != t) { at = &(*at)->next_stuck; }
+    *at = t->next_stuck;
+    t->stuck = false;
+}
+
+static bool has_text(const struct event *event) {
+    switch (event->kind) {
+    case EV_PROC_CREATE:
+    case EV_EXEC:
+    case EV_ALLOC:
+    case EV_SECTION:
+    case EV_RUN_THREAD:
+    case EV_POOL:
+    case EV_CALL: return true;
+    default: return false;
+    }
+}
+
+static struct held_event *copy_event(struct machine *m, const struct event *event) {
+    struct held_event *h = malloc(sizeof *h);
+    if (!h) { machine_panic(m, "out of memory"); }
+    size_t length = offsetof(struct event, text) + (has_text(event) ? sizeof event->text : 0);
+    struct held_event *smaller = realloc(h, offsetof(struct held_event, event) + length);
+    h = smaller ? smaller : h;
+    memset(h, 0, offsetof(struct held_event, event));
+    memcpy(&h->event, event, length);
+    return h;
+}
+
+static bool is_access(const struct event *event) { return event->kind == EV_ACCESS || event->kind == EV_RUN; }
+
+/* A change of the machine or of a CPU, of no process. */
+static bool is_machine_step(const struct event *event) {
+    switch (event->kind) {
+    case EV_IRQL:
+    case EV_INTERRUPTS:
+    case EV_RUN_THREAD:
+    case EV_TRIM:
+    case EV_DRAIN:
+    case EV_UNDRAIN:
+    case EV_HYPERMAP:
+    case EV_POOL:
+    case EV_POOL_FREE:
+    case EV_TIME:
+    case EV_POKE: return true;
+    default: return false;
+    }
+}
+
+/* The process an event of a thread of process PID concerns. */
+static uint32_t process_of(const struct event *event, uint32_t pid) {
+    switch (event->kind) {
+    case EV_PROC_CREATE: return event->proc.ppid;
+    case EV_PROC_EXIT:
+    case EV_EXEC: return event->proc.pid;
+    case EV_THREAD_CREATE: return event->thread.pid;
+    case EV_FORK: return event->fork.parent;
+    default: return pid;
+    }
+}
+
+static void find_barrier(struct machine_thread *t) {
+    t->first_barrier = UINT64_MAX;
+    for (const struct held_event *h = t->first; h; h = h->next) {
+        if (!is_access(&h->event)) {
+            t->first_barrier = h->event.index;
+            return;
+        }
+    }
+}
+
+static void hold(struct machine *m, struct machine_thread *t, const struct event *event) {
+    struct held_event *h = copy_event(m, event);
+    *t->last = h;
+    t->last = &h->next;
+    m->held++;
+    if (!is_access(event) && t->first_barrier == UINT64_MAX) { t->first_barrier = event->index; }
+    stick(m, t);
+}
+
+void threads_block(struct machine *m, const struct event *event, unsigned touch, uint64_t object) {
+    struct machine_thread *t = current_thread(m);
+    log_send(&m->log, LOG_BLOCK, t->tid, object, 0, 0, 0);
+    hold(m, t, event);
+    t->object = object;
+    t->first->started = is_access(event);
+    t->first->touch = touch;
+}
+
+void threads_signal(struct machine *m, uint64_t object) {
+    for (struct machine_thread *t = m->stuck; t; t = t->next_stuck) {
+        if (t->object == object) { t->object = 0; }
+    }
+}
+
+/* ---- an event that arrives while a thread is stuck ---- */
+
+static bool creation_is_held(const struct machine *m, uint32_t tid) {
+    for (const struct machine_thread *t = m->stuck; t; t = t->next_stuck) {
+        for (const struct held_event *h = t->first; h; h = h->next) {
+            const struct event *e = &h->event;
+            if ((e->kind == EV_FORK && e->fork.tid == tid) || (e->kind == EV_THREAD_CREATE && e->thread.tid == tid)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool intercept_switch(struct machine *m, const struct event *event) {
+    struct machine_thread *t = find_thread(m, event->sw.tid);
+    if (!t && creation_is_held(m, event->sw.tid)) {
+        t = make_thread(m, event->sw.tid, 0, false);
+        stick(m, t);
+    }
+    if (!t) { return false; }
+    m->logical = t;
+    return t->stuck;
+}
+
+/* Must the event wait for a thread other than T? index: of the event. */
+static bool is_barred(const struct machine *m, const struct machine_thread *t, const struct event *event) {
+    uint32_t pid = process_of(event, t->pid);
+    bool access = is_access(event);
+    for (const struct machine_thread *u = m->stuck; u; u = u->next_stuck) {
+        if (u == t || u->pid != pid) { continue; }
+        if (access ? u->first_barrier < event->index : u->first && u->first->event.index < event->index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void wait_for_room(struct machine *m) {
+    for (uint64_t step = 0; m->held >= HELD_LIMIT; step++) {
+        if (m->config.os_config.manual_threads || step == IDLE_STEPS_LIMIT) {
+            machine_panic(m, "%d events are held back behind waiting threads, and nothing wakes them", HELD_LIMIT);
+        }
+        machine_tick(m);
+        threads_pump(m);
+    }
+}
+
+bool threads_intercept(struct machine *m, const struct event *event) {
+    if (is_machine_step(event)) { return false; }
+    if (event->kind == EV_SWITCH) { return intercept_switch(m, event); }
+    struct machine_thread *t = m->logical;
+    if (!t->stuck && !is_barred(m, t, event)) { return false; }
+    hold(m, t, event);
+    wait_for_room(m);
+    return true;
+}
+
+/* ---- going on ---- */
+
+static void switch_to(struct machine *m, const struct machine_thread *t) {
+    const struct event *saved = m->event;
+    struct event event = {.kind = EV_SWITCH, .index = m->log.event};
+    event.sw.tid = t->tid;
+    m->event = &event;
+    unsigned touch = 0;
+    uint64_t object;
+    machine_replay(m, &event, &touch, false, &object);
+    m->event = saved;
+}
+
+static void note_late(const struct machine_result *late, uint64_t index, struct machine_result *result) {
+    uint32_t status = late->exception ? late->exception_code : late->service_status;
+    if (!late->exception && !late->livelock && NT_SUCCESS(status)) { return; }
+    if (result->late_failures++ == 0) {
+        result->late_event = index;
+        result->late_status = status;
+    }
+}
+
+/* Replays the first held event of T as if it came now. True if it is done. */
+static bool run_first(struct machine *m, struct machine_thread *t) {
+    struct held_event *h = t->first;
+    struct machine_result result = m->result;
+    const struct event *event = m->event;
+    uint64_t index = m->log.event;
+    memset(&m->result, 0, sizeof m->result);
+    m->event = &h->event;
+    m->log.event = h->event.index;
+    bool blocked = machine_replay(m, &h->event, &h->touch, h->started, &t->object);
+    h->started = h->started || (blocked && is_access(&h->event));
+    if (!blocked) { note_late(&m->result, h->event.index, &result); }
+    m->result = result;
+    m->event = event;
+    m->log.event = index;
+    return !blocked;
+}
+
+static bool run_thread(struct machine *m, struct machine_thread *t) {
+    bool progressed = false;
+    while (t->first && t->born && t->object == 0 && !is_barred(m, t, &t->first->event)) {
+        if (m->config.os->current_tid(m->os) != t->tid) { switch_to(m, t); }
+        progressed = true;
+        if (!run_first(m, t)) { return true; }
+        struct held_event *done = t->first;
+        t->first = done->next;
+        if (!t->first) { t->last = &t->first; }
+        m->held--;
+        find_barrier(t);
+        free(done);
+    }
+    if (!t->first && t->born) {
+        unstick(m, t);
+        progressed = true;
+    }
+    return progressed;
+}
+
+void threads_pump(struct machine *m) {
+    for (bool progressed = true; progressed && m->stuck;) {
+        progressed = false;
+        for (struct machine_thread *t = m->stuck, *next; t; t = next) {
+            next = t->next_stuck;
+            if (run_thread(m, t)) { progressed = true; }
+        }
+    }
+    const struct machine_thread *t = m->logical;
+    if (t && !t->stuck && m->config.os->current_tid(m->os) != t->tid) { switch_to(m, t); }
+}

@@ -1,0 +1,318 @@
+/* The C MMU: control registers, TLB lookup, walk, fill, invalidation, and the cycle each of these takes in hardware.
+ * It stands for the RTL in every field of struct mmu_result and in every statistic. */
+#include "tlb.h"
+#include "walk.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+struct mmu {
+    struct mmu_config config;
+    struct paging_controls controls;
+    struct tlb tlb[TLB_SIDES][TLB_PAGE_SIZES];
+    uint64_t cycle; /* in which the last operation completed */
+    struct mmu_statistics statistics;
+};
+
+static const unsigned page_shift_of[TLB_PAGE_SIZES] = {[TLB_4K] = PAGE_SHIFT, [TLB_LARGE] = LARGE_PAGE_SHIFT};
+
+static enum tlb_side side_of(enum mmu_type type) { return type == MMU_FETCH ? TLB_INSTRUCTION : TLB_DATA; }
+
+/* ---- invalidation, SDM 4.10.4 ---- */
+
+static void flush(struct mmu *mmu, bool keep_global) {
+    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
+        tlb_flush(&mmu->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES], keep_global);
+    }
+}
+
+/* Every entry that covers va, on both sides, of both sizes, global or not. */
+static void drop_page(struct mmu *mmu, va_t va) {
+    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
+        tlb_drop(&mmu->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES], va);
+    }
+}
+
+/* ---- translation ---- */
+
+static void begin_result(struct mmu_result *result) {
+    result->pa = 0;
+    result->cr2 = 0;
+    result->error_code = 0;
+    result->vector = MMU_VECTOR_NONE;
+    result->page_shift = 0;
+    result->table_count = 0;
+    result->table_total = 0;
+    result->restarts = 0;
+}
+
+static void complete(struct mmu *mmu, struct mmu_result *result, enum mmu_hit hit, uint64_t cycle) {
+    result->hit = (uint8_t)hit;
+    result->done = cycle;
+    result->cycles = (uint32_t)(cycle - mmu->cycle);
+    mmu->cycle = cycle;
+}
+
+/* A page fault drops what the TLBs hold for its address (SDM 4.10.4.1), so that it cannot come twice from stale rights.
+ */
+static void raise_page_fault(struct mmu *mmu, struct mmu_result *result, va_t va, uint32_t error_code) {
+    result->vector = MMU_VECTOR_PF;
+    result->cr2 = va;
+    result->error_code = error_code;
+    mmu->statistics.faults++;
+    mmu->statistics.fault_drops++;
+    drop_page(mmu, va);
+}
+
+static pa_t physical_address(pa_t frame, unsigned page_shift, va_t va) {
+    return frame | (va & (((va_t)1 << page_shift) - 1));
+}
+
+static void fill_tlb(struct mmu *mmu, enum tlb_side side, va_t va, const struct walk_result *walk) {
+    enum tlb_pages pages = walk->page_shift == PAGE_SHIFT ? TLB_4K : TLB_LARGE;
+    enum tlb_pages other = pages == TLB_4K ? TLB_LARGE : TLB_4K;
+    struct tlb_entry entry = {
+        .frame = walk->frame, .rights = walk->rights, .dirty = walk->dirty, .global = walk->global};
+    tlb_fill(&mmu->tlb[side][pages], va, entry);
+    tlb_drop(&mmu->tlb[side][other], va);
+}
+
+static void count_walk(struct mmu *mmu, enum tlb_side side, const struct walk_result *walk,
+                       const struct mmu_result *result) {
+    struct mmu_statistics *statistics = &mmu->statistics;
+    if (walk->page_shift) {
+        statistics->tlb[side][walk->page_shift == PAGE_SHIFT ? TLB_4K : TLB_LARGE].misses++;
+    } else {
+        statistics->miss_fault[side]++;
+    }
+    statistics->walks++;
+    statistics->dirty_walks += result->hit == MMU_HIT_DIRTY;
+    statistics->walk_restarts += result->restarts;
+    statistics->walk_cycles += result->cycles;
+    statistics->table_reads += walk->reads;
+    statistics->table_writes += walk->writes;
+}
+
+static void translate_by_walk(struct mmu *mmu, const struct walk_params *params, enum mmu_hit hit,
+                              struct mmu_result *result) {
+    struct walk_result walk;
+    page_walk(params, &walk, result);
+    result->page_shift = walk.page_shift;
+    complete(mmu, result, hit, walk.cycle);
+    count_walk(mmu, side_of(params->type), &walk, result);
+    if (walk.faulted) {
+        raise_page_fault(mmu, result, params->va, walk.error_code);
+        return;
+    }
+    result->pa = physical_address(walk.frame, walk.page_shift, params->va);
+    fill_tlb(mmu, side_of(params->type), params->va, &walk);
+}
+
+/* The request is looked up in the cycle after the last completion; a walk's first read is issued in that same cycle. */
+static void translate_one(struct mmu *mmu, const struct mmu_request *request, struct mmu_result *result) {
+    va_t va = (uint32_t)request->va;
+    enum mmu_type type = request->type;
+    enum mmu_mode mode = request->mode;
+    begin_result(result);
+    if (!(mmu->controls.cr0 & CR0_PG)) {
+        result->pa = va;
+        complete(mmu, result, MMU_HIT_OFF, mmu->cycle + 1);
+        return;
+    }
+    enum tlb_side side = side_of(type);
+    enum mmu_hit miss = MMU_HIT_WALK;
+    for (enum tlb_pages pages = TLB_4K; pages < TLB_PAGE_SIZES; pages++) {
+        struct tlb *tlb = &mmu->tlb[side][pages];
+        int index = tlb_find(tlb, va);
+        if (index == TLB_NONE) { continue; }
+        const struct tlb_entry *entry = &tlb->entry[index];
+        bool allowed = access_allowed(&mmu->controls, entry->rights, type, mode);
+        if (allowed && is_write(type) && !entry->dirty) {
+            miss = MMU_HIT_DIRTY;
+            break;
+        }
+        mmu->statistics.tlb[side][pages].hits++;
+        result->page_shift = (uint8_t)tlb->page_shift;
+        complete(mmu, result, MMU_HIT_L1, mmu->cycle + 1);
+        if (!allowed) {
+            raise_page_fault(mmu, result, va, fault_error_code(&mmu->controls, PF_PRESENT, type, mode));
+            return;
+        }
+        result->pa = physical_address(entry->frame, tlb->page_shift, va);
+        tlb_touch(tlb, (unsigned)index);
+        return;
+    }
+    struct walk_params params = {
+        .memory = &mmu->config.memory,
+        .controls = &mmu->controls,
+        .physical_bits = mmu->config.preset.physical_bits,
+        .va = va,
+        .type = type,
+        .mode = mode,
+        .cycle = mmu->cycle + 1,
+    };
+    translate_by_walk(mmu, &params, miss, result);
+}
+
+static size_t c_translate(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results,
+                          size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        translate_one(mmu, &requests[i], &results[i]);
+        if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
+    }
+    return count;
+}
+
+/* ---- control registers ---- */
+
+static void flush_all(struct mmu *mmu) {
+    flush(mmu, false);
+    mmu->statistics.flush_all++;
+}
+
+static int write_cr0(struct mmu *mmu, uint64_t value) {
+    if ((value & CR0_PG) && !(value & CR0_PE)) { return MMU_VECTOR_GP; }
+    uint64_t changed = mmu->controls.cr0 ^ value;
+    mmu->controls.cr0 = value;
+    if (changed & CR0_PG) { flush_all(mmu); }
+    return MMU_VECTOR_NONE;
+}
+
+static int write_cr3(struct mmu *mmu, uint64_t value) {
+    mmu->controls.cr3 = value;
+    flush(mmu, true);
+    mmu->statistics.cr3_writes++;
+    return MMU_VECTOR_NONE;
+}
+
+/* No preset of this version has PAE; setting an unsupported bit of CR4 is #GP. */
+static int write_cr4(struct mmu *mmu, uint64_t value) {
+    if (value & CR4_PAE) { return MMU_VECTOR_GP; }
+    uint64_t changed = mmu->controls.cr4 ^ value;
+    mmu->controls.cr4 = value;
+    bool smep_set = changed & value & CR4_SMEP;
+    if ((changed & (CR4_PGE | CR4_PSE)) || smep_set) { flush_all(mmu); }
+    return MMU_VECTOR_NONE;
+}
+
+static int c_write_control(struct mmu *mmu, enum mmu_control which, uint64_t value) {
+    mmu->cycle++;
+    switch (which) {
+    case MMU_CR0: return write_cr0(mmu, value);
+    case MMU_CR3: return write_cr3(mmu, value);
+    case MMU_CR4: return write_cr4(mmu, value);
+    case MMU_EFER: mmu->controls.efer = value; return MMU_VECTOR_NONE;
+    case MMU_EFLAGS_AC: mmu->controls.ac = value != 0; return MMU_VECTOR_NONE;
+    }
+    return MMU_VECTOR_GP;
+}
+
+static uint64_t c_read_control(const struct mmu *mmu, enum mmu_control which) {
+    switch (which) {
+    case MMU_CR0: return mmu->controls.cr0;
+    case MMU_CR3: return mmu->controls.cr3;
+    case MMU_CR4: return mmu->controls.cr4;
+    case MMU_EFER: return mmu->controls.efer;
+    case MMU_EFLAGS_AC: return mmu->controls.ac;
+    }
+    return 0;
+}
+
+static void c_invlpg(struct mmu *mmu, va_t va) {
+    mmu->cycle++;
+    mmu->statistics.invlpg++;
+    drop_page(mmu, (uint32_t)va);
+}
+
+/* ---- life and observation ---- */
+
+static void c_destroy(struct mmu *mmu) {
+    if (!mmu) { return; }
+    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
+        tlb_fini(&mmu->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES]);
+    }
+    free(mmu);
+}
+
+static struct mmu *c_create(const struct mmu_config *config, char *err, size_t err_size) {
+    struct mmu *mmu = calloc(1, sizeof *mmu);
+    if (!mmu) {
+        snprintf(err, err_size, "C MMU: out of memory");
+        return NULL;
+    }
+    mmu->config = *config;
+    int status = 0;
+    for (unsigned side = 0; side < TLB_SIDES; side++) {
+        for (unsigned pages = 0; pages < TLB_PAGE_SIZES; pages++) {
+            status |= tlb_init(&mmu->tlb[side][pages], config->preset.tlb[side][pages], page_shift_of[pages],
+                               config->preset.replacement);
+        }
+    }
+    if (status < 0) {
+        snprintf(err, err_size, "C MMU: out of memory");
+        c_destroy(mmu);
+        return NULL;
+    }
+    return mmu;
+}
+
+static uint64_t c_cycles(const struct mmu *mmu) { return mmu->cycle; }
+
+static void c_statistics(const struct mmu *mmu, struct mmu_statistics *out) {
+    *out = mmu->statistics;
+    out->cycles = mmu->cycle;
+}
+
+/* Appends the valid entries of one array from position n on; returns the new n, which may go beyond max. */
+static size_t list_array(const struct mmu *mmu, unsigned side, unsigned pages, struct mmu_tlb_entry *out, size_t n,
+                         size_t max) {
+    const struct tlb *tlb = &mmu->tlb[side][pages];
+    unsigned ways = tlb->geometry.ways;
+    for (unsigned i = 0; i < tlb->geometry.sets * ways; i++) {
+        if (!tlb->tag[i]) { continue; }
+        const struct tlb_entry *entry = &tlb->entry[i];
+        if (n < max) {
+            out[n] = (struct mmu_tlb_entry){
+                .va = (tlb->tag[i] >> 1) << tlb->page_shift,
+                .pa = entry->frame,
+                .side = (uint8_t)side,
+                .pages = (uint8_t)pages,
+                .set = (uint16_t)(i / ways),
+                .way = (uint16_t)(i % ways),
+                .writable = entry->rights.writable,
+                .user = entry->rights.user,
+                .dirty = entry->dirty,
+                .global = entry->global,
+            };
+        }
+        n++;
+    }
+    return n;
+}
+
+static size_t c_tlb_entries(struct mmu *mmu, struct mmu_tlb_entry *out, size_t max) {
+    size_t n = 0;
+    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
+        n = list_array(mmu, i / TLB_PAGE_SIZES, i % TLB_PAGE_SIZES, out, n, max);
+    }
+    return n;
+}
+
+static int c_wave(struct mmu *mmu, const char *path, uint64_t from, uint64_t to) {
+    (void)mmu, (void)path, (void)from, (void)to;
+    return -1;
+}
+
+const struct mmu_ops mmu_c_ops = {
+    .abi_version = MMU_ABI_VERSION,
+    .name = "c",
+    .create = c_create,
+    .destroy = c_destroy,
+    .translate = c_translate,
+    .write_control = c_write_control,
+    .read_control = c_read_control,
+    .invlpg = c_invlpg,
+    .cycles = c_cycles,
+    .statistics = c_statistics,
+    .tlb_entries = c_tlb_entries,
+    .wave = c_wave,
+};

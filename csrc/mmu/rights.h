@@ -1,0 +1,28 @@
+/* Who may access a page, and what the error code of a page fault says. Intel SDM volume 3, sections 4.6 and 4.7. */
+#ifndef MMU_RIGHTS_H
+#define MMU_RIGHTS_H
+
+#include "ntmmu/mmu.h"
+
+/* The control registers as software wrote them, EFLAGS.AC beside them. */
+struct paging_controls {
+    uint64_t cr0, cr3, cr4, efer;
+    bool ac;
+};
+
+/* The AND of R/W and of U/S over all levels of a translation. */
+struct page_rights {
+    bool writable, user;
+};
+
+static inline bool is_write(enum mmu_type type) { return type == MMU_WRITE || type == MMU_MODIFY; }
+
+/* SDM 4.6.1, with the registers as they are at the access. */
+bool access_allowed(const struct paging_controls *controls, struct page_rights page, enum mmu_type type,
+                    enum mmu_mode mode);
+
+/* SDM 4.7. cause: PF_PRESENT, PF_PRESENT | PF_RESERVED, or 0 for a not-present entry. */
+uint32_t fault_error_code(const struct paging_controls *controls, uint32_t cause, enum mmu_type type,
+                          enum mmu_mode mode);
+
+#endif

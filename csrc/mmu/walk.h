@@ -1,0 +1,35 @@
+/* The page walk of 32-bit two-level paging (Intel SDM volume 3, 4.3, 4.7, 4.8) with its cycles. */
+#ifndef MMU_WALK_H
+#define MMU_WALK_H
+
+#include "rights.h"
+
+#define LARGE_PAGE_SHIFT 22
+
+struct walk_params {
+    const struct mmu_memory *memory;
+    const struct paging_controls *controls;
+    unsigned physical_bits; /* MAXPHYADDR */
+    va_t va;
+    enum mmu_type type;
+    enum mmu_mode mode;
+    uint64_t cycle; /* in which the first table read is issued */
+};
+
+struct walk_result {
+    bool faulted;
+    uint32_t error_code; /* if it faulted */
+    uint8_t page_shift;  /* 12, 22; 0 if no leaf was found */
+    /* the translation, if it did not fault; frame is the page's physical address */
+    pa_t frame;
+    struct page_rights rights;
+    bool dirty, global; /* of the leaf as it is now in memory; global only with CR4.PGE */
+    uint64_t cycle;     /* in which the walk's outcome is known */
+    uint64_t reads, writes;
+};
+
+/* Walks until it faults or has committed. Table accesses and restarts are entered in log, whose table_count,
+ * table_total and restarts must be 0 at the call. */
+void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log);
+
+#endif

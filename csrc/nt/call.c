@@ -1,0 +1,125 @@
+/* `call NAME ARG…`: a service with raw arguments, in the order of NT-105. Tests of argument checks need calls that no
+ * captured program makes. */
+#include "mi.h"
+
+#include <string.h>
+
+#define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
+#define ARGUMENT(event, n)     ((uint32_t)(event)->args.arg[n])
+
+typedef ntstatus_t (*service_routine)(struct os *os, struct eprocess *process, const struct event *event,
+                                      uint64_t out[2]);
+
+static ntstatus_t MiCallAllocate(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 3);
+    ntstatus_t status =
+        NtAllocateVirtualMemory(os, process, &base, ARGUMENT(event, 2), &size, ARGUMENT(event, 4), ARGUMENT(event, 5));
+    out[0] = base;
+    out[1] = size;
+    return status;
+}
+
+static ntstatus_t MiCallFree(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 2);
+    ntstatus_t status = NtFreeVirtualMemory(os, process, &base, &size, ARGUMENT(event, 3));
+    out[0] = base;
+    out[1] = size;
+    return status;
+}
+
+/* out: the old protection, and the rounded base */
+static ntstatus_t MiCallProtect(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 2), old = 0;
+    ntstatus_t status = NtProtectVirtualMemory(os, process, &base, &size, ARGUMENT(event, 3), &old);
+    out[0] = old;
+    out[1] = base;
+    return status;
+}
+
+static ntstatus_t MiCallMapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    struct control_area *section = MiLookupSection(os, ARGUMENT(event, 0));
+    if (section == NULL) { return STATUS_INVALID_HANDLE; }
+    uint32_t base = ARGUMENT(event, 2), size = ARGUMENT(event, 6);
+    uint64_t offset = event->args.arg[5];
+    ntstatus_t status = NtMapViewOfSection(os, section, process, &base, ARGUMENT(event, 3), ARGUMENT(event, 4), &offset,
+                                           &size, ARGUMENT(event, 7), ARGUMENT(event, 8), ARGUMENT(event, 9));
+    out[0] = base;
+    out[1] = size;
+    return status;
+}
+
+static ntstatus_t MiCallUnmapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    out[0] = ARGUMENT(event, 1);
+    return NtUnmapViewOfSection(os, process, ARGUMENT(event, 1));
+}
+
+static ntstatus_t MiCallCreateSection(struct os *os, struct eprocess *process, const struct event *event,
+                                      uint64_t out[2]) {
+    (void)process;
+    out[0] = ARGUMENT(event, 0);
+    if (ARGUMENT(event, 4) != 0) {
+        return STATUS_INVALID_FILE_FOR_SECTION; /* files have paths, not handles, in a trace: sec+ */
+    }
+    return NtCreateSection(os, ARGUMENT(event, 0), event->args.arg[1], ARGUMENT(event, 2), ARGUMENT(event, 3));
+}
+
+static ntstatus_t MiCallPhysicalAddress(struct os *os, struct eprocess *process, const struct event *event,
+                                        uint64_t out[2]) {
+    (void)process;
+    out[0] = MmGetPhysicalAddress(os, event->args.arg[0]);
+    return STATUS_SUCCESS;
+}
+
+static ntstatus_t MiCallIsAddressValid(struct os *os, struct eprocess *process, const struct event *event,
+                                       uint64_t out[2]) {
+    (void)process;
+    out[0] = MmIsAddressValid(os, event->args.arg[0]);
+    return STATUS_SUCCESS;
+}
+
+#define NO_HANDLE 0xFFu
+
+static const struct service {
+    const char *name;
+    uint8_t arguments;
+    uint8_t handle; /* position of the process handle */
+    service_routine routine;
+} services[] = {
+    {"NtAllocateVirtualMemory", 6, 0, MiCallAllocate},
+    {"NtFreeVirtualMemory", 4, 0, MiCallFree},
+    {"NtProtectVirtualMemory", 4, 0, MiCallProtect},
+    {"NtCreateSection", 5, NO_HANDLE, MiCallCreateSection},
+    {"NtMapViewOfSection", 10, 1, MiCallMapView},
+    {"NtUnmapViewOfSection", 2, 0, MiCallUnmapView},
+    {"MmGetPhysicalAddress", 1, NO_HANDLE, MiCallPhysicalAddress},
+    {"MmIsAddressValid", 1, NO_HANDLE, MiCallIsAddressValid},
+};
+
+static const struct service *MiFindService(const struct event *event) {
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+        if (strcmp(services[i].name, event->text) == 0) {
+            return event->args.count == services[i].arguments ? &services[i] : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* A process handle is its id. */
+static struct eprocess *MiReferenceProcess(struct os *os, uint32_t handle) {
+    return handle == CURRENT_PROCESS_HANDLE ? PsGetCurrentProcess(os) : PsLookupProcess(os, handle);
+}
+
+struct os_service_result MiServiceCall(struct os *os, const struct event *event) {
+    const struct service *service = MiFindService(event);
+    if (service == NULL) { MiAssert(os, "call: no such service with that number of arguments in this version"); }
+    struct eprocess *process = PsGetCurrentProcess(os), *current = process;
+    if (service->handle != NO_HANDLE) {
+        process = MiReferenceProcess(os, ARGUMENT(event, service->handle));
+        if (process == NULL) { return (struct os_service_result){.status = STATUS_INVALID_HANDLE}; }
+    }
+    struct os_service_result result = {0};
+    if (process != current) { KeAttachProcess(os, process); }
+    result.status = service->routine(os, process, event, result.out);
+    if (process != current) { KeDetachProcess(os); }
+    return result;
+}

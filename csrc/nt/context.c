@@ -1,0 +1,48 @@
+/* Which process and thread a processor runs: context switches and attaching. NT-75, NT-76. */
+#include "mi.h"
+#include "ntmmu/paging.h"
+
+#define DISPATCH_LEVEL 2u
+
+/* Always loads CR3, even with an equal value: that is how non-global translations die. */
+void KiSwapProcess(struct os *os, struct eprocess *process) {
+    if (os->HyperspaceMappings != 0) { MiAssert(os, "the address space changes while a hyperspace mapping is held"); }
+    KeGetCurrentPrcb(os)->CurrentProcess = process;
+    os->M->ops->write_control(os->M, MMU_CR3, process->DirectoryTableBase[0]);
+}
+
+void SwapContext(struct os *os, struct ethread *next) {
+    struct kprcb *prcb = KeGetCurrentPrcb(os);
+    if (prcb->SavedProcess) { MiAssert(os, "a thread is switched away from while it is attached"); }
+    prcb->CurrentThread = next;
+    if (next->Process != prcb->CurrentProcess) { KiSwapProcess(os, next->Process); }
+    if (log_wants(os->M->log, LOG_SWITCH)) {
+        log_send(os->M->log, LOG_SWITCH, os->M->ops->current_cpu(os->M), next->Tid, next->Process->Pid, 0, 0);
+    }
+}
+
+static void MiSwapAtDispatch(struct os *os, struct eprocess *process) {
+    unsigned irql = os->M->ops->irql(os->M);
+    if (irql < DISPATCH_LEVEL) { os->M->ops->set_irql(os->M, DISPATCH_LEVEL); }
+    KiSwapProcess(os, process);
+    if (irql < DISPATCH_LEVEL) { os->M->ops->set_irql(os->M, irql); }
+}
+
+void KeAttachProcess(struct os *os, struct eprocess *process) {
+    struct kprcb *prcb = KeGetCurrentPrcb(os);
+    if (process == prcb->CurrentProcess) { return; }
+    if (prcb->SavedProcess) {
+        KeBugCheckEx(os, BUGCHECK_INVALID_PROCESS_ATTACH_ATTEMPT, process->Address, prcb->CurrentProcess->Address, 1,
+                     0);
+    }
+    prcb->SavedProcess = prcb->CurrentProcess;
+    MiSwapAtDispatch(os, process);
+}
+
+void KeDetachProcess(struct os *os) {
+    struct kprcb *prcb = KeGetCurrentPrcb(os);
+    struct eprocess *own = prcb->SavedProcess;
+    if (!own) { return; }
+    prcb->SavedProcess = NULL;
+    MiSwapAtDispatch(os, own);
+}

@@ -1,0 +1,73 @@
+/* Copy-on-write: NT-50. */
+#include "mi.h"
+
+struct cow_page {
+    va_t Va, PteVa, Prototype;
+    pfn_t Frame, PageTable;
+    unsigned Protection; /* what the private page gets: write-copy turned into read-write */
+    struct eprocess *Process;
+};
+
+/* The entry says whether the page has a protection of its own; otherwise the prototype's holds, kept in the PFN. */
+static unsigned MiCopiedProtection(struct os *os, const struct cow_page *page, pte_t original_pte) {
+    uint32_t index = MiLocateWsle(os, &page->Process->Vm, page->Va, page->Frame);
+    uint32_t wsle = MiReadWsle(os, &page->Process->Vm, index);
+    unsigned protection =
+        wsle & WSLE_SAME_PROTECTION ? pte_protection(original_pte) : wsle >> WSLE_PROTECTION_SHIFT & 0x1F;
+    bool write_copy = (protection & 7) == MM_WRITECOPY || (protection & 7) == MM_EXECUTE_WRITECOPY;
+    return write_copy ? protection - 1 : protection;
+}
+
+static void MiStorePrivatePte(struct os *os, const struct cow_page *page, pfn_t frame) {
+    MiWritePte(os, page->PteVa, pte_valid_user(frame, page->Protection) | PTE_DIRTY);
+    MiFlushSingleTb(os, page->Va);
+    MiMakeWslePrivate(os, &page->Process->Vm, page->Va, page->Frame, frame);
+}
+
+/* The last process that has the page of a fork keeps it. */
+static void MiTakeOverClonePage(struct os *os, const struct cow_page *page) {
+    struct mmpfn pfn = MiReadPfn(os, page->Frame);
+    MiReleasePageFileSpace(os, pfn.OriginalPte);
+    pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_PROTOTYPE) | PFN_MODIFIED);
+    pfn.PteAddress = (uint32_t)page->PteVa;
+    pfn.ContainingFrame = (uint32_t)page->PageTable;
+    pfn.OriginalPte = (uint32_t)pte_demand_zero(page->Protection);
+    MiStorePrivatePte(os, page, page->Frame);
+    pfn.u1 = MiReadPfn(os, page->Frame).u1; /* its working-set index */
+    MiWritePfn(os, page->Frame, &pfn);
+    MiWritePte(os, page->Prototype, 0);
+    MiPrototypeBecameResident(os, page->Prototype, -1);
+    MiDecrementCloneBlockReference(os, page->Process, page->Prototype);
+    os->MmInfoCounters.CloneReuse++;
+}
+
+static void MiCopyPage(struct os *os, const struct cow_page *page, bool clone) {
+    pfn_t copy = MiRemoveAnyPage(os, MiPageColor(os, page->Va));
+    MiCopyPhysicalPage(os, copy, page->Frame);
+    MiInitializePfn(os, copy, page->PteVa, pte_demand_zero(page->Protection), PFN_MODIFIED, page->PageTable);
+    MiDecrementShareCount(os, page->PageTable); /* the PTE was valid before: one and the same entry */
+    MiStorePrivatePte(os, page, copy);
+    MiDecrementShareCount(os, page->Frame);
+    if (clone) { MiDecrementCloneBlockReference(os, page->Process, page->Prototype); }
+    os->MmInfoCounters.CopyOnWriteCount++;
+}
+
+ntstatus_t MiCopyOnWrite(struct os *os, va_t va, va_t pte_va, enum fault_kind *kind) {
+    struct cow_page page = {.Va = page_of(va), .PteVa = pte_va, .Process = PsGetCurrentProcess(os)};
+    page.Frame = pte_frame(MiReadPte(os, pte_va));
+    page.PageTable = pte_frame(MiReadPte(os, MiGetPdeAddress(va)));
+    struct mmpfn pfn = MiReadPfn(os, page.Frame);
+    if (!(pfn.Flags & PFN_PROTOTYPE)) { MiAssert(os, "a copy-on-write page that nobody shares"); }
+    page.Prototype = pfn.PteAddress;
+    page.Protection = MiCopiedProtection(os, &page, pfn.OriginalPte);
+    struct mmclone *clone = MiLocateClone(os, page.Process, page.Prototype);
+    if (clone && pfn.u2 == 1 && clone->CloneRefCount[(page.Prototype - clone->BasePte) / 4] == 1) {
+        MiTakeOverClonePage(os, &page);
+        *kind = FAULT_COW_REUSE;
+        return STATUS_PAGE_FAULT_COPY_ON_WRITE;
+    }
+    if (!MiFramesAvailable(os, 1)) { return MI_WAIT_FOR_PAGE; }
+    MiCopyPage(os, &page, clone != NULL);
+    *kind = clone ? FAULT_COW_FORK : FAULT_COW_FILE;
+    return STATUS_PAGE_FAULT_COPY_ON_WRITE;
+}

@@ -1,0 +1,450 @@
+/* Fork: NT-73. The parent's private pages get prototype PTEs of their own (clones) and become copy-on-write in both;
+ * views are inherited. First the parent's tables are changed, in its context; then the child's are written, in the
+ * child's. */
+#include "mi.h"
+
+#include <stdlib.h>
+
+#define PAGE_TABLE_SPAN ((va_t)1 << 22)
+#define TAG_CLONE       0x6C43 /* "Cl" */
+#define FRAMES_TO_SPARE 8u
+
+struct child_pte {
+    va_t va;
+    pte_t pte;
+};
+
+struct fork {
+    struct os *os;
+    struct eprocess *parent, *child;
+    struct child_pte *ptes; /* ascending */
+    size_t count, capacity;
+    uint32_t page_tables;  /* of the child, at most */
+    uint32_t charge;       /* pages of commit the child inherits */
+    uint32_t pages;        /* counting: of the VAD that have to become clones */
+    struct mmclone *block; /* converting: of the VAD */
+    uint32_t *prototypes;  /* what goes into the block's prototype PTEs */
+    uint32_t next;         /* index of the next one */
+};
+
+/* ---- clone blocks ---- */
+
+static bool MiInClone(const struct mmclone *clone, va_t prototype) {
+    return prototype >= clone->BasePte && prototype - clone->BasePte < (va_t)clone->Count * 4;
+}
+
+struct mmclone *MiLocateClone(struct os *os, struct eprocess *process, va_t prototype) {
+    (void)os;
+    for (struct mmclone_descriptor *d = process->Clones; d; d = d->Next) {
+        if (MiInClone(d->Clone, prototype)) { return d->Clone; }
+    }
+    return NULL;
+}
+
+static void MiAddDescriptor(struct os *os, struct eprocess *process, struct mmclone *clone) {
+    for (struct mmclone_descriptor *d = process->Clones; d; d = d->Next) {
+        if (d->Clone == clone) { return; }
+    }
+    struct mmclone_descriptor *d = MiAllocateHost(os, sizeof *d);
+    *d = (struct mmclone_descriptor){.Next = process->Clones, .Clone = clone};
+    process->Clones = d;
+    clone->Processes++;
+}
+
+static void MiRemoveDescriptor(struct eprocess *process, struct mmclone *clone) {
+    for (struct mmclone_descriptor **at = &process->Clones; *at; at = &(*at)->Next) {
+        struct mmclone_descriptor *d = *at;
+        if (d->Clone != clone) { continue; }
+        *at = d->Next;
+        free(d);
+        clone->Processes--;
+        return;
+    }
+}
+
+static struct mmclone *MiCreateCloneBlock(struct os *os, uint32_t count) {
+    va_t base = ExAllocatePool(os, true, count * 4, TAG_CLONE);
+    if (!base) { return NULL; }
+    struct mmclone *clone = MiAllocateHost(os, sizeof *clone);
+    clone->BasePte = base;
+    clone->Count = count;
+    clone->CloneRefCount = MiAllocateHost(os, count * sizeof *clone->CloneRefCount);
+    clone->Next = os->CloneBlocks;
+    os->CloneBlocks = clone;
+    MiFillPrototypes(os, base, count, 0); /* its pages are resident from now on */
+    return clone;
+}
+
+static void MiFreeCloneBlock(struct os *os, struct mmclone *clone) {
+    struct mmclone **at = &os->CloneBlocks;
+    while (*at != clone) { at = &(*at)->Next; }
+    *at = clone->Next;
+    for (struct eprocess *p = os->Processes; p; p = p->Next) { MiRemoveDescriptor(p, clone); }
+    ExFreePool(os, clone->BasePte);
+    free(clone->CloneRefCount);
+    free(clone);
+}
+
+/* Nobody has the page any more. Taken over by its last owner, its prototype PTE is 0 already. */
+static void MiReleaseClonePrototype(struct os *os, va_t prototype) {
+    pte_t pte = MiReadPte(os, prototype);
+    enum pte_form form = pte_form(pte);
+    if (form == PTE_FORM_ZERO) { return; }
+    MiWritePte(os, prototype, 0);
+    if (form == PTE_FORM_PAGE_FILE) {
+        MiReleasePageFileSpace(os, pte);
+        return;
+    }
+    pfn_t frame = pte_frame(pte);
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    MiPrototypeBecameResident(os, prototype, -1);
+    MiSetPfnDeleted(os, frame);
+    if (form == PTE_FORM_TRANSITION && pfn.ReferenceCount == 0) {
+        MiUnlinkPageFromList(os, frame);
+        MiReleasePageFileSpace(os, pfn.OriginalPte);
+        MiInsertPageInList(os, FreePageList, frame);
+    }
+}
+
+void MiDecrementCloneBlockReference(struct os *os, struct eprocess *process, va_t prototype) {
+    struct mmclone *clone = MiLocateClone(os, process, prototype);
+    uint16_t *count = clone ? &clone->CloneRefCount[(prototype - clone->BasePte) / 4] : NULL;
+    if (!count || *count == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 1, prototype, process->Address, 0); }
+    if (--*count != 0) { return; }
+    MiReleaseClonePrototype(os, prototype);
+    if (--clone->Live == 0) {
+        MiRemoveDescriptor(process, clone);
+        MiFreeCloneBlock(os, clone);
+    }
+}
+
+void MiReleaseCloneDescriptors(struct os *os, struct eprocess *process) {
+    while (process->Clones) {
+        struct mmclone *clone = process->Clones->Clone;
+        MiRemoveDescriptor(process, clone);
+        if (clone->Processes == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 1, clone->BasePte, clone->Live, 0); }
+    }
+}
+
+/* ---- walking the parent ---- */
+
+static bool MiInherited(const struct mmvad *vad) { return !(vad->ControlArea && vad->ViewUnmap); }
+
+/* Calls visit for each PTE of the range that is not 0. */
+static void MiVisitPtes(struct fork *f, va_t start, va_t end, void (*visit)(struct fork *f, va_t va, pte_t pte)) {
+    uint32_t entries[MM_PTE_PER_PAGE];
+    for (va_t va = start; va <= end;) {
+        va_t last = va | (PAGE_TABLE_SPAN - 1);
+        if (last > end) { last = end; }
+        if (MiReadPte(f->os, MiGetPdeAddress(va)) != 0) {
+            if (MiMakePageTableValid(f->os, va) != STATUS_SUCCESS) {
+                MiAssert(f->os, "a page table cannot be made valid");
+            }
+            uint32_t n = (uint32_t)((last - va) >> PAGE_SHIFT) + 1;
+            f->os->M->ops->read(f->os->M, MiGetPteAddress(va), entries, n * sizeof entries[0]);
+            for (uint32_t i = 0; i < n; i++) {
+                if (entries[i]) { visit(f, va + ((va_t)i << PAGE_SHIFT), entries[i]); }
+            }
+        }
+        va = last + 1;
+    }
+}
+
+/* ---- counting what the fork takes, so that it fails before anything is changed ---- */
+
+static bool MiIsPrivatePage(struct os *os, pte_t pte) {
+    switch (pte_form(pte)) {
+    case PTE_FORM_VALID:
+        return !(MiRead16(os, pfn_address(pte_frame(pte)) + offsetof(struct mmpfn, Flags)) & PFN_PROTOTYPE);
+    case PTE_FORM_TRANSITION:
+    case PTE_FORM_PAGE_FILE: return true;
+    default: return false;
+    }
+}
+
+static void MiCountPage(struct fork *f, va_t va, pte_t pte) {
+    (void)va;
+    f->pages += MiIsPrivatePage(f->os, pte);
+}
+
+static uint32_t MiTablesNotIn(va_t start, va_t end, va_t *covered) {
+    va_t first = start / PAGE_TABLE_SPAN, last = end / PAGE_TABLE_SPAN;
+    if (first < *covered) { first = *covered; }
+    *covered = last + 1 > *covered ? last + 1 : *covered;
+    return last >= first ? (uint32_t)(last - first + 1) : 0;
+}
+
+/* Charges the child for what it inherits, page tables aside (they are charged with each VAD, and fit: it is looked at
+ * here). */
+static ntstatus_t MiChargeChild(struct fork *f) {
+    va_t covered = 0;
+    uint64_t charge = 0;
+    for (struct mmvad *vad = MiFirstVad(f->parent); vad; vad = MiNextVad(vad)) {
+        if (!MiInherited(vad)) { continue; }
+        charge += vad->CommitCharge;
+        f->page_tables += MiTablesNotIn(vad->StartingAddress, vad->EndingAddress, &covered);
+    }
+    if (charge + f->page_tables + f->os->MmTotalCommittedPages > f->os->MmTotalCommitLimit) {
+        return STATUS_COMMITMENT_LIMIT;
+    }
+    f->charge = (uint32_t)charge;
+    return MiChargeCommitment(f->os, f->charge, f->child) ? STATUS_SUCCESS : STATUS_COMMITMENT_LIMIT;
+}
+
+static void MiFreeBlocksUntil(struct os *os, struct mmclone *stop) {
+    while (os->CloneBlocks != stop) { MiFreeCloneBlock(os, os->CloneBlocks); }
+}
+
+/* A block for each VAD with private pages; the newest is at the head of the machine's list. */
+static ntstatus_t MiCreateBlocks(struct fork *f) {
+    struct mmclone *before = f->os->CloneBlocks;
+    for (struct mmvad *vad = MiFirstVad(f->parent); vad; vad = MiNextVad(vad)) {
+        f->pages = 0;
+        if (MiInherited(vad)) { MiVisitPtes(f, vad->StartingAddress, vad->EndingAddress, MiCountPage); }
+        uint32_t frames = f->pages / MM_PTE_PER_PAGE + 2 + f->page_tables + FRAMES_TO_SPARE;
+        bool ok = MiFramesAvailable(f->os, frames);
+        if (!ok || (f->pages && !MiCreateCloneBlock(f->os, f->pages))) {
+            MiFreeBlocksUntil(f->os, before);
+            return ok ? STATUS_INSUFFICIENT_RESOURCES : MI_WAIT_FOR_PAGE;
+        }
+    }
+    return STATUS_SUCCESS;
+}
+
+/* ---- converting the parent ---- */
+
+static void MiGiveChild(struct fork *f, va_t va, pte_t pte) {
+    if (f->count == f->capacity) {
+        f->capacity = f->capacity ? 2 * f->capacity : 1024;
+        struct child_pte *ptes = realloc(f->ptes, f->capacity * sizeof *ptes);
+        if (!ptes) { MiAssert(f->os, "the host is out of memory"); }
+        f->ptes = ptes;
+    }
+    f->ptes[f->count++] = (struct child_pte){va, pte};
+}
+
+static void MiFlushForkedPage(struct fork *f, va_t va) {
+    if (f->os->Config.reference_counting) { MiFlushSingleTb(f->os, va); }
+}
+
+static unsigned MiCloneProtection(unsigned protection) {
+    bool writable = (protection & 7) == MM_READWRITE || (protection & 7) == MM_EXECUTE_READWRITE;
+    return writable ? protection + 1 : protection;
+}
+
+static va_t MiNextPrototype(const struct fork *f) { return f->block->BasePte + (va_t)f->next * 4; }
+
+/* The frame belongs to the clone's prototype PTE from now on. Returns the protection it has there. */
+static unsigned MiGiveFrameToClone(struct fork *f, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(f->os, frame);
+    unsigned protection = MiCloneProtection(pte_protection(pfn.OriginalPte));
+    pfn.Flags |= PFN_PROTOTYPE;
+    pfn.PteAddress = (uint32_t)MiNextPrototype(f);
+    pfn.ContainingFrame = (uint32_t)pte_frame(MiReadPte(f->os, MiGetPteAddress(pfn.PteAddress)));
+    pfn.OriginalPte = (uint32_t)pte_with_protection(pfn.OriginalPte, protection);
+    MiWritePfn(f->os, frame, &pfn);
+    return protection;
+}
+
+static void MiStorePrototype(struct fork *f, pte_t prototype) {
+    f->prototypes[f->next] = (uint32_t)prototype;
+    f->block->CloneRefCount[f->next] = 2;
+    f->block->Live++;
+    f->next++;
+}
+
+static void MiCloneValidPage(struct fork *f, va_t va, pte_t pte) {
+    pfn_t frame = pte_frame(pte);
+    MiCaptureDirty(f->os, frame, pte);
+    unsigned protection = MiGiveFrameToClone(f, frame);
+    pte_t changed = pte;
+    if (pte & PTE_WRITE) {
+        changed = (pte_valid_user(frame, protection) & ~(pte_t)PTE_ACCESSED) | (pte & PTE_ACCESSED);
+    }
+    if (changed != pte) { MiWritePte(f->os, MiGetPteAddress(va), changed); }
+    MiFlushForkedPage(f, va);
+    MiSetWsleProtection(f->os, &f->parent->Vm, va, frame, 0);
+    MiGiveChild(f, va, pte_pointer(MiNextPrototype(f)));
+    pte_t prototype = pte_valid_prototype(frame, protection) & ~(pte_t)PTE_GLOBAL;
+    MiStorePrototype(f, prototype | f->os->GlobalBit);
+}
+
+static void MiCloneTransitionPage(struct fork *f, va_t va, pte_t pte) {
+    pfn_t frame = pte_frame(pte);
+    unsigned protection = MiCloneProtection(pte_protection(pte));
+    MiGiveFrameToClone(f, frame);
+    MiDecrementShareCount(f->os, pte_frame(MiReadPte(f->os, MiGetPdeAddress(va))));
+    MiWritePte(f->os, MiGetPteAddress(va), pte_pointer(MiNextPrototype(f)));
+    MiGiveChild(f, va, pte_pointer(MiNextPrototype(f)));
+    MiStorePrototype(f, pte_transition(pte_valid_prototype(frame, protection), protection));
+}
+
+static void MiClonePageFilePage(struct fork *f, va_t va, pte_t pte) {
+    MiWritePte(f->os, MiGetPteAddress(va), pte_pointer(MiNextPrototype(f)));
+    MiGiveChild(f, va, pte_pointer(MiNextPrototype(f)));
+    MiStorePrototype(f, pte_with_protection(pte, MiCloneProtection(pte_protection(pte))));
+}
+
+/* One more process has a page of an earlier fork. */
+static void MiShareClone(struct fork *f, struct mmclone *clone, va_t prototype) {
+    clone->CloneRefCount[(prototype - clone->BasePte) / 4]++;
+    MiAddDescriptor(f->os, f->child, clone);
+}
+
+static void MiShareValidPage(struct fork *f, va_t va, pte_t pte) {
+    struct mmpfn pfn = MiReadPfn(f->os, pte_frame(pte));
+    struct mmclone *clone = MiLocateClone(f->os, f->parent, pfn.PteAddress);
+    pte_t given = pte_pointer(pfn.PteAddress);
+    if (clone) {
+        MiShareClone(f, clone, pfn.PteAddress);
+        MiFlushForkedPage(f, va);
+    } else {
+        uint32_t index = MiLocateWsle(f->os, &f->parent->Vm, va, pte_frame(pte));
+        uint32_t wsle = MiReadWsle(f->os, &f->parent->Vm, index);
+        if (!(wsle & WSLE_SAME_PROTECTION)) { given = pte_vad_lookup(wsle >> WSLE_PROTECTION_SHIFT & 0x1F); }
+    }
+    MiGiveChild(f, va, given);
+}
+
+static void MiConvertPage(struct fork *f, va_t va, pte_t pte) {
+    if (MiIsPrivatePage(f->os, pte)) {
+        switch (pte_form(pte)) {
+        case PTE_FORM_VALID: MiCloneValidPage(f, va, pte); return;
+        case PTE_FORM_TRANSITION: MiCloneTransitionPage(f, va, pte); return;
+        default: MiClonePageFilePage(f, va, pte); return;
+        }
+    }
+    if (pte_form(pte) == PTE_FORM_VALID) {
+        MiShareValidPage(f, va, pte);
+        return;
+    }
+    bool pointer = pte_form(pte) == PTE_FORM_PROTOTYPE && !pte_is_vad_lookup(pte);
+    struct mmclone *clone = pointer ? MiLocateClone(f->os, f->parent, pte_pointer_target(pte)) : NULL;
+    if (clone) { MiShareClone(f, clone, pte_pointer_target(pte)); }
+    MiGiveChild(f, va, pte);
+}
+
+static void MiLogPtes(struct os *os, va_t pte_va, const uint32_t *entries, uint32_t count, bool prototypes) {
+    if (!log_wants(os->M->log, LOG_PTE)) { return; }
+    for (uint32_t i = 0; i < count; i++) {
+        va_t at = pte_va + (va_t)i * 4;
+        va_t mapped = prototypes ? 0 : MiGetVirtualAddressMappedByPte(at);
+        if (entries[i]) { log_send(os->M->log, LOG_PTE, at, 0, entries[i], mapped, 0); }
+    }
+}
+
+static bool MiIsResident(pte_t pte) { return pte_form(pte) == PTE_FORM_VALID || pte_form(pte) == PTE_FORM_TRANSITION; }
+
+/* Stores the block's prototype PTEs a page at a time, and raises that page's share count by those that have a frame. */
+static void MiWriteBlock(struct fork *f) {
+    struct os *os = f->os;
+    for (uint32_t i = 0; i < f->next;) {
+        va_t at = f->block->BasePte + (va_t)i * 4;
+        uint32_t room = (uint32_t)(PAGE_SIZE - (at & PAGE_MASK)) / 4, n = f->next - i < room ? f->next - i : room;
+        os->M->ops->write(os->M, at, &f->prototypes[i], n * 4);
+        MiLogPtes(os, at, &f->prototypes[i], n, true);
+        pfn_t frame = pte_frame(MiReadPte(os, MiGetPteAddress(at)));
+        struct mmpfn pfn = MiReadPfn(os, frame);
+        for (uint32_t k = i; k < i + n; k++) { pfn.u2 += MiIsResident(f->prototypes[k]); }
+        MiWritePfn(os, frame, &pfn);
+        i += n;
+    }
+}
+
+/* VADs in order take the new blocks from the oldest to the newest, as they were made. */
+static struct mmclone *MiOldestUnused(const struct os *os) {
+    struct mmclone *found = NULL;
+    for (struct mmclone *clone = os->CloneBlocks; clone && clone->Processes == 0; clone = clone->Next) {
+        found = clone;
+    }
+    return found;
+}
+
+static void MiConvertParent(struct fork *f) {
+    for (struct mmvad *vad = MiFirstVad(f->parent); vad; vad = MiNextVad(vad)) {
+        if (!MiInherited(vad)) { continue; }
+        f->pages = 0;
+        MiVisitPtes(f, vad->StartingAddress, vad->EndingAddress, MiCountPage);
+        f->next = 0;
+        f->block = f->pages ? MiOldestUnused(f->os) : NULL;
+        if (f->block) {
+            f->prototypes = MiAllocateHost(f->os, f->block->Count * sizeof *f->prototypes);
+            MiAddDescriptor(f->os, f->parent, f->block);
+            MiAddDescriptor(f->os, f->child, f->block);
+        }
+        MiVisitPtes(f, vad->StartingAddress, vad->EndingAddress, MiConvertPage);
+        if (f->block) { MiWriteBlock(f); }
+        free(f->prototypes);
+        f->prototypes = NULL;
+    }
+    if (!f->os->Config.reference_counting) { KeFlushCurrentTb(f->os, 0); }
+}
+
+/* ---- building the child ---- */
+
+static void MiCopyVads(struct fork *f) {
+    for (struct mmvad *vad = MiFirstVad(f->parent); vad; vad = MiNextVad(vad)) {
+        if (!MiInherited(vad)) { continue; }
+        struct mmvad *copy = MiAllocateHost(f->os, sizeof *copy);
+        *copy = *vad;
+        copy->Parent = copy->Left = copy->Right = NULL;
+        if (MiInsertVad(f->os, f->child, copy) != STATUS_SUCCESS) {
+            MiAssert(f->os, "commit of a fork ran out half-way");
+        }
+        if (vad->ControlArea) {
+            vad->ControlArea->MappedViews++;
+            vad->ControlArea->UserRef++;
+        }
+    }
+}
+
+/* The PTEs of one page table: [first, last) of the list. */
+static void MiWriteChildTable(struct fork *f, size_t first, size_t last) {
+    uint32_t entries[MM_PTE_PER_PAGE] = {0};
+    va_t base = f->ptes[first].va;
+    if (MiMakePageTableValid(f->os, base) != STATUS_SUCCESS) { MiAssert(f->os, "no frame for a forked page table"); }
+    for (size_t i = first; i < last; i++) {
+        entries[(f->ptes[i].va - base) >> PAGE_SHIFT] = (uint32_t)f->ptes[i].pte;
+        MiIncrementUsedPteCount(f->os, f->ptes[i].va);
+    }
+    uint32_t span = (uint32_t)((f->ptes[last - 1].va - base) >> PAGE_SHIFT) + 1;
+    f->os->M->ops->write(f->os->M, MiGetPteAddress(base), entries, span * sizeof entries[0]);
+    MiLogPtes(f->os, MiGetPteAddress(base), entries, span, false);
+}
+
+static void MiWriteChildPtes(struct fork *f) {
+    for (size_t first = 0; first < f->count;) {
+        size_t last = first;
+        while (last < f->count && f->ptes[last].va / PAGE_TABLE_SPAN == f->ptes[first].va / PAGE_TABLE_SPAN) { last++; }
+        MiWriteChildTable(f, first, last);
+        first = last;
+    }
+}
+
+static ntstatus_t MiForkInParent(struct fork *f) {
+    ntstatus_t status = MiChargeChild(f);
+    if (!NT_SUCCESS(status)) { return status; }
+    status = MiCreateBlocks(f);
+    if (!NT_SUCCESS(status)) {
+        MiReturnCommitment(f->os, f->charge, f->child);
+        return status;
+    }
+    MiConvertParent(f);
+    return STATUS_SUCCESS;
+}
+
+ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, struct eprocess *child) {
+    struct fork f = {.os = os, .parent = parent, .child = child};
+    bool attach = PsGetCurrentProcess(os) != parent;
+    if (attach) { KeAttachProcess(os, parent); }
+    ntstatus_t status = MiForkInParent(&f);
+    if (attach) { KeDetachProcess(os); }
+    if (NT_SUCCESS(status)) {
+        KeAttachProcess(os, child);
+        MiCopyVads(&f);
+        MiWriteChildPtes(&f);
+        KeDetachProcess(os);
+    }
+    free(f.ptes);
+    return status;
+}

@@ -1,0 +1,30 @@
+/* Guard pages of user stacks: NT-51. */
+#include "mi.h"
+
+enum { PAGE_READWRITE = 0x04, PAGE_GUARD = 0x100 };
+
+static ntstatus_t MiCommitStackPage(struct os *os, struct eprocess *process, va_t va, uint32_t protect) {
+    uint32_t base = (uint32_t)va, size = PAGE_SIZE;
+    return NtAllocateVirtualMemory(os, process, &base, 0, &size, MEM_COMMIT, protect);
+}
+
+ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault) {
+    struct ethread *thread = KeGetCurrentPrcb(os)->CurrentThread;
+    if (!thread || thread->StackBase == 0 || fault->Va >= thread->StackBase || fault->Va < thread->DeallocationStack) {
+        return STATUS_GUARD_PAGE_VIOLATION;
+    }
+    va_t guard = page_of(fault->Va), lowest = page_of(thread->DeallocationStack), next = guard - PAGE_SIZE;
+    if (guard <= lowest + PAGE_SIZE) { return STATUS_STACK_OVERFLOW; } /* the lowest page is never committed */
+    if (next <= lowest + PAGE_SIZE) {
+        ntstatus_t status = MiCommitStackPage(os, fault->Process, next, PAGE_READWRITE);
+        if (status == MI_WAIT_FOR_PAGE) { return status; }
+        if (NT_SUCCESS(status)) { thread->StackLimit = next; }
+        return STATUS_STACK_OVERFLOW;
+    }
+    ntstatus_t status = MiCommitStackPage(os, fault->Process, next, PAGE_READWRITE | PAGE_GUARD);
+    if (status == MI_WAIT_FOR_PAGE) { return status; }
+    if (!NT_SUCCESS(status)) { return STATUS_STACK_OVERFLOW; }
+    thread->StackLimit = guard;
+    fault->Kind = FAULT_GUARD;
+    return STATUS_PAGE_FAULT_GUARD_PAGE;
+}

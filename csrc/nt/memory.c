@@ -1,0 +1,62 @@
+/* The kernel's access to simulated memory: every load and store goes through the processor's MMU at the address where
+ * NT has the structure. Also what stops the machine, and host memory for the structures that have no simulated layout.
+ */
+#include "mi.h"
+#include "ntmmu/paging.h"
+#include <stdlib.h>
+
+uint32_t MiRead32(struct os *os, va_t va) {
+    uint32_t value;
+    os->M->ops->read(os->M, va, &value, sizeof value);
+    return value;
+}
+
+void MiWrite32(struct os *os, va_t va, uint32_t value) { os->M->ops->write(os->M, va, &value, sizeof value); }
+
+uint16_t MiRead16(struct os *os, va_t va) {
+    uint16_t value;
+    os->M->ops->read(os->M, va, &value, sizeof value);
+    return value;
+}
+
+void MiWrite16(struct os *os, va_t va, uint16_t value) { os->M->ops->write(os->M, va, &value, sizeof value); }
+
+pte_t MiReadPte(struct os *os, va_t pte) { return MiRead32(os, pte); }
+
+/* The old value is always read, whether or not the log wants it: what a run costs must not depend on who listens. */
+void MiWritePte(struct os *os, va_t pte, pte_t value) {
+    uint32_t old = MiRead32(os, pte);
+    MiWrite32(os, pte, (uint32_t)value);
+    if (log_wants(os->M->log, LOG_PTE)) {
+        bool window = pte >= PTE_BASE && pte < MM_HYPER_BASE;
+        log_send(os->M->log, LOG_PTE, pte, old, value, window ? MiGetVirtualAddressMappedByPte(pte) : 0, 0);
+    }
+}
+
+void MiFlushSingleTb(struct os *os, va_t va) { os->M->ops->invlpg(os->M, page_of(va)); }
+
+/* NT-18. A CR3 load leaves global entries alone, so a system range needs CR4.PGE off and on. */
+void KeFlushCurrentTb(struct os *os, va_t highest_listed) {
+    const struct os_machine_ops *ops = os->M->ops;
+    bool process_private =
+        highest_listed < MM_SYSTEM_RANGE_START || (highest_listed >= PTE_BASE && highest_listed <= 0xC07FFFFFu);
+    if (!process_private && os->GlobalBit) {
+        uint64_t cr4 = ops->read_control(os->M, MMU_CR4);
+        ops->write_control(os->M, MMU_CR4, cr4 & ~CR4_PGE);
+        ops->write_control(os->M, MMU_CR4, cr4);
+        return;
+    }
+    ops->write_control(os->M, MMU_CR3, PsGetCurrentProcess(os)->DirectoryTableBase[0]);
+}
+
+void KeBugCheckEx(struct os *os, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3, uint64_t p4) {
+    os->M->ops->bugcheck(os->M, code, p1, p2, p3, p4);
+}
+
+void MiAssert(struct os *os, const char *what) { os->M->ops->panic(os->M, what); }
+
+void *MiAllocateHost(struct os *os, size_t size) {
+    void *memory = calloc(1, size);
+    if (!memory) { os->M->ops->panic(os->M, "the host has no memory left"); }
+    return memory;
+}

@@ -1,0 +1,518 @@
+/* The memory manager's internals: its structures and what its files offer each other. Nothing outside csrc/nt includes
+ * this. Page tables, PFN entries, prototype PTEs, working-set lists and pool blocks are in simulated memory and are
+ * only reached through MiRead32 and friends; what stands here as a C struct has no layout that anything else reads.
+ *
+ * One kernel = one struct os; nothing is global. */
+#ifndef NTMMU_MI_H
+#define NTMMU_MI_H
+
+#include "ntmmu/nt_view.h"
+#include "ntmmu/os.h"
+#include "ntmmu/pfn.h"
+#include "ntmmu/pte.h"
+#include "ntmmu/status.h"
+
+/* ---- NT-02, NT-06: constants and addresses ---- */
+
+#define MM_LOWEST_USER_ADDRESS        0x00010000u
+#define MM_HIGHEST_USER_ADDRESS       0x7FFEFFFFu
+#define MM_HIGHEST_VAD_ADDRESS        0x7FFDFFFFu
+#define MM_SHARED_USER_PAGE           0x7FFE0000u
+#define MM_SYSTEM_RANGE_START         0x80000000u
+#define MM_KSEG0_BASE                 0x80000000u
+#define MM_HYPER_BASE                 0xC0400000u
+#define MM_FIRST_RESERVED_MAPPING_PTE 0xC0301000u
+#define MM_LAST_RESERVED_MAPPING_PTE  0xC03013FCu
+#define MM_ZEROING_PAGE               0xC0501000u
+#define MM_WORKING_SET_LIST           0xC0502000u
+#define MM_WSLE_OFFSET                0x690u /* WSLE table behind the list */
+#define MM_SYSTEM_WS_LIST             0xC0C00000u
+#define MM_SYSTEM_CACHE_START         0xC1000000u
+#define MM_SYSTEM_CACHE_END           0xC17FFFFFu
+#define MM_PAGED_POOL_START           0xE1000000u
+#define MM_PAGED_POOL_END             0xE1FFFFFFu
+#define MM_NONPAGED_SYSTEM_START      0xF8000000u
+#define MM_SYSTEM_PTE_END             0xF9FFFFFFu
+#define MM_NONPAGED_POOL_EXPANSION    0xFA000000u
+#define MM_SHARED_KERNEL_PAGE         0xFFDF0000u
+#define MM_NONPAGED_POOL_FRAME        0x260u /* in CFG-A; in general os->MmNonPagedPoolStart */
+#define MM_SYSTEM_DIRECTORY_FRAME     0x30u
+#define MM_SYSTEM_PAGE_PTES           (MM_KSEG0_BASE + (MM_SYSTEM_DIRECTORY_FRAME << PAGE_SHIFT)) /* NT-08 */
+#define MM_FIRST_FREE_FRAME           0x400u
+#define MM_DIRECT_MAP_FRAMES          0x20000u /* MmKseg2Frame; CFG-B: 400 */
+#define MM_PTE_PER_PAGE               1024u
+#define MM_USER_PDES                  768u
+
+#define WRFREEPAGE_OBJECT 1u /* os_outcome.object of MmAvailablePagesEvent */
+
+/* Internal results, never handed to a trace (NT-04). */
+#define MI_ISSUE_READ    0xC0033333u
+#define MI_REFAULT       0xC0033334u
+#define MI_WAIT_FOR_PAGE 0xC0033335u /* no frame: the fault blocks on MmAvailablePagesEvent and starts again */
+
+struct os;
+struct eprocess;
+
+/* ---- working sets, NT-29 (host copy of the VM structure; the list itself is in simulated memory) ---- */
+
+struct mmsupport {
+    uint32_t PageFaultCount, PeakWorkingSetSize, WorkingSetSize, MinimumWorkingSet, MaximumWorkingSet;
+    va_t WorkingSetList;      /* C0502000 or C0C00000 */
+    struct eprocess *Process; /* NULL: the system working set */
+};
+
+/* WS_LIST fields, NT-30: offsets from WorkingSetList. */
+enum {
+    WSL_QUOTA = 0x00,
+    WSL_FIRST_FREE = 0x04,
+    WSL_FIRST_DYNAMIC = 0x08,
+    WSL_LAST = 0x0C,
+    WSL_NEXT_SLOT = 0x10,
+    WSL_WSLE = 0x14,
+    WSL_COMMITTED_PAGE_TABLES = 0x18,
+    WSL_LAST_INITIALIZED = 0x1C,
+    WSL_NON_DIRECT = 0x20,
+    WSL_HASH = 0x24,
+    WSL_HASH_SIZE = 0x28,
+    WSL_USED_PTES = 0x30 /* 768 words, NT-37 */,
+    WSL_PAGE_TABLE_BITMAP = 0x630 /* 24 dwords */
+};
+/* WSLE bits, NT-31 */
+enum {
+    WSLE_VALID = 0x001,
+    WSLE_LOCKED_IN_WS = 0x002,
+    WSLE_LOCKED_IN_MEMORY = 0x004,
+    WSLE_PROTECTION_SHIFT = 4,
+    WSLE_SAME_PROTECTION = 0x200,
+    WSLE_DIRECT = 0x400
+};
+#define WSLE_END 0xFFFFFFF0u
+
+/* The list's header as it lies in memory, NT-30. */
+struct mmwsl {
+    uint32_t Quota, FirstFreeWsle, FirstDynamic, LastWsleIndex, NextSlot, Wsle, CommittedPageTables,
+        LastInitializedWsle, NonDirectCount, HashTable, HashTableSize, Reserved;
+};
+
+/* ---- VADs, NT-69 ---- */
+
+struct mmvad {
+    va_t StartingAddress, EndingAddress; /* page start, last byte */
+    struct mmvad *Parent, *Left, *Right;
+    int Height;
+    uint32_t CommitCharge;
+    uint8_t Protection; /* NT-11 mask */
+    bool PrivateMemory, MemCommit, ImageMap, NoChange, ViewUnmap;
+    /* views only */
+    struct control_area *ControlArea;
+    uint64_t SectionOffset; /* bytes: what StartingAddress maps */
+    bool CopyOnWrite;       /* write-copy view */
+};
+
+/* ---- sections, NT-61..66 (SUBSECTIONs also own a simulated address, since PTEs encode it) ---- */
+
+struct subsection {
+    struct control_area *ControlArea;
+    struct subsection *Next;
+    va_t Address; /* simulated, nonpaged pool */
+    va_t BasePte; /* first prototype PTE; 0: private demand-zero pages, no prototypes (captured bss) */
+    uint32_t PtesInSubsection;
+    uint64_t ViewOffset; /* offset in the section at which it begins */
+    uint64_t FileOffset; /* bytes */
+    uint64_t Length;     /* bytes; beyond them an image's page is zero-filled */
+    uint8_t Protection;
+};
+
+struct control_area {
+    struct control_area *Next; /* all of the machine */
+    uint32_t SectionId;        /* of the trace; ids outlive exec and exit */
+    uint64_t File;             /* file_identity, 0: page-file backed */
+    uint64_t FileLength;       /* bytes that exist, UINT64_MAX if not recorded */
+    uint64_t Size;             /* of the section, bytes */
+    bool Image, Reserve, OpenedForWrite;
+    uint8_t Protection; /* of the section, NT-11 mask */
+    uint32_t SectionRef, MappedViews, UserRef, PfnRef;
+    uint32_t CommitCharge;
+    va_t ImageBase;                 /* of an image: where it was mapped first */
+    struct subsection *Subsections; /* ordered by ViewOffset */
+    char Path[EVENT_TEXT_MAX];
+};
+
+/* A section object by its number in the trace; several may lead to one control area. */
+struct section_object {
+    struct section_object *Next;
+    uint32_t SectionId;
+    struct control_area *ControlArea;
+};
+
+/* Prototype PTEs that a fork made of a range of private pages. One for each range, shared by the processes. */
+struct mmclone {
+    struct mmclone *Next;
+    va_t BasePte;
+    uint32_t Count;
+    uint32_t Processes;      /* how many processes still have descriptors of it */
+    uint32_t Live;           /* pages whose count is not 0; the block goes when this reaches 0 */
+    uint16_t *CloneRefCount; /* of each page */
+};
+struct mmclone_descriptor {
+    struct mmclone_descriptor *Next;
+    struct mmclone *Clone;
+};
+
+/* ---- processes and threads, NT-70 ---- */
+
+struct eprocess {
+    struct eprocess *Next; /* active processes, in order of creation */
+    uint32_t Pid, ParentPid;
+    uint32_t Address; /* simulated EPROCESS, nonpaged pool */
+    uint32_t DirectoryTableBase[2];
+    uint32_t WorkingSetPage; /* frame */
+    struct mmsupport Vm;
+    struct mmvad *VadRoot;
+    uint32_t CommitCharge, NumberOfLockedPages;
+    uint32_t NextPageColor;
+    uint32_t PdeFaultCount[MM_USER_PDES];
+    struct mmclone_descriptor *Clones;
+    bool Exiting;
+    char ImageName[EVENT_TEXT_MAX];
+};
+
+struct ethread {
+    struct ethread *Next;
+    uint32_t Tid, Address;
+    struct eprocess *Process;
+    va_t StackBase, StackLimit, DeallocationStack; /* NT-51; 0 if the trace did not say */
+};
+
+/* What NT keeps for a processor. */
+struct kprcb {
+    struct ethread *CurrentThread;   /* NULL: idle */
+    struct eprocess *CurrentProcess; /* whose CR3 is loaded; differs from the thread's while attached */
+    struct eprocess *SavedProcess;   /* attached: where to return to */
+};
+
+struct mmpfnlist {
+    uint32_t Count, FirstFrame, LastFrame;
+};
+struct mmpfnlog {
+    uint32_t Share;
+    uint16_t Flags, ReferenceCount;
+};
+
+struct mmcounters {
+    uint64_t PageFaultCount, TransitionCount, DemandZeroCount, CopyOnWriteCount, PageReadCount, PageReadIoCount,
+        ZeroThreadPages, StandbyRepurposed, WorkingSetGrowth, CloneReuse, KernelPdeCopied;
+};
+
+struct os {
+    struct os_machine *M;
+    struct os_config Config;
+    pte_t GlobalBit; /* PTE_GLOBAL, or 0 without CR4.PGE */
+    uint32_t MmHighestPhysicalPage, MmSecondaryColorMask, MmAvailablePages, MmKseg2Frame;
+    uint32_t FirstKernelTopFrame;                /* boot page tables etc. occupy this one and above */
+    va_t MmNonPagedPoolStart, MmNonPagedPoolEnd; /* initial pool in the direct map: [start, end) */
+    uint32_t MmFirstFreeFrame;                   /* 400 up to 64 MB of RAM */
+    uint32_t MmSharedUserFrame;                  /* behind FFDF0000 and 7FFE0000 */
+    struct mmpfnlist MmPageLocationList[MM_LISTS];
+    struct mmpfnlist *MmFreePagesByColor[2]; /* [ZeroedPageList], [FreePageList], one entry a colour */
+    bool MmZeroingPageThreadActive, MmZeroingPageEvent, MmAvailablePagesEvent;
+    uint32_t MmTotalCommitLimit, MmTotalCommittedPages, MmPeakCommitment;
+    uint32_t MmFlushCounter; /* NT-18 */
+    struct mmsupport MmSystemCacheWs;
+    struct eprocess SystemProcess; /* pid 0, directory frame 30 */
+    struct eprocess *Processes;    /* SystemProcess not included */
+    struct ethread *Threads;
+    struct control_area *ControlAreas;
+    struct section_object *Sections; /* open ones */
+    struct mmclone *CloneBlocks;
+    struct mmpool *PagedPool, *NonPagedPool; /* pool.c */
+    struct mmmdl *Mdls;                      /* mdl.c */
+    uint32_t *DrainedFrames, DrainedCount;   /* scenario step DRAIN */
+    struct kprcb Prcb[OS_CPU_MAX];
+    struct mmcounters MmInfoCounters;
+    struct eprocess *ExitedProcesses;
+    uint32_t HyperspaceMappings; /* held now; none may be held across a CR3 load */
+    bool MmModifiedPageWriterEvent;
+    bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
+    uint64_t WaitMilliseconds; /* since it began, or its last time-out */
+    uint32_t WaitTimeouts;
+    struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log only. */
+    uint32_t ServicePid;        /* scratch of the service being run */
+};
+
+/* ---- memory.c: simulated memory and the log ---- */
+uint32_t MiRead32(struct os *os, va_t va);
+void MiWrite32(struct os *os, va_t va, uint32_t value);
+uint16_t MiRead16(struct os *os, va_t va);
+void MiWrite16(struct os *os, va_t va, uint16_t value);
+/* A PTE, PDE or prototype PTE at its virtual address. MiWritePte logs LOG_PTE. */
+pte_t MiReadPte(struct os *os, va_t pte);
+void MiWritePte(struct os *os, va_t pte, pte_t value);
+void MiFlushSingleTb(struct os *os, va_t va);              /* INVLPG */
+void KeFlushCurrentTb(struct os *os, va_t highest_listed); /* NT-18: CR3, or CR4.PGE toggle for global ranges */
+static inline struct kprcb *KeGetCurrentPrcb(struct os *os) { return &os->Prcb[os->M->ops->current_cpu(os->M)]; }
+static inline struct eprocess *PsGetCurrentProcess(struct os *os) { return KeGetCurrentPrcb(os)->CurrentProcess; }
+_Noreturn void KeBugCheckEx(struct os *os, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3, uint64_t p4);
+_Noreturn void MiAssert(struct os *os,
+                        const char *what);        /* the model is wrong, or asked for what is not in this version */
+void *MiAllocateHost(struct os *os, size_t size); /* zeroed; panics when the host has no memory */
+
+/* ---- pfnlist.c: NT-21..25, NT-27, NT-28 ---- */
+struct mmpfn MiReadPfn(struct os *os, pfn_t frame);
+void MiWritePfn(struct os *os, pfn_t frame,
+                const struct mmpfn *pfn); /* logs LOG_PFN if location, flags, share or ref changed */
+bool MiFramesAvailable(const struct os *os, uint32_t count);
+/* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
+ * MI_WAIT_FOR_PAGE up to the fault (NT-24). */
+pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour); /* contents are zero */
+pfn_t MiRemoveAnyPage(struct os *os, uint32_t colour);
+void MiUnlinkPageFromList(struct os *os, pfn_t frame); /* Standby, Modified, ModifiedNoWrite, Free, Zeroed */
+void MiInsertPageInList(struct os *os, enum mm_list list, pfn_t frame);
+void MiInsertPfnInList(struct os *os, enum mm_list list, pfn_t frame, struct mmpfn pfn); /* its entry is known */
+pfn_t MiRemovePageFromList(struct os *os, enum mm_list list); /* its head; the list must not be empty */
+/* A frame in transition (NT-54) leaves its list with reference count 1, or if it is on none gains a reference. Share
+ * stays 0, location becomes TransitionPage. Returns its entry as written. */
+struct mmpfn MiReferenceTransitionPage(struct os *os, pfn_t frame);
+/* The frame becomes active behind *pte_va: share 1, ref 1, flags 0600|flags; containing's share count rises. */
+void MiInitializePfn(struct os *os, pfn_t frame, va_t pte_va, pte_t original_pte, uint16_t flags, pfn_t containing);
+void MiIncrementShareCount(struct os *os, pfn_t frame);
+void MiDecrementShareCount(struct os *os, pfn_t frame);
+void MiDecrementReferenceCount(struct os *os, pfn_t frame);
+void MiIncrementReferenceCount(struct os *os, pfn_t frame);
+void MiSetPfnDeleted(struct os *os, pfn_t frame); /* PteAddress = deleted: goes to Free when unreferenced */
+void MiCaptureDirty(struct os *os, pfn_t frame, pte_t valid_pte); /* NT-28 */
+static inline uint32_t MiPageColor(struct os *os, va_t va) {
+    return (uint32_t)(va >> PAGE_SHIFT) & os->MmSecondaryColorMask;
+}
+void MiReleasePageFileSpace(struct os *os, pte_t pte); /* NT-40; nothing to release until paging files come */
+
+/* ---- hyper.c: NT-13..15 ---- */
+static inline bool MiDirectMapped(const struct os *os, pfn_t frame) { return frame < os->MmKseg2Frame; }
+static inline va_t MiDirectMapAddress(pfn_t frame) { return MM_KSEG0_BASE + (frame << PAGE_SHIFT); }
+va_t MiMapPageInHyperSpace(struct os *os, pfn_t frame, unsigned *old_irql);
+void MiUnmapPageInHyperSpace(struct os *os, unsigned old_irql);
+va_t MiMapPageToZeroInHyperSpace(struct os *os, pfn_t frame);
+void MiZeroPhysicalPage(struct os *os, pfn_t frame);
+void MiCopyPhysicalPage(struct os *os, pfn_t to, pfn_t from);
+void MiReadPhysicalPage(struct os *os, pfn_t frame, void *out);
+/* One dword of a frame that may not be mapped anywhere: the direct map, or hyperspace (NT-14). */
+uint32_t MiReadPhysical32(struct os *os, pa_t pa);
+void MiWritePhysical32(struct os *os, pa_t pa, uint32_t value);
+
+/* ---- zeropage.c: NT-26 ---- */
+void MmZeroPageThread(struct os *os);
+
+/* ---- flush.c: NT-18 ---- */
+#define MM_MAXIMUM_FLUSH_COUNT 15
+struct mmptelist {
+    uint32_t Count; /* 16: overflow */
+    va_t PteAddress[MM_MAXIMUM_FLUSH_COUNT], FlushVa[MM_MAXIMUM_FLUSH_COUNT];
+};
+/* Adds one; stores value at once into entries beyond the 15th. */
+void MiAddToPteList(struct os *os, struct mmptelist *list, va_t pte, va_t va, pte_t value);
+void MiFlushPteList(struct os *os, struct mmptelist *list, bool bump_counter, pte_t value);
+
+/* ---- wslist.c: NT-29..34, NT-37, NT-38 ---- */
+void MiInitializeWorkingSetList(struct os *os, struct eprocess *process); /* attached to it; NT-38 */
+void MiInitializeSystemWorkingSet(struct os *os);
+struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm);
+void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list);
+uint32_t MiReadWsle(struct os *os, const struct mmsupport *vm, uint32_t index);
+bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm); /* NT-34 step 4; false: none is evictable */
+/* wshash.c, NT-32. The header is the caller's copy, which it writes back. */
+bool MiHashLookup(struct os *os, const struct mmsupport *vm, const struct mmwsl *list, va_t va, uint32_t *index);
+void MiHashInsert(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va, uint32_t index);
+void MiHashRemove(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va);
+bool MiHashMustGrow(const struct mmsupport *vm, const struct mmwsl *list);
+void MiHashGrow(struct os *os, struct mmsupport *vm, struct mmwsl *list); /* needs a frame */
+/* Maps a zeroed frame at va for the list's own use: the table, or the hash. Needs a frame and a free entry. */
+void MiAddWorkingSetPage(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va);
+/* Every page about to become valid in a working set. Finds an entry (may grow the list or replace a page) and enters
+ * it; sets PFN.u1 for a direct entry. shared: through a prototype PTE. protection: 0 = same as the prototype's. Returns
+ * the index. */
+uint32_t MiAddValidPageToWorkingSet(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, bool shared,
+                                    unsigned protection);
+uint32_t MiLocateWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame); /* index; bugchecks if absent */
+void MiRemoveWsle(struct os *os, struct mmsupport *vm, uint32_t index);           /* entry freed, size falls */
+/* The page at va became private (copied): entry becomes va|401 and PFN.u1 of the new frame its index. */
+void MiMakeWslePrivate(struct os *os, struct mmsupport *vm, va_t va, pfn_t old_frame, pfn_t new_frame);
+/* A shared page's protection of its own; 0 = the prototype's. */
+void MiSetWsleProtection(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, unsigned protection);
+bool MiEliminateWorkingSetEntry(struct os *os, struct mmsupport *vm, uint32_t index); /* NT-33; false: not evictable */
+uint32_t MiTrimWorkingSet(struct os *os, uint32_t count, struct mmsupport *vm, bool force); /* NT-35 */
+/* Used-PTE counter of the page table of a user va (NT-37). Decrement returns what is left. */
+void MiIncrementUsedPteCount(struct os *os, va_t va);
+uint32_t MiDecrementUsedPteCount(struct os *os, va_t va);
+/* Deletes the page table of va if its used count is 0 (P33; NT-07 row PDE): PDE 0, INVLPG of its window, CR3. */
+void MiDeletePageTableIfUnused(struct os *os, va_t va);
+
+/* ---- mmfault.c, checkva.c: NT-45..49, NT-52; demandz.c NT-53; transit.c NT-54; guard.c NT-51 ---- */
+struct mmfault {              /* one fault on its way through the resolvers */
+    va_t Va;                  /* as the processor reported it */
+    bool Write, User;         /* from the error code */
+    struct eprocess *Process; /* NULL: system working set */
+    struct mmsupport *Vm;
+    va_t PointerPte;
+    unsigned Protection;   /* effective mask */
+    va_t PrototypeAddress; /* 0 if private */
+    enum fault_kind Kind;  /* for LOG_RESOLVED */
+    uint64_t File, FileOffset;
+    ntstatus_t IoStatus; /* of a failed read: p2 of C0000006 */
+};
+ntstatus_t MmAccessFault(struct os *os, bool write, va_t va, bool user);
+/* The same; Va, Write and User are given, Kind, File and FileOffset come back. */
+ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault);
+/* A demand-zero page behind *pte_va for va, in vm: NT-53. User pages, page tables (va in the window) and system pages.
+ */
+ntstatus_t MiMakeDemandZeroPage(struct os *os, struct mmsupport *vm, va_t va, va_t pte_va, unsigned protection);
+unsigned MiPrototypeProtection(struct os *os,
+                               pte_t prototype_pte); /* of a prototype PTE in any form; valid: its PFN's */
+/* Valid PTE of a page at va: user, kernel or page-table template by address; D not set. */
+pte_t MiMakeValidPte(struct os *os, va_t va, pfn_t frame, unsigned protection);
+/* Makes the page table of a user va exist and valid (NT-47 U2). SUCCESS, MI_WAIT_FOR_PAGE or ACCESS_VIOLATION. */
+ntstatus_t MiMakePageTableValid(struct os *os, va_t va);
+/* NT-48. false = NO. */
+bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, unsigned *protection, va_t *prototype);
+ntstatus_t MiAccessCheck(struct os *os, struct mmfault *fault, pte_t pte); /* NT-49 */
+ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault);          /* NT-52 */
+ntstatus_t MiResolveDemandZeroFault(struct os *os, struct mmfault *fault);
+ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault);
+ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault); /* NT-51 */
+pa_t MmGetPhysicalAddress(struct os *os, va_t va);                            /* NT-19 */
+bool MmIsAddressValid(struct os *os, va_t va);
+
+/* ---- proto.c: NT-56..58 ---- */
+ntstatus_t MiResolveProtoPteFault(struct os *os, struct mmfault *fault);
+/* The frame's prototype PTE changed from neither to valid/transition (+1) or back (-1): share of its pool page, PfnRef.
+ */
+void MiPrototypeBecameResident(struct os *os, va_t prototype, int change);
+/* Address of the prototype PTE behind a view's page; 0: beyond, or a private (bss) piece: then *private_protection is
+ * set. */
+va_t MiGetProtoPteAddress(struct os *os, const struct mmvad *vad, va_t va, unsigned *private_protection);
+unsigned MiViewPageProtection(struct os *os, const struct mmvad *vad,
+                              va_t va); /* image: of the piece; data: of the VAD */
+
+/* ---- cow.c: NT-50 ---- */
+ntstatus_t MiCopyOnWrite(struct os *os, va_t va, va_t pte, enum fault_kind *kind);
+
+/* ---- section.c, mapview.c: NT-61..66 ---- */
+struct os_service_result MiServiceSection(struct os *os, const struct event *event); /* sec+, sub, sec- */
+struct os_service_result MiServiceMap(struct os *os, const struct event *event);     /* map, unmap */
+struct control_area *MiLookupSection(struct os *os, uint32_t sid);
+/* NT-65 with raw arguments, backed by the page file; `attributes` are SEC_ bits, `protect` a Win32 protection. */
+ntstatus_t NtCreateSection(struct os *os, uint32_t sid, uint64_t maximum_size, uint32_t protect, uint32_t attributes);
+void MiRemoveMappedView(struct os *os, struct eprocess *process,
+                        struct mmvad *vad); /* PTEs, counts; VAD stays to the caller */
+/* After a section or view reference went away: the last one destroys what the page file backs. */
+void MiDereferenceControlArea(struct os *os, struct control_area *area);
+struct subsection *MiLocateSubsection(const struct control_area *area, uint64_t offset); /* NULL: no piece there */
+uint64_t MiSubsectionFileOffset(const struct subsection *subsection, va_t prototype);
+/* Subsection whose prototype array holds this address; NULL: none (a clone). */
+struct subsection *MiSubsectionOfPrototype(const struct os *os, va_t prototype);
+/* Stores value into count prototype PTEs, a page at a time; not logged entry by entry. */
+void MiFillPrototypes(struct os *os, va_t prototype, uint32_t count, pte_t value);
+/* Makes sure prototypes exist up to offset (data sections grow); false: no pool. */
+bool MiExtendSection(struct os *os, struct control_area *area, uint64_t end);
+/* May a view of protection `view` be made of a section of protection `section`? Masks, NT-11. */
+bool MiIsProtectionCompatible(unsigned section, unsigned view);
+/* MEM_COMMIT inside a view of a SEC_RESERVE section: zero prototypes become demand-zero, charged. */
+ntstatus_t MiCommitReservedView(struct os *os, struct mmvad *vad, va_t start, va_t end);
+
+/* ---- fork.c, exec.c, move.c ---- */
+ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, struct eprocess *child); /* NT-73 */
+/* A process lost its PTE of a clone page (deleted, exited, copied away). Count falls; at 0 the prototype is released.
+ */
+void MiDecrementCloneBlockReference(struct os *os, struct eprocess *process, va_t prototype);
+struct mmclone *MiLocateClone(struct os *os, struct eprocess *process, va_t prototype); /* NULL: not a clone */
+void MiReleaseCloneDescriptors(struct os *os, struct eprocess *process); /* at exec and exit, after its PTEs are gone */
+ntstatus_t PspExecProcess(struct os *os, struct eprocess *process, const char *image); /* traces: `exec` */
+ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size);                  /* traces: `move` */
+
+/* ---- deletepte.c, NT-74, NT-78 ---- */
+/* Deletes a user PTE in whatever form it has: private frames freed, shared ones lose one, WSLE removed, used count kept
+ * by new_value (0 = decremented). TLB: the list; NULL list: caller flushes. Returns true if a valid PTE was destroyed.
+ */
+bool MiDeletePte(struct os *os, struct eprocess *process, va_t pte, pte_t new_value, struct mmptelist *list);
+/* All PTEs of [start, end] in page tables that exist become new_value; page tables freed where unused. flush_each: TLB
+ * by the batch rule of NT-18; otherwise none, and the caller loads CR3. Returns true if a valid PTE was destroyed. */
+bool MiDeleteVirtualAddresses(struct os *os, struct eprocess *process, va_t start, va_t end, pte_t new_value,
+                              bool flush_each);
+void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process); /* every VAD removed; in its context */
+
+/* ---- vad.c: NT-69 ---- */
+ntstatus_t MiInsertVad(struct os *os, struct eprocess *process,
+                       struct mmvad *vad); /* charges page tables; COMMITMENT_LIMIT */
+void MiRemoveVad(struct os *os, struct eprocess *process,
+                 struct mmvad *vad); /* unlinks, returns page-table charge; not freed */
+struct mmvad *MiLocateAddress(const struct eprocess *process, va_t va);
+struct mmvad *MiCheckForConflictingVad(const struct eprocess *process, va_t start, va_t end);
+bool MiFindEmptyAddressRange(const struct eprocess *process, va_t size, bool top_down, va_t highest, va_t *start);
+/* Page-table commit of the 4 MB regions of [start, end] that no VAD of the tree overlaps any more. */
+void MiReturnPageTableCommitment(struct os *os, struct eprocess *process, va_t start, va_t end);
+void MiInsertNode(struct mmvad **root, struct mmvad *vad); /* the AVL tree alone, no accounting */
+void MiRemoveNode(struct mmvad **root, struct mmvad *vad);
+struct mmvad *MiFirstVad(const struct eprocess *process); /* in-order walk */
+struct mmvad *MiNextVad(struct mmvad *vad);
+
+/* ---- commit.c: NT-95 without waiting: at the limit the charge fails ---- */
+bool MiChargeCommitment(struct os *os, uint32_t pages, struct eprocess *process);
+void MiReturnCommitment(struct os *os, uint32_t pages, struct eprocess *process);
+
+/* ---- pool.c: NT-84 as far as prototypes, subsections and scenarios need it ---- */
+va_t ExAllocatePool(struct os *os, bool paged, uint32_t bytes, uint32_t tag); /* 0 = none; IRQL rules bugcheck */
+void ExFreePool(struct os *os, va_t va);
+void MiInitializePools(struct os *os);
+void MiFreePoolStructures(struct os *os);    /* host memory only, when the machine goes */
+void MiFreeSectionStructures(struct os *os); /* the same for sections and clone blocks */
+
+/* ---- procsup.c, context.c: NT-70, NT-71, NT-73 (set-up), NT-74, NT-75, NT-76 as far as forks need it ---- */
+ntstatus_t MmCreateProcessAddressSpace(struct os *os, struct eprocess *process, uint32_t result[3]);
+ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const char *image, uint32_t min_ws,
+                            uint32_t max_ws, struct eprocess **out);
+void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process);
+void PspExitProcess(struct os *os, struct eprocess *process);
+struct eprocess *PsLookupProcess(const struct os *os, uint32_t pid); /* 0 = System */
+struct ethread *PsLookupThread(const struct os *os, uint32_t tid);
+void PspExitThread(struct os *os, struct ethread *thread);
+ntstatus_t PspCreateThread(struct os *os, uint32_t tid, struct eprocess *process);
+void SwapContext(struct os *os, struct ethread *next);
+void KiSwapProcess(struct os *os, struct eprocess *process);
+void KeAttachProcess(struct os *os, struct eprocess *process);
+void KeDetachProcess(struct os *os);
+
+/* ---- services: allocvm.c NT-77, freevm.c NT-78, protect.c NT-79, mdl.c NT-86/87 (lock and unlock), call.c ---- */
+ntstatus_t NtAllocateVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t zero_bits,
+                                   uint32_t *size, uint32_t type, uint32_t protect);
+ntstatus_t NtFreeVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t *size, uint32_t type);
+ntstatus_t NtProtectVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t *size,
+                                  uint32_t protect, uint32_t *old);
+ntstatus_t NtMapViewOfSection(struct os *os, struct control_area *section, struct eprocess *process, uint32_t *base,
+                              uint32_t zero_bits, uint32_t commit, uint64_t *offset, uint32_t *size, uint32_t inherit,
+                              uint32_t type, uint32_t protect);
+ntstatus_t NtUnmapViewOfSection(struct os *os, struct eprocess *process, uint32_t base);
+/* Sets the protection (NT-11 mask) of committed pages that lie within one VAD; view rules of NT-79. allocvm.c uses it
+ * too. */
+ntstatus_t MiSetProtectionOnRange(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
+                                  unsigned protection);
+/* Protection mask of one page, whatever form its PTE has; committed says whether it is. */
+unsigned MiQueryPageProtection(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va, bool *committed);
+void MiFreeMdls(struct os *os);                               /* host memory, when the machine goes */
+uint32_t MiMdlLocksOfFrame(const struct os *os, pfn_t frame); /* references that locked MDLs hold on it */
+struct os_service_result MiServiceMdl(struct os *os, const struct event *event);
+struct os_service_result MiServiceCall(struct os *os, const struct event *event); /* `call NAME ARG…` */
+struct os_service_result MiService(struct os *os, const struct event *event);     /* service.c */
+void MiInitializeMachine(struct os *os); /* mminit.c: NT-02, NT-06, NT-13, NT-106 */
+uint64_t MiBootRamSize(const struct os_config *config, char *err, size_t err_size);
+
+enum {
+    MEM_COMMIT = 0x1000,
+    MEM_RESERVE = 0x2000,
+    MEM_DECOMMIT = 0x4000,
+    MEM_RELEASE = 0x8000,
+    MEM_RESET = 0x80000,
+    MEM_TOP_DOWN = 0x100000,
+    MEM_LARGE_PAGES = 0x20000000,
+    MEM_DOS_LIM = 0x40000000
+};
+
+#endif

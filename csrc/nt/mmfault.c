@@ -1,0 +1,218 @@
+/* MmAccessFault: what a page fault is about and who resolves it. NT-45..47, NT-20, NT-52. */
+#include "mi.h"
+
+#define APC_LEVEL            1u
+#define MM_PROCESS_SPACE_END 0xC07FFFFFu
+
+static bool MiIsProcessSpace(va_t va) { return va >= PTE_BASE && va <= MM_PROCESS_SPACE_END; }
+
+_Noreturn static void MiNonPagedAreaFault(struct os *os, const struct mmfault *fault, unsigned why) {
+    KeBugCheckEx(os, BUGCHECK_PAGE_FAULT_IN_NONPAGED_AREA, fault->Va, fault->Write, 0, why);
+}
+
+/* The tables allow it already: the processor had an old translation. */
+static ntstatus_t MiStaleTranslation(struct os *os, const struct mmfault *fault) {
+    MiFlushSingleTb(os, fault->Va);
+    return STATUS_SUCCESS;
+}
+
+/* NT-46 H0: nothing may be brought in above APC level, however near it is. */
+static ntstatus_t MiFaultAtRaisedIrql(struct os *os, const struct mmfault *fault) {
+    pte_t pte = MiReadPte(os, MiGetPdeAddress(fault->Va));
+    if ((pte & PTE_VALID) && !(pte & PTE_LARGE)) { pte = MiReadPte(os, MiGetPteAddress(fault->Va)); }
+    bool owner_allows = !fault->User || (pte & PTE_OWNER);
+    if (!(pte & PTE_VALID) || (fault->Write && !(pte & PTE_WRITE)) || !owner_allows) {
+        KeBugCheckEx(os, BUGCHECK_IRQL_NOT_LESS_OR_EQUAL, fault->Va, os->M->ops->irql(os->M), fault->Write, 0);
+    }
+    return MiStaleTranslation(os, fault);
+}
+
+/* NT-20: directories are copies of the system's, made when a process is created; what came later is copied now. */
+static ntstatus_t MiCopySystemPde(struct os *os, const struct mmfault *fault, va_t pde_va) {
+    pte_t master = MiRead32(os, MM_SYSTEM_PAGE_PTES + (pde_va & PAGE_MASK));
+    if (!(master & PTE_VALID) || (MiReadPte(os, pde_va) & PTE_VALID)) { MiNonPagedAreaFault(os, fault, 2); }
+    MiWritePte(os, pde_va, master);
+    os->MmInfoCounters.KernelPdeCopied++;
+    return STATUS_SUCCESS;
+}
+
+_Noreturn static void MiWriteToReadOnly(struct os *os, const struct mmfault *fault, pte_t pte) {
+    if (os->Config.profile == OS_NT5) {
+        KeBugCheckEx(os, BUGCHECK_ATTEMPTED_WRITE_TO_READONLY_MEMORY, fault->Va, pte, 0, 0xA);
+    }
+    MiNonPagedAreaFault(os, fault, 0);
+}
+
+static ntstatus_t MiSystemFault(struct os *os, struct mmfault *fault) {
+    if (fault->User) { return STATUS_ACCESS_VIOLATION; }
+    pte_t pte = MiReadPte(os, MiGetPdeAddress(fault->Va));
+    if (!(pte & PTE_VALID)) { return MiCopySystemPde(os, fault, MiGetPdeAddress(fault->Va)); }
+    if (!(pte & PTE_LARGE)) { pte = MiReadPte(os, fault->PointerPte); }
+    if (pte & PTE_VALID) {
+        if (fault->Write && !(pte & PTE_WRITE)) { MiWriteToReadOnly(os, fault, pte); }
+        return MiStaleTranslation(os, fault);
+    }
+    bool pageable = fault->Va >= MM_PAGED_POOL_START && fault->Va <= MM_PAGED_POOL_END;
+    fault->Protection = pte_protection(pte);
+    if (pte == 0 || !pageable || (fault->Protection & 7) == 0) { MiNonPagedAreaFault(os, fault, 0); }
+    if (fault->Write && !(fault->Protection & MM_READWRITE)) { MiWriteToReadOnly(os, fault, pte); }
+    fault->Process = NULL;
+    fault->Vm = &os->MmSystemCacheWs;
+    return MiDispatchFault(os, fault);
+}
+
+/* ---- page tables ---- */
+
+/* A page table as the page it is: at its place in the window, behind its PDE. */
+static ntstatus_t MiResolvePageTableFault(struct os *os, va_t va, pte_t pde) {
+    struct eprocess *process = PsGetCurrentProcess(os);
+    struct mmfault table = {.Va = page_of(MiGetPteAddress(va)),
+                            .Process = process,
+                            .Vm = &process->Vm,
+                            .PointerPte = MiGetPdeAddress(va),
+                            .Protection = MM_READWRITE};
+    return pde == 0 ? MiResolveDemandZeroFault(os, &table) : MiDispatchFault(os, &table);
+}
+
+ntstatus_t MiMakePageTableValid(struct os *os, va_t va) {
+    pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
+    if (pde & PTE_VALID) { return STATUS_SUCCESS; }
+    ntstatus_t status = MiResolvePageTableFault(os, va, pde);
+    return NT_SUCCESS(status) ? STATUS_SUCCESS : status;
+}
+
+/* Ring 0 touches C0000000..C03FFFFF where no page table is (NT-46). */
+static ntstatus_t MiPageTableWindowFault(struct os *os, struct mmfault *fault) {
+    va_t described = MiGetVirtualAddressMappedByPte(page_of(fault->Va));
+    pte_t pde = MiReadPte(os, fault->PointerPte);
+    if (pde & PTE_VALID) { return MiStaleTranslation(os, fault); }
+    if (described >= MM_SYSTEM_RANGE_START) { return MiCopySystemPde(os, fault, fault->PointerPte); }
+    if (pde == 0 && !MiCheckForConflictingVad(fault->Process, described, described + 0x3FFFFF)) {
+        MiNonPagedAreaFault(os, fault, 2);
+    }
+    return MiResolvePageTableFault(os, described, pde);
+}
+
+static ntstatus_t MiProcessSpaceFault(struct os *os, struct mmfault *fault) {
+    if (fault->User) { return STATUS_ACCESS_VIOLATION; }
+    if (fault->Va < MM_HYPER_BASE) { return MiPageTableWindowFault(os, fault); }
+    if (MiReadPte(os, fault->PointerPte) & PTE_VALID) { return MiStaleTranslation(os, fault); }
+    MiNonPagedAreaFault(os, fault, 0);
+}
+
+/* ---- user addresses, NT-47 ---- */
+
+/* The page that every process may read at 7FFE0000; the kernel's alias is FFDF0000. No VAD, no charge. */
+static ntstatus_t MiMapSharedUserPage(struct os *os, struct mmfault *fault) {
+    if (fault->Write) { return STATUS_ACCESS_VIOLATION; }
+    pfn_t frame = os->MmSharedUserFrame;
+    MiIncrementShareCount(os, frame);
+    MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(fault->Va))));
+    MiIncrementUsedPteCount(os, fault->Va);
+    MiWritePte(os, fault->PointerPte, pte_valid_user(frame, MM_READONLY));
+    MiAddValidPageToWorkingSet(os, fault->Vm, MM_SHARED_USER_PAGE, frame, true, 0);
+    return STATUS_PAGE_FAULT_TRANSITION;
+}
+
+static bool MiIsSharedUserPage(va_t va) { return page_of(va) == MM_SHARED_USER_PAGE; }
+
+static ntstatus_t MiUserPageTable(struct os *os, struct mmfault *fault) {
+    pte_t pde = MiReadPte(os, MiGetPdeAddress(fault->Va));
+    if (pde & PTE_VALID) { return STATUS_SUCCESS; }
+    if (pde == 0 && !MiIsSharedUserPage(fault->Va)) {
+        bool known = MiCheckVirtualAddress(os, fault->Process, fault->Va, &fault->Protection, &fault->PrototypeAddress);
+        if (!known || (fault->Protection & 7) == 0) { return STATUS_ACCESS_VIOLATION; }
+    }
+    ntstatus_t status = MiResolvePageTableFault(os, fault->Va, pde);
+    return NT_SUCCESS(status) ? STATUS_SUCCESS : status;
+}
+
+static ntstatus_t MiValidUserFault(struct os *os, struct mmfault *fault, pte_t pte) {
+    if (fault->User && !(pte & PTE_OWNER)) { return STATUS_ACCESS_VIOLATION; }
+    if (fault->Write && (pte & PTE_COPY_ON_WRITE)) {
+        return MiCopyOnWrite(os, page_of(fault->Va), fault->PointerPte, &fault->Kind);
+    }
+    if (fault->Write && !(pte & PTE_WRITE)) { return STATUS_ACCESS_VIOLATION; }
+    return MiStaleTranslation(os, fault);
+}
+
+/* U4: a zero entry gets the form that its VAD calls for. false: the address stands for nothing. */
+static bool MiMaterializePte(struct os *os, struct mmfault *fault, pte_t *pte) {
+    if (!MiCheckVirtualAddress(os, fault->Process, fault->Va, &fault->Protection, &fault->PrototypeAddress)) {
+        return false;
+    }
+    if (fault->PrototypeAddress == 0) {
+        *pte = pte_demand_zero(fault->Protection);
+    } else {
+        bool same = MiPrototypeProtection(os, MiReadPte(os, fault->PrototypeAddress)) == fault->Protection;
+        *pte = same ? pte_pointer(fault->PrototypeAddress) : pte_vad_lookup(fault->Protection);
+    }
+    MiWritePte(os, fault->PointerPte, *pte);
+    MiIncrementUsedPteCount(os, fault->Va);
+    return true;
+}
+
+/* Protection, and prototype address of a shared page, from an entry that is not valid and not zero. */
+static bool MiInterpretPte(struct os *os, struct mmfault *fault, pte_t pte) {
+    fault->Protection = pte_protection(pte);
+    fault->PrototypeAddress = 0;
+    if (pte_form(pte) != PTE_FORM_PROTOTYPE) { return true; }
+    if (pte_is_vad_lookup(pte)) {
+        unsigned vad_protection;
+        return MiCheckVirtualAddress(os, fault->Process, fault->Va, &vad_protection, &fault->PrototypeAddress);
+    }
+    fault->PrototypeAddress = pte_pointer_target(pte);
+    fault->Protection = MiPrototypeProtection(os, MiReadPte(os, fault->PrototypeAddress));
+    return true;
+}
+
+static ntstatus_t MiInvalidUserFault(struct os *os, struct mmfault *fault, pte_t pte) {
+    if (pte == 0 && MiIsSharedUserPage(fault->Va)) { return MiMapSharedUserPage(os, fault); }
+    bool known = pte == 0 ? MiMaterializePte(os, fault, &pte) : MiInterpretPte(os, fault, pte);
+    if (!known) { return STATUS_ACCESS_VIOLATION; }
+    ntstatus_t status = MiAccessCheck(os, fault, pte);
+    if (status == STATUS_GUARD_PAGE_VIOLATION) {
+        status = MiCheckForUserStackOverflow(os, fault);
+        if (status == MI_WAIT_FOR_PAGE) { MiWritePte(os, fault->PointerPte, pte); } /* it happens again */
+        return status;
+    }
+    return status == STATUS_SUCCESS ? MiDispatchFault(os, fault) : status;
+}
+
+static ntstatus_t MiUserFault(struct os *os, struct mmfault *fault) {
+    if (fault->Va < MM_LOWEST_USER_ADDRESS || fault->Va > MM_HIGHEST_USER_ADDRESS) { return STATUS_ACCESS_VIOLATION; }
+    ntstatus_t status = MiUserPageTable(os, fault);
+    if (!NT_SUCCESS(status)) { return status; }
+    pte_t pte = MiReadPte(os, fault->PointerPte);
+    status = pte & PTE_VALID ? MiValidUserFault(os, fault, pte) : MiInvalidUserFault(os, fault, pte);
+    if (status == MI_REFAULT) { return STATUS_SUCCESS; }
+    if (NT_SUCCESS(status) && status != STATUS_SUCCESS) { fault->Process->PdeFaultCount[fault->Va >> 22]++; }
+    return status;
+}
+
+/* ---- entry points ---- */
+
+ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault) {
+    switch (pte_form(MiReadPte(os, fault->PointerPte))) {
+    case PTE_FORM_PROTOTYPE: return MiResolveProtoPteFault(os, fault);
+    case PTE_FORM_TRANSITION: return MiResolveTransitionFault(os, fault);
+    case PTE_FORM_DEMAND_ZERO: return MiResolveDemandZeroFault(os, fault);
+    case PTE_FORM_PAGE_FILE: MiAssert(os, "a page is in a paging file: paging files are not in this version");
+    default: return MI_REFAULT; /* it was resolved meanwhile */
+    }
+}
+
+ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault) {
+    fault->Process = PsGetCurrentProcess(os);
+    fault->Vm = &fault->Process->Vm;
+    fault->PointerPte = MiGetPteAddress(fault->Va);
+    fault->Kind = FAULT_OTHER;
+    if (os->M->ops->irql(os->M) > APC_LEVEL) { return MiFaultAtRaisedIrql(os, fault); }
+    if (fault->Va < MM_SYSTEM_RANGE_START) { return MiUserFault(os, fault); }
+    return MiIsProcessSpace(fault->Va) ? MiProcessSpaceFault(os, fault) : MiSystemFault(os, fault);
+}
+
+ntstatus_t MmAccessFault(struct os *os, bool write, va_t va, bool user) {
+    struct mmfault fault = {.Va = va, .Write = write, .User = user};
+    return MiAccessFault(os, &fault);
+}

@@ -1,0 +1,275 @@
+/* Boot: what the loader leaves in memory and what memory management builds on it. NT-02, NT-06, NT-13, NT-106.
+ * Until paging is on, addresses are physical. */
+#include "mi.h"
+#include "ntmmu/paging.h"
+#include <stdio.h>
+
+#define MEGABYTE                ((uint64_t)1 << 20)
+#define LARGE_PAGE_BYTES        (4 * MEGABYTE)
+#define FRAMES_64MB             0x4000u
+#define PFN_DATABASE_FRAME      0x200u
+#define PFN_DATABASE_FRAMES     0x60u  /* of a machine with 64 MB or less */
+#define NONPAGED_POOL_FRAMES    0x1A0u /* at least */
+#define FIRST_FREE_UNIT         0x400u
+#define MAXIMUM_FRAMES          0x100000ull
+#define MINIMUM_FREE_FRAMES     0x40u
+#define SYSTEM_HYPERSPACE_FRAME 0x31u /* the system process's own, among the loader's frames */
+#define SYSTEM_WS_FRAME         0x32u
+#define HYPERSPACE_RING_FULL    0x000FF000u
+#define PFN_BATCH               (PAGE_SIZE / PFN_SIZE)
+#define COLOR_MASK              7u
+
+/* Kernel page tables, in the order in which they take frames from the top of RAM downward. Directory indices. */
+static const struct {
+    uint16_t first, last;
+} mi_boot_tables[] = {
+    {MM_NONPAGED_SYSTEM_START >> 22, MM_SYSTEM_PTE_END >> 22},
+    {MM_PAGED_POOL_START >> 22, MM_PAGED_POOL_END >> 22},
+    {MM_SYSTEM_CACHE_START >> 22, MM_SYSTEM_CACHE_END >> 22},
+    {MM_NONPAGED_POOL_EXPANSION >> 22, 0xFFBDFFFFu >> 22},
+    {MM_SYSTEM_WS_LIST >> 22, MM_SYSTEM_WS_LIST >> 22},
+    {MM_SHARED_KERNEL_PAGE >> 22, MM_SHARED_KERNEL_PAGE >> 22},
+};
+/* Kernel pages mapped at boot. */
+static const uint32_t mi_boot_pages[] = {MM_SYSTEM_WS_LIST, MM_SHARED_KERNEL_PAGE};
+#define BOOT_TABLE_RANGES (sizeof mi_boot_tables / sizeof mi_boot_tables[0])
+#define BOOT_PAGES        (sizeof mi_boot_pages / sizeof mi_boot_pages[0])
+
+struct boot_layout {
+    uint32_t frames, database_frames, first_free;
+};
+
+static uint32_t MiBootTopFrames(void) {
+    uint32_t frames = BOOT_PAGES;
+    for (size_t i = 0; i < BOOT_TABLE_RANGES; i++) { frames += mi_boot_tables[i].last - mi_boot_tables[i].first + 1u; }
+    return frames;
+}
+
+static void MiLayoutOf(uint64_t frames, struct boot_layout *out) {
+    uint64_t database = (frames * PFN_SIZE + PAGE_MASK) >> PAGE_SHIFT;
+    out->frames = (uint32_t)frames;
+    out->database_frames = database < PFN_DATABASE_FRAMES ? PFN_DATABASE_FRAMES : (uint32_t)database;
+    uint32_t end = PFN_DATABASE_FRAME + out->database_frames + NONPAGED_POOL_FRAMES;
+    out->first_free = (end + FIRST_FREE_UNIT - 1) / FIRST_FREE_UNIT * FIRST_FREE_UNIT;
+}
+
+/* Frames the kernel sees. With --ram their number follows from how many are to be free: the more frames, the larger the
+ * database that describes them. */
+static bool MiLayout(const struct os_config *config, struct boot_layout *out, char *err, size_t err_size) {
+    if (config->ram_free == 0) {
+        MiLayoutOf(config->boot == OS_CFG_S ? 0x800u : FRAMES_64MB, out);
+    } else {
+        uint64_t free_frames = config->ram_free >> PAGE_SHIFT, frames = 0;
+        if (free_frames < MINIMUM_FREE_FRAMES || free_frames >= MAXIMUM_FRAMES) {
+            snprintf(err, err_size, "--ram: found %llu bytes, expected %llu to %llu",
+                     (unsigned long long)config->ram_free, (unsigned long long)(MINIMUM_FREE_FRAMES * PAGE_SIZE),
+                     (unsigned long long)(MAXIMUM_FRAMES << PAGE_SHIFT));
+            return false;
+        }
+        MiLayoutOf(free_frames, out);
+        while (frames != out->first_free + free_frames + MiBootTopFrames()) {
+            frames = out->first_free + free_frames + MiBootTopFrames();
+            MiLayoutOf(frames, out);
+        }
+    }
+    if (config->max_page != 0 && config->max_page < out->frames) { MiLayoutOf(config->max_page + 1ull, out); }
+    if (out->frames > MAXIMUM_FRAMES || out->frames < out->first_free + MiBootTopFrames() + MINIMUM_FREE_FRAMES) {
+        snprintf(err, err_size, "memory of %u frames: expected %u to %llu", out->frames,
+                 out->first_free + MiBootTopFrames() + MINIMUM_FREE_FRAMES, (unsigned long long)MAXIMUM_FRAMES);
+        return false;
+    }
+    return true;
+}
+
+uint64_t MiBootRamSize(const struct os_config *config, char *err, size_t err_size) {
+    struct boot_layout layout;
+    if (!MiLayout(config, &layout, err, err_size)) { return 0; }
+    uint64_t bytes = (uint64_t)layout.frames << PAGE_SHIFT;
+    if (config->ram_free == 0 && config->max_page != 0) { /* the rest is there, but hidden */
+        bytes = (config->boot == OS_CFG_S ? 0x800ull : FRAMES_64MB) << PAGE_SHIFT;
+    }
+    return (bytes + LARGE_PAGE_BYTES - 1) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+}
+
+/* ---- physical stores, paging off ---- */
+
+static void MiBootStore(struct os *os, pfn_t frame, uint32_t index, uint64_t value) {
+    MiWrite32(os, (frame << PAGE_SHIFT) + index * sizeof(uint32_t), (uint32_t)value);
+}
+
+static void MiBuildDirectMap(struct os *os, uint32_t frames) {
+    uint64_t limit = frames < os->MmKseg2Frame ? frames : os->MmKseg2Frame;
+    for (uint64_t frame = 0; frame < limit; frame += LARGE_PAGE_BYTES >> PAGE_SHIFT) {
+        uint32_t index = (MM_KSEG0_BASE >> 22) + (uint32_t)(frame >> 10);
+        uint64_t pde = frame << PTE_FRAME_SHIFT | (PTE_TEMPLATE_DIRECT_MAP & ~(uint64_t)PTE_GLOBAL) | os->GlobalBit;
+        MiBootStore(os, MM_SYSTEM_DIRECTORY_FRAME, index, pde);
+    }
+}
+
+static uint64_t MiKernelTemplate(const struct os *os) {
+    return (PTE_TEMPLATE_KERNEL & ~(uint64_t)PTE_GLOBAL) | os->GlobalBit;
+}
+
+/* Takes frames from the top downward; PFN entries follow once the database is there. */
+static void MiBuildKernelTables(struct os *os) {
+    uint32_t frame = os->MmHighestPhysicalPage;
+    for (size_t i = 0; i < BOOT_TABLE_RANGES; i++) {
+        for (uint32_t pde = mi_boot_tables[i].first; pde <= mi_boot_tables[i].last; pde++, frame--) {
+            MiBootStore(os, MM_SYSTEM_DIRECTORY_FRAME, pde, (uint64_t)frame << PTE_FRAME_SHIFT | MiKernelTemplate(os));
+        }
+    }
+    for (size_t i = 0; i < BOOT_PAGES; i++, frame--) {
+        uint32_t va = mi_boot_pages[i];
+        pfn_t table = MiRead32(os, ((va_t)MM_SYSTEM_DIRECTORY_FRAME << PAGE_SHIFT) + (va >> 22) * 4) >> PTE_FRAME_SHIFT;
+        MiBootStore(os, table, va >> 12 & 0x3FF, (uint64_t)frame << PTE_FRAME_SHIFT | MiKernelTemplate(os));
+        if (va == MM_SHARED_KERNEL_PAGE) { os->MmSharedUserFrame = frame; }
+    }
+    os->FirstKernelTopFrame = frame + 1;
+}
+
+static void MiBuildSystemProcessTables(struct os *os) {
+    uint32_t directory = MM_SYSTEM_DIRECTORY_FRAME, hyperspace = SYSTEM_HYPERSPACE_FRAME;
+    MiBootStore(os, directory, PTE_BASE >> 22, (directory << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
+    MiBootStore(os, directory, MM_HYPER_BASE >> 22, (hyperspace << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
+    MiBootStore(os, hyperspace, 0, HYPERSPACE_RING_FULL);
+    MiBootStore(os, hyperspace, MM_WORKING_SET_LIST >> 12 & 0x3FF,
+                (SYSTEM_WS_FRAME << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
+    os->SystemProcess.DirectoryTableBase[0] = directory << PAGE_SHIFT;
+    os->SystemProcess.DirectoryTableBase[1] = hyperspace << PAGE_SHIFT;
+    os->SystemProcess.WorkingSetPage = SYSTEM_WS_FRAME;
+}
+
+/* ---- the PFN database ---- */
+
+enum { ACTIVE_FLAGS = ActiveAndValid << PFN_LOCATION_SHIFT };
+
+static bool MiBadFrame(const struct os *os, uint32_t frame) {
+    const struct os_config *config = &os->Config;
+    return (config->bad_first | config->bad_last) != 0 && frame >= config->bad_first && frame <= config->bad_last;
+}
+
+static bool MiOwnFrame(const struct os *os, uint32_t frame) {
+    return frame < os->MmFirstFreeFrame || frame >= os->FirstKernelTopFrame;
+}
+
+/* The next frame above `frame` of the same kind (bad or free); MM_EMPTY_LIST at the end. Bad frames are one range. */
+static uint32_t MiNextBootFrame(const struct os *os, uint32_t frame, bool bad) {
+    for (uint32_t next = frame + 1; next < os->FirstKernelTopFrame; next++) {
+        if (MiBadFrame(os, next) == bad) { return next; }
+    }
+    return MM_EMPTY_LIST;
+}
+
+static struct mmpfn MiBootPfn(struct os *os, uint32_t frame) {
+    if (MiOwnFrame(os, frame)) { return (struct mmpfn){.u2 = 1, .Flags = ACTIVE_FLAGS, .ReferenceCount = 1}; }
+    bool bad = MiBadFrame(os, frame);
+    enum mm_list number = bad ? BadPageList : FreePageList;
+    struct mmpfnlist *list = &os->MmPageLocationList[number];
+    struct mmpfn pfn = {.u1 = MiNextBootFrame(os, frame, bad),
+                        .u2 = list->LastFrame,
+                        .Flags = (uint16_t)(number << PFN_LOCATION_SHIFT)};
+    if (list->Count++ == 0) { list->FirstFrame = frame; }
+    list->LastFrame = frame;
+    if (!bad && os->MmSecondaryColorMask) {
+        struct mmpfnlist *colour = &os->MmFreePagesByColor[FreePageList][frame & os->MmSecondaryColorMask];
+        uint32_t next = frame + os->MmSecondaryColorMask + 1;
+        while (next < os->FirstKernelTopFrame && MiBadFrame(os, next)) { next += os->MmSecondaryColorMask + 1; }
+        pfn.OriginalPte = next < os->FirstKernelTopFrame ? next : MM_EMPTY_LIST;
+        if (colour->Count++ == 0) { colour->FirstFrame = frame; }
+        colour->LastFrame = frame;
+    }
+    return pfn;
+}
+
+static void MiBuildPfnDatabase(struct os *os) {
+    struct mmpfn batch[PFN_BATCH];
+    uint32_t count = 0, first = 0;
+    for (uint32_t frame = 0; frame <= os->MmHighestPhysicalPage; frame++) {
+        batch[count++] = MiBootPfn(os, frame);
+        struct mmpfn *pfn = &batch[count - 1];
+        os->LoggedPfn[frame] = (struct mmpfnlog){MiOwnFrame(os, frame) ? 1 : 0, pfn->Flags, pfn->ReferenceCount};
+        if (count == PFN_BATCH || frame == os->MmHighestPhysicalPage) {
+            os->M->ops->write(os->M, pfn_address(first) - MM_KSEG0_BASE, batch, count * sizeof batch[0]);
+            first += count;
+            count = 0;
+        }
+    }
+    os->MmAvailablePages = os->MmPageLocationList[FreePageList].Count;
+}
+
+/* Entries of the frames that are not plain loader memory. */
+static void MiDescribeBootFrames(struct os *os) {
+    const uint32_t directory = MM_SYSTEM_DIRECTORY_FRAME, hyperspace = SYSTEM_HYPERSPACE_FRAME;
+    const struct mmpfn pd = {os->SystemProcess.Address, 0xC0300C00, 2, ACTIVE_FLAGS, 1, 0, directory};
+    const struct mmpfn hy = {1, 0xC0300C04, 2, ACTIVE_FLAGS, 1, 0, directory};
+    const struct mmpfn ws = {2, 0xC0301408, 1, ACTIVE_FLAGS, 1, 0, hyperspace};
+    MiWritePfn(os, directory, &pd);
+    MiWritePfn(os, hyperspace, &hy);
+    MiWritePfn(os, SYSTEM_WS_FRAME, &ws);
+    uint32_t frame = os->MmHighestPhysicalPage;
+    for (size_t i = 0; i < BOOT_TABLE_RANGES; i++) {
+        for (uint32_t pde = mi_boot_tables[i].first; pde <= mi_boot_tables[i].last; pde++, frame--) {
+            const struct mmpfn table = {0, PDE_BASE + pde * 4, 1, ACTIVE_FLAGS, 1, 0, directory};
+            MiWritePfn(os, frame, &table);
+        }
+    }
+    for (size_t i = 0; i < BOOT_PAGES; i++, frame--) {
+        pfn_t table = pte_frame(MiReadPte(os, MiGetPdeAddress(mi_boot_pages[i])));
+        bool shared = frame == os->MmSharedUserFrame; /* processes map it, too: its first mapping is its prototype */
+        MiInitializePfn(os, frame, MiGetPteAddress(mi_boot_pages[i]), 0, shared ? PFN_PROTOTYPE : 0, table);
+    }
+}
+
+/* ---- ---- */
+
+static void MiSetConfiguration(struct os *os) {
+    const struct os_config *config = &os->Config;
+    struct boot_layout layout;
+    char err[128];
+    if (!MiLayout(config, &layout, err, sizeof err)) { MiAssert(os, err); }
+    os->GlobalBit = config->boot == OS_CFG_NOPGE ? 0 : PTE_GLOBAL;
+    os->MmSecondaryColorMask = config->boot == OS_CFG_COL ? COLOR_MASK : 0;
+    os->MmKseg2Frame = config->boot == OS_CFG_B ? 0x400u : MM_DIRECT_MAP_FRAMES;
+    os->MmHighestPhysicalPage = layout.frames - 1;
+    os->MmFirstFreeFrame = layout.first_free;
+    os->MmNonPagedPoolStart = MiDirectMapAddress(PFN_DATABASE_FRAME + layout.database_frames);
+    os->MmNonPagedPoolEnd = MiDirectMapAddress(layout.first_free);
+    os->LoggedPfn = MiAllocateHost(os, layout.frames * sizeof os->LoggedPfn[0]);
+    for (unsigned list = 0; list < MM_LISTS; list++) {
+        os->MmPageLocationList[list] = (struct mmpfnlist){0, MM_EMPTY_LIST, MM_EMPTY_LIST};
+    }
+    for (unsigned list = 0; list < 2 && os->MmSecondaryColorMask; list++) {
+        os->MmFreePagesByColor[list] = MiAllocateHost(os, (os->MmSecondaryColorMask + 1) * sizeof(struct mmpfnlist));
+        for (uint32_t colour = 0; colour <= os->MmSecondaryColorMask; colour++) {
+            os->MmFreePagesByColor[list][colour] = (struct mmpfnlist){0, MM_EMPTY_LIST, MM_EMPTY_LIST};
+        }
+    }
+}
+
+static void MiEnablePaging(struct os *os) {
+    const struct os_machine_ops *ops = os->M->ops;
+    ops->write_control(os->M, MMU_CR4, CR4_PSE | (os->GlobalBit ? CR4_PGE : 0));
+    ops->write_control(os->M, MMU_CR3, os->SystemProcess.DirectoryTableBase[0]);
+    ops->write_control(os->M, MMU_CR0, CR0_PG | CR0_WP | CR0_PE | 0x10);
+}
+
+void MiInitializeMachine(struct os *os) {
+    struct eprocess *system = &os->SystemProcess;
+    MiSetConfiguration(os);
+    MiBuildDirectMap(os, os->MmHighestPhysicalPage + 1);
+    MiBuildKernelTables(os);
+    MiBuildSystemProcessTables(os);
+    MiBuildPfnDatabase(os);
+    os->Prcb[0].CurrentProcess = system;
+    MiEnablePaging(os);
+    MiInitializePools(os);
+    snprintf(system->ImageName, sizeof system->ImageName, "System");
+    system->Address = (uint32_t)ExAllocatePool(os, false, 0x1F8, 0x636F7250u);
+    MiDescribeBootFrames(os);
+    system->Vm.MinimumWorkingSet = 0x32;
+    system->Vm.MaximumWorkingSet = 0x159;
+    MiInitializeWorkingSetList(os, system);
+    MiInitializeSystemWorkingSet(os);
+    os->MmAvailablePagesEvent = true;
+    os->MmTotalCommitLimit = os->MmAvailablePages + (uint32_t)(os->Config.pagefile >> PAGE_SHIFT);
+}

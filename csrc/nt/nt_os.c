@@ -1,0 +1,133 @@
+/* What the kernel offers the machine: os.h, upward half. Trap entry is NT-45, counters are NT-97. */
+#include "mi.h"
+#include "ntmmu/paging.h"
+#include <stdlib.h>
+
+static struct os *nt_boot(struct os_machine *m, const struct os_config *config) {
+    struct os *os = calloc(1, sizeof *os);
+    if (!os) { return NULL; }
+    os->M = m;
+    os->Config = *config;
+    MiInitializeMachine(os);
+    return os;
+}
+
+static void nt_free_processes(struct eprocess *process) {
+    while (process) {
+        struct eprocess *next = process->Next;
+        for (struct mmvad *vad = MiFirstVad(process); vad; vad = MiFirstVad(process)) {
+            MiRemoveNode(&process->VadRoot, vad);
+            free(vad);
+        }
+        while (process->Clones) {
+            struct mmclone_descriptor *after = process->Clones->Next;
+            free(process->Clones);
+            process->Clones = after;
+        }
+        free(process);
+        process = next;
+    }
+}
+
+static void nt_destroy(struct os *os) {
+    nt_free_processes(os->Processes);
+    nt_free_processes(os->ExitedProcesses);
+    while (os->Threads) {
+        struct ethread *next = os->Threads->Next;
+        free(os->Threads);
+        os->Threads = next;
+    }
+    MiFreeMdls(os);
+    MiFreeSectionStructures(os);
+    MiFreePoolStructures(os);
+    free(os->DrainedFrames);
+    free(os->MmFreePagesByColor[ZeroedPageList]);
+    free(os->MmFreePagesByColor[FreePageList]);
+    free(os->LoggedPfn);
+    free(os);
+}
+
+/* A fault that nobody can repair, in terms of what the program is told (NT-05). */
+static struct os_outcome nt_exception(struct os *os, const struct mmfault *fault, ntstatus_t status) {
+    if (status == STATUS_IN_PAGE_ERROR && fault->Va >= MM_SYSTEM_RANGE_START) {
+        KeBugCheckEx(os, BUGCHECK_KERNEL_DATA_INPAGE_ERROR, fault->PointerPte, fault->IoStatus,
+                     MiReadPte(os, fault->PointerPte), fault->Va);
+    }
+    uint64_t io_status = status == STATUS_IN_PAGE_ERROR ? fault->IoStatus : 0;
+    return (struct os_outcome){.kind = OS_EXCEPTION, .status = status, .p = {fault->Write, fault->Va, io_status}};
+}
+
+static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_code) {
+    struct mmfault fault = {.Va = cr2, .Write = error_code & PF_WRITE, .User = error_code & PF_USER};
+    if (!fault.User && !os->M->ops->interrupts_enabled(os->M)) {
+        KeBugCheckEx(os, BUGCHECK_IRQL_NOT_LESS_OR_EQUAL, cr2, os->M->ops->irql(os->M), fault.Write, 0);
+    }
+    ntstatus_t status = MiAccessFault(os, &fault);
+    if (status == MI_WAIT_FOR_PAGE) {
+        os->WaitingForPage = true;
+        return (struct os_outcome){.kind = OS_BLOCK, .object = WRFREEPAGE_OBJECT};
+    }
+    if (!NT_SUCCESS(status)) { return nt_exception(os, &fault, status); }
+    if (log_wants(os->M->log, LOG_RESOLVED)) {
+        uint8_t cause = os->M->log->cause;
+        os->M->log->cause = os->M->log->fault_cause;
+        log_send(os->M->log, LOG_RESOLVED, cr2, status, fault.Kind, fault.File, fault.FileOffset);
+        os->M->log->cause = cause;
+    }
+    return (struct os_outcome){.kind = OS_RETRY, .status = status};
+}
+
+static void nt_tick(struct os *os) { MmZeroPageThread(os); }
+
+static uint32_t nt_current_pid(const struct os *os) { return KeGetCurrentPrcb((struct os *)os)->CurrentProcess->Pid; }
+
+static uint32_t nt_current_tid(const struct os *os) {
+    const struct ethread *thread = KeGetCurrentPrcb((struct os *)os)->CurrentThread;
+    return thread ? thread->Tid : 0;
+}
+
+static uint64_t nt_directory(const struct os *os, uint32_t pid) {
+    const struct eprocess *process = PsLookupProcess(os, pid);
+    return process ? process->DirectoryTableBase[0] : 0;
+}
+
+static void nt_counters(const struct os *os, void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx) {
+    const struct mmcounters *c = &os->MmInfoCounters;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counters[] = {
+        {"PageFaultCount", c->PageFaultCount},
+        {"TransitionCount", c->TransitionCount},
+        {"DemandZeroCount", c->DemandZeroCount},
+        {"CopyOnWriteCount", c->CopyOnWriteCount},
+        {"PageReadCount", c->PageReadCount},
+        {"PageReadIoCount", c->PageReadIoCount},
+        {"ZeroThreadPages", c->ZeroThreadPages},
+        {"StandbyRepurposed", c->StandbyRepurposed},
+        {"WorkingSetGrowth", c->WorkingSetGrowth},
+        {"CloneReuse", c->CloneReuse},
+        {"KernelPdeCopied", c->KernelPdeCopied},
+        {"MmAvailablePages", os->MmAvailablePages},
+        {"MmTotalCommittedPages", os->MmTotalCommittedPages},
+        {"MmTotalCommitLimit", os->MmTotalCommitLimit},
+        {"MmPeakCommitment", os->MmPeakCommitment},
+        {"MmFlushCounter", os->MmFlushCounter},
+    };
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        visit(ctx, counters[i].name, counters[i].value);
+    }
+}
+
+const struct os_ops nt_os_ops = {
+    .ram_size = MiBootRamSize,
+    .boot = nt_boot,
+    .destroy = nt_destroy,
+    .page_fault = nt_page_fault,
+    .service = MiService,
+    .tick = nt_tick,
+    .current_pid = nt_current_pid,
+    .current_tid = nt_current_tid,
+    .directory = nt_directory,
+    .counters = nt_counters,
+};

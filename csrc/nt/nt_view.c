@@ -1,0 +1,85 @@
+/* Read-only views of the kernel's own structures: nt_view.h. */
+#include "mi.h"
+
+void nt_view_memory(const struct os *os, struct nt_memory_view *out) {
+    *out = (struct nt_memory_view){.highest_page = os->MmHighestPhysicalPage,
+                                   .available_pages = os->MmAvailablePages,
+                                   .color_mask = os->MmSecondaryColorMask,
+                                   .total_committed = os->MmTotalCommittedPages,
+                                   .commit_limit = os->MmTotalCommitLimit,
+                                   .peak_commitment = os->MmPeakCommitment,
+                                   .system_directory = MM_SYSTEM_DIRECTORY_FRAME,
+                                   .first_kernel_top_frame = os->FirstKernelTopFrame,
+                                   .zeroing_active = os->MmZeroingPageThreadActive};
+    for (unsigned i = 0; i < MM_LISTS; i++) {
+        const struct mmpfnlist *list = &os->MmPageLocationList[i];
+        out->list[i] = (struct nt_list_view){list->Count, list->FirstFrame, list->LastFrame};
+    }
+}
+
+void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx) {
+    for (const struct eprocess *process = os->Processes; process; process = process->Next) {
+        const struct mmsupport *vm = &process->Vm;
+        struct nt_process_view view = {
+            .pid = process->Pid,
+            .ppid = process->ParentPid,
+            .eprocess = process->Address,
+            .directory_base = {process->DirectoryTableBase[0], process->DirectoryTableBase[1]},
+            .working_set_page = process->WorkingSetPage,
+            .page_fault_count = vm->PageFaultCount,
+            .peak_ws = vm->PeakWorkingSetSize,
+            .ws_size = vm->WorkingSetSize,
+            .min_ws = vm->MinimumWorkingSet,
+            .max_ws = vm->MaximumWorkingSet,
+            .commit_charge = process->CommitCharge,
+            .locked_pages = process->NumberOfLockedPages,
+            .pde_fault_count = process->PdeFaultCount,
+            .exiting = process->Exiting,
+            .image = process->ImageName,
+        };
+        if (!visit(ctx, &view)) { return; }
+    }
+}
+
+static struct nt_vad_view MiVadView(const struct os *os, const struct mmvad *vad) {
+    struct nt_vad_view view = {.start = vad->StartingAddress,
+                               .end = vad->EndingAddress,
+                               .is_private = vad->PrivateMemory,
+                               .mem_commit = vad->MemCommit,
+                               .image = vad->ImageMap,
+                               .protection = vad->Protection,
+                               .commit_charge = vad->CommitCharge};
+    if (vad->ControlArea) {
+        unsigned ignored = 0;
+        view.sid = vad->ControlArea->SectionId;
+        view.first_prototype = MiGetProtoPteAddress((struct os *)os, vad, vad->StartingAddress, &ignored);
+        view.prototype_count = (uint32_t)((vad->EndingAddress + 1 - vad->StartingAddress) >> PAGE_SHIFT);
+    }
+    return view;
+}
+
+void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx) {
+    const struct eprocess *process = PsLookupProcess(os, pid);
+    for (struct mmvad *vad = process ? MiFirstVad(process) : NULL; vad; vad = MiNextVad(vad)) {
+        struct nt_vad_view view = MiVadView(os, vad);
+        if (!visit(ctx, &view)) { return; }
+    }
+}
+
+void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *), void *ctx) {
+    for (const struct control_area *area = os->ControlAreas; area; area = area->Next) {
+        for (const struct subsection *s = area->Subsections; s; s = s->Next) {
+            if (s->BasePte == 0) { continue; }
+            struct nt_prototype_view view = {
+                .base = s->BasePte, .count = s->PtesInSubsection, .references = area->SectionRef + area->MappedViews};
+            if (!visit(ctx, &view)) { return; }
+        }
+    }
+    for (const struct mmclone *clone = os->CloneBlocks; clone; clone = clone->Next) {
+        struct nt_prototype_view view = {
+            .base = clone->BasePte, .count = clone->Count, .clone = true, .references = clone->Processes};
+        if (!visit(ctx, &view)) { return; }
+    }
+}
+
+uint32_t nt_view_mdl_locks(const struct os *os, pfn_t frame) { return MiMdlLocksOfFrame(os, frame); }

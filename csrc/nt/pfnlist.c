@@ -1,0 +1,355 @@
+/* The PFN database and the page lists: NT-21..25, NT-27, NT-28. Entries and links are in simulated memory; the list
+ * heads are the kernel's own variables. */
+#include "mi.h"
+
+#define MM_MINIMUM_AVAILABLE          5u
+#define MM_HIGH_AVAILABLE             0x64u
+#define MM_MINIMUM_FREE_PAGES_TO_ZERO 8u
+#define MM_MODIFIED_PAGE_MAXIMUM      0x64u
+
+enum { PFN_OFFSET_U1 = 0x00, PFN_OFFSET_U2 = 0x08, PFN_OFFSET_ORIGINAL = 0x10 };
+
+struct mmpfn MiReadPfn(struct os *os, pfn_t frame) {
+    struct mmpfn pfn;
+    os->M->ops->read(os->M, pfn_address(frame), &pfn, sizeof pfn);
+    return pfn;
+}
+
+void MiWritePfn(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
+    os->M->ops->write(os->M, pfn_address(frame), pfn, sizeof *pfn);
+    struct mmpfnlog *last = &os->LoggedPfn[frame];
+    struct mmpfnlog now = {pfn_location(pfn) < MM_LISTS ? 0 : pfn->u2, pfn->Flags, pfn->ReferenceCount};
+    if (now.Share == last->Share && now.Flags == last->Flags && now.ReferenceCount == last->ReferenceCount) { return; }
+    if (log_wants(os->M->log, LOG_PFN)) {
+        log_send(os->M->log, LOG_PFN, frame, last->Flags, now.Flags, now.Share, now.ReferenceCount);
+    }
+    *last = now;
+}
+
+bool MiFramesAvailable(const struct os *os, uint32_t count) { return os->MmAvailablePages >= count; }
+
+static void MiSetLink(struct os *os, uint32_t frame, unsigned offset, uint32_t value) {
+    MiWrite32(os, pfn_address(frame) + offset, value);
+}
+
+static void MiLogList(struct os *os, enum mm_list list, pfn_t frame, bool inserted) {
+    if (log_wants(os->M->log, LOG_LIST)) {
+        log_send(os->M->log, LOG_LIST, list, frame, inserted, os->MmPageLocationList[list].Count, 0);
+    }
+}
+
+static void MiSignal(struct os *os, enum log_signal signal) {
+    if (log_wants(os->M->log, LOG_SIGNAL)) { log_send(os->M->log, LOG_SIGNAL, signal, 0, 0, 0, 0); }
+}
+
+static void MiSignalModifiedWriter(struct os *os) {
+    if (!os->MmModifiedPageWriterEvent) {
+        os->MmModifiedPageWriterEvent = true;
+        MiSignal(os, LOG_MODIFIED_WRITER);
+    }
+}
+
+static bool MiListIsAvailable(enum mm_list list) { return list <= StandbyPageList; }
+
+/* ---- colours, NT-23: a second list through OriginalPte, only where there is more than one colour ---- */
+
+static struct mmpfnlist *MiColorList(struct os *os, enum mm_list list, pfn_t frame) {
+    return &os->MmFreePagesByColor[list][frame & os->MmSecondaryColorMask];
+}
+
+static bool MiColored(const struct os *os, enum mm_list list) {
+    return os->MmSecondaryColorMask != 0 && list <= FreePageList;
+}
+
+static void MiInsertInColorList(struct os *os, enum mm_list list, pfn_t frame) {
+    struct mmpfnlist *head = MiColorList(os, list, frame);
+    if (head->Count++ == 0) {
+        head->FirstFrame = (uint32_t)frame;
+    } else {
+        MiSetLink(os, head->LastFrame, PFN_OFFSET_ORIGINAL, (uint32_t)frame);
+    }
+    head->LastFrame = (uint32_t)frame;
+}
+
+static void MiRemoveFromColorList(struct os *os, enum mm_list list, pfn_t frame, uint32_t next) {
+    struct mmpfnlist *head = MiColorList(os, list, frame);
+    uint32_t previous = MM_EMPTY_LIST;
+    for (uint32_t at = head->FirstFrame; at != frame;) {
+        if (at == MM_EMPTY_LIST) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x8F, frame, list, 0); }
+        previous = at;
+        at = MiRead32(os, pfn_address(at) + PFN_OFFSET_ORIGINAL);
+    }
+    if (previous == MM_EMPTY_LIST) {
+        head->FirstFrame = next;
+    } else {
+        MiSetLink(os, previous, PFN_OFFSET_ORIGINAL, next);
+    }
+    if (head->LastFrame == frame) { head->LastFrame = previous; }
+    head->Count--;
+}
+
+/* ---- unlinking ---- */
+
+static void MiAfterRemoval(struct os *os) {
+    if (os->MmAvailablePages >= MM_MINIMUM_AVAILABLE) { return; }
+    if (os->MmPageLocationList[ModifiedPageList].Count != 0) { MiSignalModifiedWriter(os); }
+    os->MmAvailablePagesEvent = false;
+}
+
+static void MiUnlink(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
+    enum mm_list list = (enum mm_list)pfn_location(pfn);
+    if (list >= MM_LISTS || list == BadPageList) {
+        KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, pfn_location(pfn), 0);
+    }
+    struct mmpfnlist *head = &os->MmPageLocationList[list];
+    if (head->Count == 0) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 1, list, 0, 0); }
+    if (pfn->u2 == MM_EMPTY_LIST) {
+        head->FirstFrame = pfn->u1;
+    } else {
+        MiSetLink(os, pfn->u2, PFN_OFFSET_U1, pfn->u1);
+    }
+    if (pfn->u1 == MM_EMPTY_LIST) {
+        head->LastFrame = pfn->u2;
+    } else {
+        MiSetLink(os, pfn->u1, PFN_OFFSET_U2, pfn->u2);
+    }
+    head->Count--;
+    if (MiColored(os, list)) { MiRemoveFromColorList(os, list, frame, pfn->OriginalPte); }
+    if (MiListIsAvailable(list)) { os->MmAvailablePages--; }
+    MiLogList(os, list, frame, false);
+    MiAfterRemoval(os);
+}
+
+void MiUnlinkPageFromList(struct os *os, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    MiUnlink(os, frame, &pfn);
+}
+
+/* NT-28: a standby frame is taken for something else; its page is from now on only where OriginalPte says. The entry is
+ * stored through its frame, because its process need not be the current one. */
+static void MiRestoreTransitionPte(struct os *os, const struct mmpfn *pfn) {
+    pa_t entry = ((pa_t)pfn->ContainingFrame << PAGE_SHIFT) | (pfn->PteAddress & PAGE_MASK);
+    bool prototype = pfn->Flags & PFN_PROTOTYPE;
+    uint32_t old = MiReadPhysical32(os, entry);
+    MiWritePhysical32(os, entry, pfn->OriginalPte);
+    if (log_wants(os->M->log, LOG_PTE)) {
+        va_t va = prototype ? 0 : MiGetVirtualAddressMappedByPte(pfn->PteAddress);
+        log_send(os->M->log, LOG_PTE, pfn->PteAddress, old, pfn->OriginalPte, va, 0);
+    }
+    if (prototype) {
+        MiPrototypeBecameResident(os, pfn->PteAddress, -1);
+    } else {
+        MiDecrementShareCount(os, pfn->ContainingFrame);
+    }
+    os->MmInfoCounters.StandbyRepurposed++;
+}
+
+static pfn_t MiTakeFrame(struct os *os, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    if (frame > os->MmHighestPhysicalPage || (pfn_location(&pfn) < StandbyPageList && pfn.ReferenceCount != 0)) {
+        KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 2, frame, os->MmHighestPhysicalPage, pfn.ReferenceCount);
+    }
+    MiUnlink(os, frame, &pfn);
+    if (pfn_location(&pfn) == StandbyPageList) { MiRestoreTransitionPte(os, &pfn); }
+    return frame;
+}
+
+pfn_t MiRemovePageFromList(struct os *os, enum mm_list list) {
+    struct mmpfnlist *head = &os->MmPageLocationList[list];
+    if (head->Count == 0) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 1, list, 0, 0); }
+    return MiTakeFrame(os, head->FirstFrame);
+}
+
+/* The first frame of the colour, or MM_EMPTY_LIST. */
+static uint32_t MiFirstOfColor(const struct os *os, enum mm_list list, uint32_t colour) {
+    if (os->MmSecondaryColorMask == 0) { return os->MmPageLocationList[list].FirstFrame; }
+    return os->MmFreePagesByColor[list][colour & os->MmSecondaryColorMask].FirstFrame;
+}
+
+pfn_t MiRemoveAnyPage(struct os *os, uint32_t colour) {
+    uint32_t frame = MiFirstOfColor(os, FreePageList, colour);
+    if (frame == MM_EMPTY_LIST) { frame = MiFirstOfColor(os, ZeroedPageList, colour); }
+    if (frame == MM_EMPTY_LIST) { frame = os->MmPageLocationList[FreePageList].FirstFrame; }
+    if (frame == MM_EMPTY_LIST) { frame = os->MmPageLocationList[ZeroedPageList].FirstFrame; }
+    if (frame == MM_EMPTY_LIST) { frame = os->MmPageLocationList[StandbyPageList].FirstFrame; }
+    if (frame == MM_EMPTY_LIST) { MiAssert(os, "a frame is taken although MmAvailablePages is 0"); }
+    return MiTakeFrame(os, frame);
+}
+
+pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour) {
+    uint32_t frame = MiFirstOfColor(os, ZeroedPageList, colour);
+    if (frame == MM_EMPTY_LIST) { frame = os->MmPageLocationList[ZeroedPageList].FirstFrame; }
+    if (frame != MM_EMPTY_LIST) { return MiTakeFrame(os, frame); }
+    pfn_t any = MiRemoveAnyPage(os, colour);
+    MiZeroPhysicalPage(os, any);
+    return any;
+}
+
+/* ---- inserting, NT-25 ---- */
+
+static void MiPagesBecameAvailable(struct os *os) {
+    os->MmAvailablePages++;
+    if (os->MmAvailablePages == MM_MINIMUM_AVAILABLE && !os->MmAvailablePagesEvent) {
+        os->MmAvailablePagesEvent = true;
+        os->WaitingForPage = false;
+        os->WaitTimeouts = 0;
+        os->WaitMilliseconds = 0;
+        MiSignal(os, LOG_AVAILABLE_PAGES);
+        os->M->ops->signal(os->M, WRFREEPAGE_OBJECT);
+    } else if (os->MmAvailablePages == MM_HIGH_AVAILABLE) {
+        MiSignal(os, LOG_AVAILABLE_PAGES_HIGH);
+    }
+}
+
+static void MiWakeZeroThread(struct os *os) {
+    if (os->MmPageLocationList[FreePageList].Count >= MM_MINIMUM_FREE_PAGES_TO_ZERO && !os->MmZeroingPageThreadActive) {
+        os->MmZeroingPageThreadActive = true;
+        os->MmZeroingPageEvent = true;
+        MiSignal(os, LOG_ZEROING_PAGE);
+    }
+}
+
+void MiInsertPfnInList(struct os *os, enum mm_list list, pfn_t frame, struct mmpfn pfn) {
+    if (list == FreePageList && (pfn.Flags & PFN_PARITY_ERROR)) { list = BadPageList; }
+    bool modified = pfn.Flags & PFN_MODIFIED;
+    if (pfn.ReferenceCount != 0) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, pfn_location(&pfn), 0); }
+    if ((list == StandbyPageList && modified) ||
+        ((list == ModifiedPageList || list == ModifiedNoWritePageList) && !modified)) {
+        MiAssert(os, "a frame's modified bit contradicts the list it goes to");
+    }
+    struct mmpfnlist *head = &os->MmPageLocationList[list];
+    if (list <= FreePageList) { pfn = (struct mmpfn){.OriginalPte = MiColored(os, list) ? MM_EMPTY_LIST : 0}; }
+    pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_LOCATION) | list << PFN_LOCATION_SHIFT);
+    pfn.u1 = MM_EMPTY_LIST;
+    pfn.u2 = head->LastFrame;
+    MiWritePfn(os, frame, &pfn);
+    if (head->Count++ == 0) {
+        head->FirstFrame = (uint32_t)frame;
+    } else {
+        MiSetLink(os, head->LastFrame, PFN_OFFSET_U1, (uint32_t)frame);
+    }
+    head->LastFrame = (uint32_t)frame;
+    if (MiColored(os, list)) { MiInsertInColorList(os, list, frame); }
+    MiLogList(os, list, frame, true);
+    if (MiListIsAvailable(list)) { MiPagesBecameAvailable(os); }
+    if (list == FreePageList) { MiWakeZeroThread(os); }
+    if (list == ModifiedPageList && head->Count >= MM_MODIFIED_PAGE_MAXIMUM) { MiSignalModifiedWriter(os); }
+}
+
+void MiInsertPageInList(struct os *os, enum mm_list list, pfn_t frame) {
+    MiInsertPfnInList(os, list, frame, MiReadPfn(os, frame));
+}
+
+/* ---- counts, NT-28 ---- */
+
+void MiInitializePfn(struct os *os, pfn_t frame, va_t pte_va, pte_t original_pte, uint16_t flags, pfn_t containing) {
+    struct mmpfn pfn = {.PteAddress = (uint32_t)pte_va,
+                        .u2 = 1,
+                        .Flags = (uint16_t)(ActiveAndValid << PFN_LOCATION_SHIFT | flags),
+                        .ReferenceCount = 1,
+                        .OriginalPte = (uint32_t)original_pte,
+                        .ContainingFrame = (uint32_t)containing};
+    MiWritePfn(os, frame, &pfn);
+    MiIncrementShareCount(os, containing);
+}
+
+static void MiSetLocation(struct mmpfn *pfn, unsigned location) {
+    pfn->Flags = (uint16_t)((pfn->Flags & ~PFN_LOCATION) | location << PFN_LOCATION_SHIFT);
+}
+
+void MiIncrementShareCount(struct os *os, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    if (pfn_location(&pfn) < MM_LISTS) { MiAssert(os, "share count raised of a frame that is on a list"); }
+    pfn.u2++;
+    MiSetLocation(&pfn, ActiveAndValid);
+    MiWritePfn(os, frame, &pfn);
+}
+
+static void MiDropReference(struct os *os, pfn_t frame, struct mmpfn pfn) {
+    bool deleted = pfn.PteAddress == PFN_DELETED_PTE;
+    if (pfn.ReferenceCount == 0) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 7, frame, pfn.u2, 0); }
+    pfn.ReferenceCount--;
+    if (pfn.ReferenceCount != 0) {
+        MiWritePfn(os, frame, &pfn);
+        return;
+    }
+    if (pfn.u2 != 0) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, pfn.u2, 0); }
+    if (deleted) {
+        MiReleasePageFileSpace(os, pfn.OriginalPte);
+        MiInsertPfnInList(os, FreePageList, frame, pfn);
+    } else if (pfn.Flags & PFN_IN_PAGE_ERROR) {
+        MiRestoreTransitionPte(os, &pfn);
+        MiInsertPfnInList(os, FreePageList, frame, pfn);
+    } else {
+        MiInsertPfnInList(os, pfn.Flags & PFN_MODIFIED ? ModifiedPageList : StandbyPageList, frame, pfn);
+    }
+}
+
+void MiDecrementShareCount(struct os *os, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    if (pfn_location(&pfn) != ActiveAndValid || pfn.u2 == 0) {
+        KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, pfn.u2, frame, pfn_location(&pfn));
+    }
+    pfn.u2--;
+    if (pfn.u2 != 0) {
+        MiWritePfn(os, frame, &pfn);
+        return;
+    }
+    MiSetLocation(&pfn, TransitionPage);
+    if ((pfn.Flags & PFN_PROTOTYPE) && pfn.PteAddress != PFN_DELETED_PTE) {
+        pte_t prototype = MiReadPte(os, pfn.PteAddress);
+        MiWritePte(os, pfn.PteAddress, pte_transition(prototype, pte_protection(pfn.OriginalPte)));
+    }
+    MiDropReference(os, frame, pfn);
+}
+
+void MiDecrementReferenceCount(struct os *os, pfn_t frame) { MiDropReference(os, frame, MiReadPfn(os, frame)); }
+
+void MiIncrementReferenceCount(struct os *os, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    pfn.ReferenceCount++;
+    MiWritePfn(os, frame, &pfn);
+}
+
+struct mmpfn MiReferenceTransitionPage(struct os *os, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    unsigned location = pfn_location(&pfn);
+    if (location >= StandbyPageList && location <= ModifiedNoWritePageList) {
+        MiUnlink(os, frame, &pfn);
+        pfn.u1 = 0;
+        pfn.u2 = 0;
+        pfn.ReferenceCount = 1;
+    } else if (location == TransitionPage) {
+        pfn.ReferenceCount++;
+    } else {
+        KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, location, 0);
+    }
+    MiSetLocation(&pfn, TransitionPage);
+    MiWritePfn(os, frame, &pfn);
+    return pfn;
+}
+
+void MiSetPfnDeleted(struct os *os, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    pfn.PteAddress = PFN_DELETED_PTE;
+    MiWritePfn(os, frame, &pfn);
+}
+
+void MiCaptureDirty(struct os *os, pfn_t frame, pte_t valid_pte) {
+    if (!(valid_pte & PTE_DIRTY)) { return; }
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    if (pte_form(pfn.OriginalPte) == PTE_FORM_PAGE_FILE && !(pfn.Flags & PFN_WRITE_IN_PROGRESS)) {
+        MiReleasePageFileSpace(os, pfn.OriginalPte);
+        pfn.OriginalPte = (uint32_t)pte_demand_zero(pte_protection(pfn.OriginalPte));
+    } else if (pfn.Flags & PFN_MODIFIED) {
+        return;
+    }
+    pfn.Flags |= PFN_MODIFIED;
+    MiWritePfn(os, frame, &pfn);
+}
+
+void MiReleasePageFileSpace(struct os *os, pte_t pte) {
+    if (pte_form(pte) == PTE_FORM_PAGE_FILE) {
+        MiAssert(os, "a paging-file slot is named: paging files are not in this version");
+    }
+}

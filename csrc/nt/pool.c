@@ -1,0 +1,330 @@
+/* Pools, NT-84. The blocks with their 8-byte headers are in simulated memory; which blocks exist is also kept here, so
+ * that an allocation does not have to read its way through pages that may be paged out, and corruption is noticed. */
+#include "mi.h"
+
+#include <stdlib.h>
+
+#define POOL_UNIT       8u
+#define POOL_PAGE_UNITS (PAGE_SIZE / POOL_UNIT)
+#define POOL_ALLOCATED                                                                                                 \
+    0x80000000u /* first word of a header, with the block's size in units; the second word is the tag */
+#define POOL_EXPANSION_PAGES   32u /* paged pool grows by as much at a time; the first of them are boot's, uncharged */
+#define POOL_BAD_IRQL          8u
+#define POOL_DOUBLE_FREE       7u
+#define NONPAGED_EXPANSION_END 0xFFBE0000u
+
+enum pool_page_state {
+    POOL_PAGE_UNBACKED, /* no PTE, not charged */
+    POOL_PAGE_FREE,     /* backed, no block in it */
+    POOL_PAGE_BLOCKS,   /* divided into blocks */
+    POOL_PAGE_RUN,      /* first page of a page-aligned allocation */
+    POOL_PAGE_RUN_REST
+};
+
+struct pool_page {
+    uint8_t state;
+    uint32_t run; /* RUN: pages */
+    uint32_t free_units;
+    uint16_t *block; /* BLOCKS: at a block's first unit its size << 1 | allocated, elsewhere 0 */
+};
+
+/* One range of addresses; the nonpaged pool has two. */
+struct mmpool {
+    struct mmpool *next;
+    bool paged, expands;
+    va_t start;
+    uint32_t pages;
+    struct pool_page *page;
+};
+
+/* ---- backing ---- */
+
+static bool MiMapNonPagedPage(struct os *os, va_t va) {
+    if (MiReadPte(os, MM_SYSTEM_PAGE_PTES + (va >> 22) * 4) == 0 || !MiFramesAvailable(os, 1)) { return false; }
+    va_t pte = MiGetPteAddress(va);
+    pfn_t table = pte_frame(MiReadPte(os, MM_SYSTEM_PAGE_PTES + (va >> 22) * 4));
+    MiReadPte(os, pte); /* copies the directory entry if this process has not got it yet (NT-20) */
+    pfn_t frame = MiRemoveAnyPage(os, MiPageColor(os, va));
+    MiInitializePfn(os, frame, pte, pte_demand_zero(MM_READWRITE), PFN_MODIFIED, table);
+    MiWritePte(os, pte, MiMakeValidPte(os, va, frame, MM_READWRITE) | PTE_DIRTY);
+    return true;
+}
+
+static bool MiBackPage(struct os *os, struct mmpool *pool, uint32_t index) {
+    va_t va = pool->start + (index << PAGE_SHIFT);
+    if (pool->paged) {
+        MiWritePte(os, MiGetPteAddress(va), pte_demand_zero(MM_READWRITE));
+    } else if (!MiMapNonPagedPage(os, va)) {
+        return false;
+    }
+    pool->page[index].state = POOL_PAGE_FREE;
+    return true;
+}
+
+static bool MiBackPages(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
+    if (!MiChargeCommitment(os, count, NULL)) { return false; }
+    for (uint32_t i = first; i < first + count; i++) {
+        if (!MiBackPage(os, pool, i)) {
+            MiReturnCommitment(os, first + count - i, NULL);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* First page of count adjacent ones without blocks; backed: only such. -1: none. */
+static int64_t MiFindPoolRun(const struct mmpool *pool, uint32_t count, bool backed) {
+    uint32_t run = 0;
+    for (uint32_t i = 0; i < pool->pages; i++) {
+        unsigned state = pool->page[i].state;
+        bool fits = state == POOL_PAGE_FREE || (!backed && state == POOL_PAGE_UNBACKED);
+        run = fits ? run + 1 : 0;
+        if (run == count) { return (int64_t)i - count + 1; }
+    }
+    return -1;
+}
+
+static uint32_t MiUnbackedPages(const struct mmpool *pool, uint32_t first, uint32_t limit) {
+    uint32_t count = 0;
+    while (first + count < pool->pages && count < limit && pool->page[first + count].state == POOL_PAGE_UNBACKED) {
+        count++;
+    }
+    return count;
+}
+
+static bool MiExpandPool(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
+    for (uint32_t i = first; i < first + count; i++) {
+        if (pool->page[i].state != POOL_PAGE_UNBACKED) { continue; }
+        uint32_t least = MiUnbackedPages(pool, i, first + count - i);
+        uint32_t more = pool->paged ? MiUnbackedPages(pool, i, POOL_EXPANSION_PAGES) : least;
+        if (!MiBackPages(os, pool, i, more > least ? more : least) && !MiBackPages(os, pool, i, least)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A run of backed pages for the caller to use; -1: the pool is full or commit is exhausted. */
+static int64_t MiTakePoolPages(struct os *os, struct mmpool *pool, uint32_t count) {
+    int64_t first = MiFindPoolRun(pool, count, true);
+    if (first >= 0 || !pool->expands) { return first; }
+    first = MiFindPoolRun(pool, count, false);
+    return first >= 0 && MiExpandPool(os, pool, (uint32_t)first, count) ? first : -1;
+}
+
+/* A page of paged pool without blocks gives its frame back; it stays charged. */
+static void MiDiscardPagedPage(struct os *os, va_t va, struct mmptelist *list) {
+    va_t pte_va = MiGetPteAddress(va);
+    pte_t pte = MiReadPte(os, pte_va), demand_zero = pte_demand_zero(MM_READWRITE);
+    pfn_t frame = pte_frame(pte);
+    switch (pte_form(pte)) {
+    case PTE_FORM_VALID: {
+        pfn_t table = (pfn_t)MiReadPfn(os, frame).ContainingFrame;
+        MiRemoveWsle(os, &os->MmSystemCacheWs, MiLocateWsle(os, &os->MmSystemCacheWs, va, frame));
+        MiAddToPteList(os, list, pte_va, va, demand_zero);
+        MiSetPfnDeleted(os, frame);
+        MiDecrementShareCount(os, frame);
+        MiDecrementShareCount(os, table);
+        break;
+    }
+    case PTE_FORM_TRANSITION: {
+        struct mmpfn pfn = MiReadPfn(os, frame);
+        MiWritePte(os, pte_va, demand_zero);
+        MiSetPfnDeleted(os, frame);
+        if (pfn.ReferenceCount == 0) {
+            MiUnlinkPageFromList(os, frame);
+            MiInsertPageInList(os, FreePageList, frame);
+        }
+        MiDecrementShareCount(os, pfn.ContainingFrame);
+        break;
+    }
+    case PTE_FORM_PAGE_FILE:
+        MiReleasePageFileSpace(os, pte);
+        MiWritePte(os, pte_va, demand_zero);
+        break;
+    default: break;
+    }
+}
+
+static void MiReleasePoolPages(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
+    struct mmptelist list = {0};
+    for (uint32_t i = first; i < first + count; i++) {
+        pool->page[i].state = POOL_PAGE_FREE;
+        if (pool->paged) { MiDiscardPagedPage(os, pool->start + (i << PAGE_SHIFT), &list); }
+    }
+    MiFlushPteList(os, &list, true, pte_demand_zero(MM_READWRITE));
+}
+
+/* ---- blocks within a page ---- */
+
+static void MiWritePoolHeader(struct os *os, va_t va, uint32_t units, bool allocated, uint32_t tag) {
+    uint32_t header[2] = {units | (allocated ? POOL_ALLOCATED : 0), tag};
+    os->M->ops->write(os->M, va, header, sizeof header);
+}
+
+static uint32_t MiBlockUnits(const struct pool_page *page, uint32_t unit) { return page->block[unit] >> 1; }
+static bool MiBlockAllocated(const struct pool_page *page, uint32_t unit) { return page->block[unit] & 1; }
+
+static void MiSetBlock(struct pool_page *page, uint32_t unit, uint32_t units, bool allocated) {
+    page->block[unit] = (uint16_t)(units << 1 | allocated);
+}
+
+/* First unit of a free block of at least so many units; POOL_PAGE_UNITS: none. */
+static uint32_t MiFindBlock(const struct pool_page *page, uint32_t units) {
+    if (page->state != POOL_PAGE_BLOCKS || page->free_units < units) { return POOL_PAGE_UNITS; }
+    for (uint32_t unit = 0; unit < POOL_PAGE_UNITS; unit += MiBlockUnits(page, unit)) {
+        if (!MiBlockAllocated(page, unit) && MiBlockUnits(page, unit) >= units) { return unit; }
+    }
+    return POOL_PAGE_UNITS;
+}
+
+static va_t MiTakeBlock(struct os *os, struct mmpool *pool, uint32_t index, uint32_t unit, uint32_t units,
+                        uint32_t tag) {
+    struct pool_page *page = &pool->page[index];
+    va_t va = pool->start + (index << PAGE_SHIFT) + unit * POOL_UNIT;
+    uint32_t rest = MiBlockUnits(page, unit) - units;
+    MiSetBlock(page, unit, units, true);
+    page->free_units -= units;
+    if (rest) {
+        MiSetBlock(page, unit + units, rest, false);
+        MiWritePoolHeader(os, va + units * POOL_UNIT, rest, false, 0);
+    }
+    MiWritePoolHeader(os, va, units, true, tag);
+    return va + POOL_UNIT;
+}
+
+static va_t MiAllocateBlock(struct os *os, struct mmpool *pool, uint32_t units, uint32_t tag) {
+    for (uint32_t i = 0; i < pool->pages; i++) {
+        uint32_t unit = MiFindBlock(&pool->page[i], units);
+        if (unit < POOL_PAGE_UNITS) { return MiTakeBlock(os, pool, i, unit, units, tag); }
+    }
+    int64_t index = MiTakePoolPages(os, pool, 1);
+    if (index < 0) { return 0; }
+    struct pool_page *page = &pool->page[index];
+    page->state = POOL_PAGE_BLOCKS;
+    page->block = MiAllocateHost(os, POOL_PAGE_UNITS * sizeof *page->block);
+    page->free_units = POOL_PAGE_UNITS;
+    MiSetBlock(page, 0, POOL_PAGE_UNITS, false);
+    return MiTakeBlock(os, pool, (uint32_t)index, 0, units, tag);
+}
+
+static void MiFreeBlock(struct os *os, struct mmpool *pool, va_t va) {
+    uint32_t index = (uint32_t)((va - pool->start) >> PAGE_SHIFT);
+    uint32_t unit = (uint32_t)((va & PAGE_MASK) / POOL_UNIT) - 1;
+    struct pool_page *page = &pool->page[index];
+    uint32_t header = MiRead32(os, va - POOL_UNIT), units = MiBlockUnits(page, unit);
+    if (!MiBlockAllocated(page, unit)) { KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_DOUBLE_FREE, 0, header, va); }
+    if (header != (units | POOL_ALLOCATED)) {
+        KeBugCheckEx(os, BUGCHECK_BAD_POOL_HEADER, va - POOL_UNIT, header, units | POOL_ALLOCATED, 0);
+    }
+    page->free_units += units;
+    if (unit + units < POOL_PAGE_UNITS && !MiBlockAllocated(page, unit + units)) {
+        uint32_t next = MiBlockUnits(page, unit + units);
+        page->block[unit + units] = 0;
+        units += next;
+    }
+    for (uint32_t before = 0; before < unit; before += MiBlockUnits(page, before)) {
+        if (before + MiBlockUnits(page, before) == unit && !MiBlockAllocated(page, before)) {
+            units += MiBlockUnits(page, before);
+            page->block[unit] = 0;
+            unit = before;
+            break;
+        }
+    }
+    if (units == POOL_PAGE_UNITS) {
+        free(page->block);
+        page->block = NULL;
+        MiReleasePoolPages(os, pool, index, 1);
+        return;
+    }
+    MiSetBlock(page, unit, units, false);
+    MiWritePoolHeader(os, pool->start + (index << PAGE_SHIFT) + unit * POOL_UNIT, units, false, 0);
+}
+
+/* ---- offered ---- */
+
+static void MiCheckPoolIrql(struct os *os, bool paged, uint32_t bytes) {
+    unsigned irql = os->M->ops->irql(os->M);
+    if (irql > (paged ? 1u : 2u)) { KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_BAD_IRQL, irql, paged, bytes); }
+}
+
+static va_t MiAllocateFrom(struct os *os, struct mmpool *pool, uint32_t bytes, uint32_t tag) {
+    if (bytes <= PAGE_SIZE - POOL_UNIT) {
+        return MiAllocateBlock(os, pool, (bytes + POOL_UNIT + POOL_UNIT - 1) / POOL_UNIT, tag);
+    }
+    uint32_t count = (uint32_t)(((uint64_t)bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
+    int64_t first = MiTakePoolPages(os, pool, count);
+    if (first < 0) { return 0; }
+    for (uint32_t i = 0; i < count; i++) { pool->page[first + i].state = i ? POOL_PAGE_RUN_REST : POOL_PAGE_RUN; }
+    pool->page[first].run = count;
+    return pool->start + ((va_t)first << PAGE_SHIFT);
+}
+
+va_t ExAllocatePool(struct os *os, bool paged, uint32_t bytes, uint32_t tag) {
+    MiCheckPoolIrql(os, paged, bytes);
+    va_t va = 0;
+    for (struct mmpool *pool = paged ? os->PagedPool : os->NonPagedPool; pool && !va; pool = pool->next) {
+        va = MiAllocateFrom(os, pool, bytes ? bytes : 1, tag);
+    }
+    return va;
+}
+
+static struct mmpool *MiPoolOfAddress(struct os *os, va_t va) {
+    struct mmpool *list[] = {os->PagedPool, os->NonPagedPool};
+    for (unsigned i = 0; i < 2; i++) {
+        for (struct mmpool *pool = list[i]; pool; pool = pool->next) {
+            if (va >= pool->start && (va - pool->start) >> PAGE_SHIFT < pool->pages) { return pool; }
+        }
+    }
+    return NULL;
+}
+
+void ExFreePool(struct os *os, va_t va) {
+    struct mmpool *pool = MiPoolOfAddress(os, va);
+    if (!pool) { KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_DOUBLE_FREE, 0, 0, va); }
+    MiCheckPoolIrql(os, pool->paged, 0);
+    uint32_t index = (uint32_t)((va - pool->start) >> PAGE_SHIFT);
+    struct pool_page *page = &pool->page[index];
+    if (page->state == POOL_PAGE_BLOCKS && (va & PAGE_MASK) && va % POOL_UNIT == 0) {
+        MiFreeBlock(os, pool, va);
+        return;
+    }
+    if (page->state != POOL_PAGE_RUN || (va & PAGE_MASK)) {
+        KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_DOUBLE_FREE, 0, 0, va);
+    }
+    MiReleasePoolPages(os, pool, index, page->run);
+}
+
+/* ---- start and end ---- */
+
+static struct mmpool *MiCreatePool(struct os *os, bool paged, bool expands, va_t start, va_t end) {
+    struct mmpool *pool = MiAllocateHost(os, sizeof *pool);
+    pool->paged = paged;
+    pool->expands = expands;
+    pool->start = start;
+    pool->pages = (uint32_t)((end - start) >> PAGE_SHIFT);
+    pool->page = MiAllocateHost(os, pool->pages * sizeof *pool->page);
+    for (uint32_t i = 0; i < pool->pages && !expands; i++) { pool->page[i].state = POOL_PAGE_FREE; }
+    return pool;
+}
+
+void MiInitializePools(struct os *os) {
+    os->NonPagedPool = MiCreatePool(os, false, false, os->MmNonPagedPoolStart, os->MmNonPagedPoolEnd);
+    os->NonPagedPool->next = MiCreatePool(os, false, true, MM_NONPAGED_POOL_EXPANSION, NONPAGED_EXPANSION_END);
+    os->PagedPool = MiCreatePool(os, true, true, MM_PAGED_POOL_START, (va_t)MM_PAGED_POOL_END + 1);
+    for (uint32_t i = 0; i < POOL_EXPANSION_PAGES; i++) { MiBackPage(os, os->PagedPool, i); }
+}
+
+void MiFreePoolStructures(struct os *os) {
+    struct mmpool *list[] = {os->PagedPool, os->NonPagedPool};
+    for (unsigned i = 0; i < 2; i++) {
+        while (list[i]) {
+            struct mmpool *pool = list[i];
+            list[i] = pool->next;
+            for (uint32_t k = 0; k < pool->pages; k++) { free(pool->page[k].block); }
+            free(pool->page);
+            free(pool);
+        }
+    }
+    os->PagedPool = os->NonPagedPool = NULL;
+}

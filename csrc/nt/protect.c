@@ -1,0 +1,297 @@
+/* NtProtectVirtualMemory (NT-79) and the protection of single pages in any PTE form.
+ *
+ * In a view, a page that may be copied on write is charged one page of commit, and stays charged once it has been
+ * copied; the charge moves when a protection change makes pages write-copy or stops them from being so. An image
+ * section counts as PAGE_EXECUTE_WRITECOPY. */
+#include "mi.h"
+
+#define PAGE_TABLE_SPAN ((va_t)1 << 22)
+
+struct page_state {
+    va_t Va, PteVa;
+    pte_t Pte;
+    enum pte_form Form;
+    bool Committed;
+    bool Private; /* its contents belong to this process alone, or will; clones included */
+    bool Clone;
+    va_t CloneAddress;
+    unsigned Protection;
+};
+
+static bool MiIsWriteCopy(unsigned protection) {
+    unsigned base = protection & 7;
+    return protection != MM_NOACCESS && (base == MM_WRITECOPY || base == MM_EXECUTE_WRITECOPY);
+}
+
+static bool MiIsWritable(unsigned protection) {
+    unsigned base = protection & 7;
+    return protection != MM_NOACCESS && (base == MM_READWRITE || base == MM_EXECUTE_READWRITE);
+}
+
+static unsigned MiMakeWriteCopy(unsigned protection) { return MiIsWritable(protection) ? protection + 1 : protection; }
+
+static unsigned MiWithoutWriteCopy(unsigned protection) {
+    return MiIsWriteCopy(protection) ? protection - 1 : protection;
+}
+
+/* ---- what a page is ---- */
+
+static void MiClassifyZero(struct os *os, const struct mmvad *vad, struct page_state *page) {
+    if (vad->ControlArea == NULL) {
+        page->Private = true;
+        page->Committed = vad->MemCommit;
+        page->Protection = vad->Protection;
+        return;
+    }
+    va_t prototype = MiGetProtoPteAddress(os, vad, page->Va, &page->Protection);
+    page->Committed = true;
+    page->Private = prototype == 0;
+    if (prototype != 0) {
+        page->Committed = !vad->ControlArea->Reserve || MiReadPte(os, prototype) != 0;
+        page->Protection = MiViewPageProtection(os, vad, page->Va);
+    }
+}
+
+static void MiClassifyClone(struct page_state *page, va_t prototype, unsigned protection) {
+    page->Private = page->Clone = true;
+    page->CloneAddress = prototype;
+    page->Protection = MiWithoutWriteCopy(protection);
+}
+
+static void MiClassifyPrototype(struct os *os, struct eprocess *process, struct page_state *page) {
+    if (pte_is_vad_lookup(page->Pte)) {
+        page->Protection = pte_protection(page->Pte);
+        return;
+    }
+    va_t prototype = pte_pointer_target(page->Pte);
+    unsigned protection = MiPrototypeProtection(os, MiReadPte(os, prototype));
+    page->Protection = protection;
+    if (MiLocateClone(os, process, prototype) != NULL) { MiClassifyClone(page, prototype, protection); }
+}
+
+static void MiClassifyValid(struct os *os, struct eprocess *process, struct page_state *page) {
+    pfn_t frame = pte_frame(page->Pte);
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    page->Protection = pte_protection(pfn.OriginalPte);
+    if (!(pfn.Flags & PFN_PROTOTYPE)) {
+        page->Private = true;
+        return;
+    }
+    if (MiLocateClone(os, process, pfn.PteAddress) != NULL) {
+        MiClassifyClone(page, pfn.PteAddress, page->Protection);
+        return;
+    }
+    uint32_t index = MiLocateWsle(os, &process->Vm, page->Va, frame);
+    uint32_t wsle = MiRead32(os, process->Vm.WorkingSetList + MM_WSLE_OFFSET + 4 * index);
+    if (!(wsle & WSLE_SAME_PROTECTION)) { page->Protection = wsle >> WSLE_PROTECTION_SHIFT & 0x1F; }
+}
+
+static struct page_state MiClassifyPage(struct os *os, struct eprocess *process, const struct mmvad *vad, va_t va) {
+    struct page_state page = {.Va = va, .PteVa = MiGetPteAddress(va), .Committed = true};
+    page.Pte = MiReadPte(os, MiGetPdeAddress(va)) == 0 ? 0 : MiReadPte(os, page.PteVa);
+    page.Form = pte_form(page.Pte);
+    switch (page.Form) {
+    case PTE_FORM_ZERO: MiClassifyZero(os, vad, &page); break;
+    case PTE_FORM_VALID: MiClassifyValid(os, process, &page); break;
+    case PTE_FORM_PROTOTYPE: MiClassifyPrototype(os, process, &page); break;
+    default:
+        page.Private = true;
+        page.Committed = page.Pte != PTE_DECOMMITTED;
+        page.Protection = pte_protection(page.Pte);
+        break;
+    }
+    return page;
+}
+
+unsigned MiQueryPageProtection(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va, bool *committed) {
+    struct page_state page = MiClassifyPage(os, process, vad, va);
+    *committed = page.Committed;
+    return page.Protection;
+}
+
+/* What the page's protection becomes when the caller asks for `protection`. */
+static unsigned MiTargetProtection(const struct mmvad *vad, const struct page_state *page, unsigned protection) {
+    if (page->Private) { return MiWithoutWriteCopy(protection); }
+    return vad->ImageMap || vad->CopyOnWrite ? MiMakeWriteCopy(protection) : protection;
+}
+
+/* ---- changing one page ---- */
+
+static void MiSetOriginalProtection(struct os *os, pfn_t frame, unsigned protection) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    pfn.OriginalPte = (uint32_t)pte_with_protection(pfn.OriginalPte, protection);
+    MiWritePfn(os, frame, &pfn);
+}
+
+/* A transition PTE's W bit follows its protection. */
+static pte_t MiTransitionWithProtection(pte_t pte, unsigned protection) {
+    pte = pte_with_protection(pte, protection) & ~(pte_t)PTE_WRITE;
+    return MiIsWritable(protection) ? pte | PTE_WRITE : pte;
+}
+
+/* Guard and no-access pages cannot be valid: out of the working set. */
+static void MiRemoveProtectedPage(struct os *os, struct eprocess *process, const struct page_state *page,
+                                  unsigned protection) {
+    uint32_t index = MiLocateWsle(os, &process->Vm, page->Va, pte_frame(page->Pte));
+    if (!MiEliminateWorkingSetEntry(os, &process->Vm, index)) {
+        MiAssert(os, "a page to be protected is locked in its working set");
+    }
+    pte_t pte = MiReadPte(os, page->PteVa);
+    if (pte_form(pte) == PTE_FORM_TRANSITION) {
+        MiWritePte(os, page->PteVa, MiTransitionWithProtection(pte, protection));
+    }
+}
+
+static void MiProtectValidPage(struct os *os, struct eprocess *process, const struct page_state *page,
+                               unsigned protection) {
+    pfn_t frame = pte_frame(page->Pte);
+    MiCaptureDirty(os, frame, page->Pte);
+    if (page->Private) {
+        MiSetOriginalProtection(os, frame, protection);
+    } else {
+        MiSetWsleProtection(os, &process->Vm, page->Va, frame, protection);
+    }
+    if ((protection & MM_GUARD_PAGE) != 0 || (protection & 7) == MM_ZERO_ACCESS) {
+        MiRemoveProtectedPage(os, process, page, protection);
+        return;
+    }
+    pte_t pte = pte_valid_user(frame, protection);
+    if (pte & PTE_WRITE) { pte |= page->Pte & PTE_DIRTY; }
+    if (pte != page->Pte) {
+        MiWritePte(os, page->PteVa, pte);
+        MiFlushSingleTb(os, page->Va);
+    }
+}
+
+/* Maps an inherited page, readable at least. One without access, or guarded, is in transition: its prototype lends it
+ * read access, and takes its own protection back from the PFN entry when the frame is no longer mapped. */
+static ntstatus_t MiMapClonePage(struct os *os, struct eprocess *process, const struct page_state *page) {
+    pte_t prototype = MiReadPte(os, page->CloneAddress);
+    unsigned protection = pte_protection(prototype);
+    bool blocked = (protection & 7) == MM_ZERO_ACCESS || (protection & MM_GUARD_PAGE) != 0;
+    if (!(prototype & PTE_VALID) && blocked) {
+        MiWritePte(os, page->CloneAddress, pte_with_protection(prototype, MM_READONLY));
+    }
+    struct mmfault fault = {.Va = page->Va,
+                            .User = true,
+                            .Process = process,
+                            .Vm = &process->Vm,
+                            .PointerPte = page->PteVa,
+                            .Protection = MM_READONLY,
+                            .PrototypeAddress = page->CloneAddress};
+    ntstatus_t status = MiResolveProtoPteFault(os, &fault);
+    if (status == MI_WAIT_FOR_PAGE) {
+        MiWritePte(os, page->CloneAddress, prototype);
+    } else if (!NT_SUCCESS(status)) {
+        MiAssert(os, "an inherited page cannot be mapped to be given a protection");
+    }
+    return status;
+}
+
+/* A page inherited by fork cannot carry a protection of its own: its prototype is shared and no VAD leads to it. It is
+ * brought in and copied (or taken over) first. */
+static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process, const struct page_state *page) {
+    enum fault_kind kind;
+    ntstatus_t status = page->Form == PTE_FORM_VALID ? MiCopyOnWrite(os, page->Va, page->PteVa, &kind)
+                                                     : MiMapClonePage(os, process, page);
+    return status == MI_WAIT_FOR_PAGE ? status : STATUS_SUCCESS;
+}
+
+static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va,
+                                        unsigned protection, int *commit_change) {
+    ntstatus_t status = MiMakePageTableValid(os, va);
+    struct page_state page = {.Clone = true};
+    while (status == STATUS_SUCCESS) {
+        page = MiClassifyPage(os, process, vad, va);
+        if (!page.Clone) { break; }
+        status = MiMakeClonePagePrivate(os, process, &page);
+    }
+    if (status != STATUS_SUCCESS) { return status; }
+    unsigned target = MiTargetProtection(vad, &page, protection);
+    if (!page.Private) { *commit_change += MiIsWriteCopy(target) - MiIsWriteCopy(page.Protection); }
+    switch (page.Form) {
+    case PTE_FORM_VALID: MiProtectValidPage(os, process, &page, target); return STATUS_SUCCESS;
+    case PTE_FORM_ZERO:
+        MiIncrementUsedPteCount(os, va);
+        MiWritePte(os, page.PteVa, page.Private ? pte_demand_zero(target) : pte_vad_lookup(target));
+        return STATUS_SUCCESS;
+    case PTE_FORM_PROTOTYPE: MiWritePte(os, page.PteVa, pte_vad_lookup(target)); return STATUS_SUCCESS;
+    case PTE_FORM_TRANSITION:
+        MiSetOriginalProtection(os, pte_frame(page.Pte), target);
+        MiWritePte(os, page.PteVa, MiTransitionWithProtection(page.Pte, target));
+        return STATUS_SUCCESS;
+    default: MiWritePte(os, page.PteVa, pte_with_protection(page.Pte, target)); return STATUS_SUCCESS;
+    }
+}
+
+/* ---- ranges ---- */
+
+static uint32_t MiCountNewWriteCopy(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
+                                    unsigned protection) {
+    uint32_t count = 0;
+    for (va_t va = start; va <= end && vad->ControlArea != NULL; va += PAGE_SIZE) {
+        struct page_state page = MiClassifyPage(os, process, vad, va);
+        count += !page.Private && !MiIsWriteCopy(page.Protection) &&
+                 MiIsWriteCopy(MiTargetProtection(vad, &page, protection));
+    }
+    return count;
+}
+
+ntstatus_t MiSetProtectionOnRange(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
+                                  unsigned protection) {
+    uint32_t charge = MiCountNewWriteCopy(os, process, vad, start, end, protection);
+    if (!MiChargeCommitment(os, charge, process)) { return STATUS_COMMITMENT_LIMIT; }
+    int change = 0; /* pages that became write-copy, less those that ceased to be */
+    ntstatus_t status = STATUS_SUCCESS;
+    for (va_t va = start; va <= end && status == STATUS_SUCCESS; va += PAGE_SIZE) {
+        status = MiSetProtectionOnPage(os, process, vad, va, protection, &change);
+    }
+    vad->CommitCharge += (uint32_t)change;
+    MiReturnCommitment(os, charge - (uint32_t)change, process);
+    return status;
+}
+
+static bool MiAllCommitted(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end) {
+    bool untouched = vad->ControlArea == NULL ? vad->MemCommit : !vad->ControlArea->Reserve;
+    for (va_t va = start; va <= end;) {
+        if (untouched && MiReadPte(os, MiGetPdeAddress(va)) == 0) {
+            va = (va | (PAGE_TABLE_SPAN - 1)) + 1;
+            continue;
+        }
+        if (!MiClassifyPage(os, process, vad, va).Committed) { return false; }
+        va += PAGE_SIZE;
+    }
+    return true;
+}
+
+/* May a page of this view have that protection? */
+static bool MiViewAllows(const struct mmvad *vad, unsigned protection) {
+    unsigned section = vad->ImageMap ? MM_EXECUTE_WRITECOPY : vad->ControlArea->Protection;
+    if (vad->NoChange) { return false; }
+    if ((protection & 7) == MM_ZERO_ACCESS) { return true; }
+    return MiIsProtectionCompatible(section,
+                                    vad->ImageMap || vad->CopyOnWrite ? MiMakeWriteCopy(protection) : protection);
+}
+
+ntstatus_t NtProtectVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t *size,
+                                  uint32_t protect, uint32_t *old) {
+    int mask = MiMakeProtectionMask(protect);
+    if (mask < 0) { return STATUS_INVALID_PAGE_PROTECTION; }
+    if (process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
+    unsigned protection = (unsigned)mask;
+    va_t start = page_of(*base), end = ((va_t)*base + *size - 1) | PAGE_MASK;
+    struct mmvad *vad = MiLocateAddress(process, start);
+    if (*size == 0 || vad == NULL || end > vad->EndingAddress) { return STATUS_CONFLICTING_ADDRESSES; }
+    if (vad->ControlArea == NULL && MiIsWriteCopy(protection)) { return STATUS_INVALID_PAGE_PROTECTION; }
+    if (!MiAllCommitted(os, process, vad, start, end)) { return STATUS_NOT_COMMITTED; }
+    if (vad->ControlArea != NULL && !MiViewAllows(vad, protection)) { return STATUS_SECTION_PROTECTION; }
+    bool committed;
+    unsigned first = MiQueryPageProtection(os, process, vad, start, &committed);
+    ntstatus_t status = MiSetProtectionOnRange(os, process, vad, start, end, protection);
+    if (status == STATUS_SUCCESS) {
+        *base = (uint32_t)start;
+        *size = (uint32_t)(end + 1 - start);
+        *old = MiProtectionToWin32(first);
+    }
+    return status;
+}

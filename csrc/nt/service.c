@@ -1,0 +1,265 @@
+/* Events of a trace become calls of services. What concerns memory of a process acts on the process that runs. */
+#include "mi.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_TIMEOUT_MILLISECONDS 30000u
+#define PAGE_TIMEOUTS             20u
+#define TAG_TRACE                 0x63617254u /* "Trac" */
+
+typedef struct os_service_result result_t;
+
+static result_t MiResult(ntstatus_t status, uint64_t out0, uint64_t out1) {
+    return (result_t){.status = status, .out = {out0, out1}};
+}
+
+static ntstatus_t MiNoSuchProcess(const struct os *os, uint32_t pid) {
+    for (const struct eprocess *process = os->ExitedProcesses; process; process = process->Next) {
+        if (process->Pid == pid) { return STATUS_PROCESS_IS_TERMINATING; }
+    }
+    return STATUS_INVALID_HANDLE;
+}
+
+static result_t MiNotInThisVersion(struct os *os, const char *service) {
+    char message[128];
+    snprintf(message, sizeof message, "%s is not in this version", service);
+    MiAssert(os, message);
+}
+
+/* ---- processes and threads ---- */
+
+static result_t MiProcessCreate(struct os *os, const struct event *event) {
+    struct eprocess *process;
+    if (!PsLookupProcess(os, event->proc.ppid)) { return MiResult(MiNoSuchProcess(os, event->proc.ppid), 0, 0); }
+    return MiResult(PspCreateProcess(os, event->proc.pid, event->proc.ppid, event->text, event->proc.min_ws,
+                                     event->proc.max_ws, &process),
+                    0, 0);
+}
+
+static result_t MiProcessExit(struct os *os, const struct event *event) {
+    struct eprocess *process = event->proc.pid ? PsLookupProcess(os, event->proc.pid) : NULL;
+    if (!process) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
+    PspExitProcess(os, process);
+    return MiResult(STATUS_SUCCESS, 0, 0);
+}
+
+static result_t MiThreadCreate(struct os *os, const struct event *event) {
+    struct eprocess *process = PsLookupProcess(os, event->thread.pid);
+    if (!process) { return MiResult(MiNoSuchProcess(os, event->thread.pid), 0, 0); }
+    return MiResult(PspCreateThread(os, event->thread.tid, process), 0, 0);
+}
+
+static result_t MiThreadExit(struct os *os, const struct event *event) {
+    struct ethread *thread = PsLookupThread(os, event->thread.tid);
+    if (!thread) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
+    PspExitThread(os, thread);
+    return MiResult(STATUS_SUCCESS, 0, 0);
+}
+
+static result_t MiFork(struct os *os, const struct event *event) {
+    struct eprocess *parent = PsLookupProcess(os, event->fork.parent), *child;
+    if (!parent || parent == &os->SystemProcess) { return MiResult(MiNoSuchProcess(os, event->fork.parent), 0, 0); }
+    ntstatus_t status = PspCreateProcess(os, event->fork.pid, parent->Pid, parent->ImageName,
+                                         parent->Vm.MinimumWorkingSet, parent->Vm.MaximumWorkingSet, &child);
+    if (!NT_SUCCESS(status)) { return MiResult(status, 0, 0); }
+    status = MiCloneProcessAddressSpace(os, parent, child);
+    if (NT_SUCCESS(status)) { status = PspCreateThread(os, event->fork.tid, child); }
+    if (!NT_SUCCESS(status)) { PspExitProcess(os, child); }
+    return MiResult(status, 0, 0);
+}
+
+static result_t MiExec(struct os *os, const struct event *event) {
+    struct eprocess *process = event->proc.pid ? PsLookupProcess(os, event->proc.pid) : NULL;
+    if (!process) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
+    return MiResult(PspExecProcess(os, process, event->text), 0, 0);
+}
+
+static result_t MiSwitch(struct os *os, const struct event *event) {
+    struct ethread *thread = PsLookupThread(os, event->sw.tid);
+    if (!thread) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
+    SwapContext(os, thread);
+    return MiResult(STATUS_SUCCESS, 0, 0);
+}
+
+static result_t MiDeclareStack(struct os *os, const struct event *event) {
+    struct ethread *thread = PsLookupThread(os, event->stack.tid);
+    if (!thread) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
+    thread->StackBase = event->stack.base;
+    thread->DeallocationStack = event->stack.dealloc;
+    thread->StackLimit = event->stack.limit;
+    return MiResult(STATUS_SUCCESS, 0, 0);
+}
+
+/* ---- virtual memory ---- */
+
+static result_t MiAllocate(struct os *os, const struct event *event) {
+    uint32_t base = (uint32_t)event->alloc.base, size = (uint32_t)event->alloc.size;
+    uint32_t type = (event->alloc.type & EVENT_RESERVE ? MEM_RESERVE : 0) |
+                    (event->alloc.type & EVENT_COMMIT ? MEM_COMMIT : 0) |
+                    (event->alloc.type & EVENT_RESET ? MEM_RESET : 0);
+    ntstatus_t status = NtAllocateVirtualMemory(os, PsGetCurrentProcess(os), &base, 0, &size, type,
+                                                MiProtectionToWin32(event->alloc.prot));
+    return MiResult(status, base, size);
+}
+
+static result_t MiFree(struct os *os, const struct event *event) {
+    uint32_t base = (uint32_t)event->free.base, size = (uint32_t)event->free.size;
+    ntstatus_t status = NtFreeVirtualMemory(os, PsGetCurrentProcess(os), &base, &size,
+                                            event->free.release ? MEM_RELEASE : MEM_DECOMMIT);
+    return MiResult(status, base, size);
+}
+
+static result_t MiProtect(struct os *os, const struct event *event) {
+    uint32_t base = (uint32_t)event->range.base, size = (uint32_t)event->range.size, old;
+    ntstatus_t status =
+        NtProtectVirtualMemory(os, PsGetCurrentProcess(os), &base, &size, MiProtectionToWin32(event->range.prot), &old);
+    return MiResult(status, base, size);
+}
+
+static result_t MiMove(struct os *os, const struct event *event) {
+    return MiResult(MiMovePages(os, event->move.from, event->move.to, event->move.size), event->move.to,
+                    event->move.size);
+}
+
+/* ---- scenario steps, NT-102 ---- */
+
+static result_t MiTrim(struct os *os, const struct event *event) {
+    struct eprocess *process = PsLookupProcess(os, event->trim.pid);
+    if (!process) { return MiResult(MiNoSuchProcess(os, event->trim.pid), 0, 0); }
+    uint32_t count = event->trim.all ? UINT32_MAX : event->trim.count;
+    uint32_t removed = MiTrimWorkingSet(os, count, &process->Vm, event->trim.force);
+    return MiResult(STATUS_SUCCESS, removed, 0);
+}
+
+static result_t MiRunThread(struct os *os, const struct event *event) {
+    if (strcmp(event->text, "zero") != 0) { return MiNotInThisVersion(os, "a system thread other than zero"); }
+    MmZeroPageThread(os);
+    return MiResult(STATUS_SUCCESS, 0, 0);
+}
+
+/* Takes from Free, then Zeroed, then Standby, oldest first, as something in the kernel that needs frames would. */
+static result_t MiDrain(struct os *os, const struct event *event) {
+    while (os->MmAvailablePages > event->amount.count) {
+        enum mm_list list = os->MmPageLocationList[FreePageList].Count     ? FreePageList
+                            : os->MmPageLocationList[ZeroedPageList].Count ? ZeroedPageList
+                                                                           : StandbyPageList;
+        if ((os->DrainedCount & (os->DrainedCount - 1)) == 0) { /* a power of two: full */
+            size_t room = os->DrainedCount ? 2ull * os->DrainedCount : 1;
+            uint32_t *frames = MiAllocateHost(os, room * sizeof *frames);
+            if (os->DrainedCount) { memcpy(frames, os->DrainedFrames, os->DrainedCount * sizeof *frames); }
+            free(os->DrainedFrames);
+            os->DrainedFrames = frames;
+        }
+        pfn_t frame = MiRemovePageFromList(os, list);
+        const struct mmpfn taken = {.u2 = 1, .Flags = ActiveAndValid << PFN_LOCATION_SHIFT, .ReferenceCount = 1};
+        MiWritePfn(os, frame, &taken);
+        os->DrainedFrames[os->DrainedCount++] = (uint32_t)frame;
+    }
+    return MiResult(STATUS_SUCCESS, os->MmAvailablePages, 0);
+}
+
+/* The ones drained first go back first. */
+static result_t MiUndrain(struct os *os, const struct event *event) {
+    uint32_t count = event->amount.count < os->DrainedCount ? (uint32_t)event->amount.count : os->DrainedCount;
+    if (count < event->amount.count) { return MiResult(STATUS_INVALID_PARAMETER, 0, 0); }
+    uint32_t *back = MiAllocateHost(os, (count + 1) * sizeof *back);
+    memcpy(back, os->DrainedFrames, count * sizeof *back);
+    uint32_t kept = os->DrainedCount - count, room = 1;
+    while (room < kept) { room *= 2; }
+    uint32_t *frames = MiAllocateHost(os, room * sizeof *frames);
+    memcpy(frames, os->DrainedFrames + count, kept * sizeof *frames);
+    free(os->DrainedFrames);
+    os->DrainedFrames = frames;
+    os->DrainedCount = kept;
+    for (uint32_t i = 0; i < count; i++) {
+        MiInsertPfnInList(os, FreePageList, back[i], (struct mmpfn){.Flags = TransitionPage << PFN_LOCATION_SHIFT});
+    }
+    free(back);
+    return MiResult(STATUS_SUCCESS, os->MmAvailablePages, 0);
+}
+
+static result_t MiHyperMap(struct os *os, const struct event *event) {
+    va_t va = 0;
+    for (unsigned i = 0; i < event->args.count; i++) {
+        unsigned irql;
+        va = MiMapPageInHyperSpace(os, event->args.arg[i], &irql);
+        MiUnmapPageInHyperSpace(os, irql);
+    }
+    return MiResult((ntstatus_t)va, va, 0);
+}
+
+static result_t MiPool(struct os *os, const struct event *event) {
+    va_t va = ExAllocatePool(os, event->pool.paged, event->pool.size, event->pool.tag ? event->pool.tag : TAG_TRACE);
+    return MiResult((ntstatus_t)va, va, event->pool.size);
+}
+
+/* A fault that waits for a frame gives up after 20 time-outs of 30 s (NT-24). */
+static result_t MiTimePasses(struct os *os, const struct event *event) {
+    if (!os->WaitingForPage) { return MiResult(STATUS_SUCCESS, 0, 0); }
+    os->WaitMilliseconds += event->amount.count;
+    while (os->WaitMilliseconds >= PAGE_TIMEOUT_MILLISECONDS) {
+        os->WaitMilliseconds -= PAGE_TIMEOUT_MILLISECONDS;
+        if (++os->WaitTimeouts == PAGE_TIMEOUTS) {
+            uint32_t modified = os->MmPageLocationList[ModifiedPageList].Count;
+            KeBugCheckEx(os, BUGCHECK_NO_PAGES_AVAILABLE, modified, 0, 0, 0);
+        }
+    }
+    return MiResult(STATUS_SUCCESS, os->WaitTimeouts, 0);
+}
+
+static result_t MiPoolFree(struct os *os, const struct event *event) {
+    ExFreePool(os, event->address.va);
+    return MiResult(STATUS_SUCCESS, 0, 0);
+}
+
+/* ---- ---- */
+
+static result_t MiDispatchService(struct os *os, const struct event *event) {
+    switch (event->kind) {
+    case EV_PROC_CREATE: return MiProcessCreate(os, event);
+    case EV_PROC_EXIT: return MiProcessExit(os, event);
+    case EV_THREAD_CREATE: return MiThreadCreate(os, event);
+    case EV_THREAD_EXIT: return MiThreadExit(os, event);
+    case EV_FORK: return MiFork(os, event);
+    case EV_EXEC: return MiExec(os, event);
+    case EV_SWITCH: return MiSwitch(os, event);
+    case EV_ALLOC: return MiAllocate(os, event);
+    case EV_FREE: return MiFree(os, event);
+    case EV_SECTION:
+    case EV_SUBSECTION:
+    case EV_SECTION_CLOSE: return MiServiceSection(os, event);
+    case EV_MAP:
+    case EV_UNMAP: return MiServiceMap(os, event);
+    case EV_PROTECT: return MiProtect(os, event);
+    case EV_LOCK: return MiNotInThisVersion(os, "NtLockVirtualMemory");
+    case EV_UNLOCK: return MiNotInThisVersion(os, "NtUnlockVirtualMemory");
+    case EV_FLUSH: return MiNotInThisVersion(os, "NtFlushVirtualMemory");
+    case EV_MOVE: return MiMove(os, event);
+    case EV_MDL_LOCK:
+    case EV_MDL_MAP:
+    case EV_MDL_UNMAP:
+    case EV_MDL_UNLOCK: return MiServiceMdl(os, event);
+    case EV_RUN_THREAD: return MiRunThread(os, event);
+    case EV_TRIM: return MiTrim(os, event);
+    case EV_DRAIN: return MiDrain(os, event);
+    case EV_UNDRAIN: return MiUndrain(os, event);
+    case EV_HYPERMAP: return MiHyperMap(os, event);
+    case EV_POOL: return MiPool(os, event);
+    case EV_POOL_FREE: return MiPoolFree(os, event);
+    case EV_STACK: return MiDeclareStack(os, event);
+    case EV_TIME: return MiTimePasses(os, event);
+    case EV_CALL: return MiServiceCall(os, event);
+    default: return MiNotInThisVersion(os, event_kind_name(event->kind));
+    }
+}
+
+result_t MiService(struct os *os, const struct event *event) {
+    result_t result = MiDispatchService(os, event);
+    if (result.status == MI_WAIT_FOR_PAGE) { /* nothing was done; the machine asks again */
+        os->WaitingForPage = true;
+        result.blocked = true;
+        result.object = WRFREEPAGE_OBJECT;
+    }
+    return result;
+}

@@ -1,0 +1,321 @@
+/* Working-set lists: their entries and how they grow. NT-29..34, NT-38. A list is in its process's hyperspace (the
+ * system's at C0C00000), so the process must be attached. What leaves a working set is in wstrim.c, the hash in
+ * wshash.c. */
+#include "mi.h"
+
+#define WS_GROW_THRESHOLD           0x5Au
+#define MORE_THAN_ENOUGH_FREE_PAGES 0x3E8u
+#define WORKING_SET_SIZE_INCREMENT  6u
+#define WS_HASH_THRESHOLD           0x180u
+/* Entries in the list's first page: 25C. */
+#define WSLE_FIRST_PAGE            ((0x1000u - MM_WSLE_OFFSET) / sizeof(uint32_t))
+#define WSLE_MANAGER               (WSLE_VALID | WSLE_LOCKED_IN_WS | WSLE_DIRECT)
+#define SYSTEM_MINIMUM_WORKING_SET 0x188u
+#define SYSTEM_MAXIMUM_WORKING_SET 0x400u
+#define NO_WSLE                    (WSLE_END >> 4)
+
+_Static_assert(sizeof(struct mmwsl) == 0x30, "WS_LIST header is 30 bytes");
+
+struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm) {
+    struct mmwsl list;
+    os->M->ops->read(os->M, vm->WorkingSetList, &list, sizeof list);
+    return list;
+}
+
+void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list) {
+    os->M->ops->write(os->M, vm->WorkingSetList, list, sizeof *list);
+}
+
+static va_t MiWsleAddress(const struct mmsupport *vm, uint32_t index) {
+    return vm->WorkingSetList + MM_WSLE_OFFSET + (va_t)index * sizeof(uint32_t);
+}
+
+uint32_t MiReadWsle(struct os *os, const struct mmsupport *vm, uint32_t index) {
+    return MiRead32(os, MiWsleAddress(vm, index));
+}
+
+static void MiWriteWsle(struct os *os, const struct mmsupport *vm, uint32_t index, uint32_t old, uint32_t value) {
+    MiWrite32(os, MiWsleAddress(vm, index), value);
+    if (log_wants(os->M->log, LOG_WS)) { log_send(os->M->log, LOG_WS, index, old, value, vm->WorkingSetSize, 0); }
+}
+
+static void MiSetPfnWsIndex(struct os *os, pfn_t frame, uint32_t index) { MiWrite32(os, pfn_address(frame), index); }
+
+/* ---- set-up, NT-38 ---- */
+
+/* A chain of free entries [first, last]: each names the next, the last ends the list. */
+static void MiChainFreeEntries(struct os *os, const struct mmsupport *vm, uint32_t first, uint32_t last) {
+    uint32_t chain[PAGE_SIZE / sizeof(uint32_t)];
+    for (uint32_t i = first; i <= last; i++) { chain[i - first] = i == last ? WSLE_END : (i + 1) << 4; }
+    os->M->ops->write(os->M, MiWsleAddress(vm, first), chain, (last - first + 1) * sizeof(uint32_t));
+}
+
+static void MiInitializeList(struct os *os, struct mmsupport *vm, const va_t *fixed, uint32_t count) {
+    struct mmwsl list = {.Quota = vm->MinimumWorkingSet,
+                         .FirstFreeWsle = count,
+                         .FirstDynamic = count,
+                         .LastWsleIndex = count - 1,
+                         .NextSlot = count,
+                         .Wsle = (uint32_t)MiWsleAddress(vm, 0),
+                         .LastInitializedWsle = WSLE_FIRST_PAGE - 1};
+    MiWriteWorkingSetList(os, vm, &list);
+    MiChainFreeEntries(os, vm, count, WSLE_FIRST_PAGE - 1);
+    for (uint32_t i = 0; i < count; i++) {
+        vm->WorkingSetSize = i + 1;
+        MiWriteWsle(os, vm, i, 0, (uint32_t)fixed[i] | WSLE_MANAGER);
+    }
+    vm->PeakWorkingSetSize = vm->WorkingSetSize;
+}
+
+void MiInitializeWorkingSetList(struct os *os, struct eprocess *process) {
+    const va_t fixed[] = {PDE_BASE, 0xC0301000u, MM_WORKING_SET_LIST};
+    process->Vm.WorkingSetList = MM_WORKING_SET_LIST;
+    process->Vm.Process = process;
+    MiInitializeList(os, &process->Vm, fixed, 3);
+}
+
+void MiInitializeSystemWorkingSet(struct os *os) {
+    const va_t fixed[] = {MM_SYSTEM_WS_LIST};
+    os->MmSystemCacheWs = (struct mmsupport){.MinimumWorkingSet = SYSTEM_MINIMUM_WORKING_SET,
+                                             .MaximumWorkingSet = SYSTEM_MAXIMUM_WORKING_SET,
+                                             .WorkingSetList = MM_SYSTEM_WS_LIST};
+    MiInitializeList(os, &os->MmSystemCacheWs, fixed, 1);
+}
+
+/* ---- growing the list itself ---- */
+
+/* Pops the first free entry, which must exist, and counts it as used. */
+static uint32_t MiTakeFreeEntry(struct os *os, struct mmsupport *vm, struct mmwsl *list, uint32_t *old) {
+    uint32_t index = list->FirstFreeWsle;
+    *old = MiReadWsle(os, vm, index);
+    if (*old & WSLE_VALID) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, *old, vm->WorkingSetList); }
+    list->FirstFreeWsle = *old >> 4;
+    if (index > list->LastWsleIndex) { list->LastWsleIndex = index; }
+    vm->WorkingSetSize++;
+    if (vm->WorkingSetSize > vm->PeakWorkingSetSize) { vm->PeakWorkingSetSize = vm->WorkingSetSize; }
+    return index;
+}
+
+/* Takes entry `index` out of the middle of the free chain. */
+static void MiUnchainFreeEntry(struct os *os, const struct mmsupport *vm, struct mmwsl *list, uint32_t index) {
+    uint32_t link = MiReadWsle(os, vm, index);
+    if (list->FirstFreeWsle == index) {
+        list->FirstFreeWsle = link >> 4;
+        return;
+    }
+    uint32_t at = list->FirstFreeWsle;
+    for (uint32_t entry = MiReadWsle(os, vm, at); entry >> 4 != index; entry = MiReadWsle(os, vm, at)) {
+        if (entry == WSLE_END || (entry & WSLE_VALID)) {
+            KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, entry, vm->WorkingSetList);
+        }
+        at = entry >> 4;
+    }
+    MiWriteWsle(os, vm, at, index << 4, link);
+}
+
+/* The entry at FirstDynamic, if used, goes to a free slot: its place is wanted for one that never leaves. */
+static void MiMakeFixedSlot(struct os *os, struct mmsupport *vm, struct mmwsl *list) {
+    uint32_t slot = list->FirstDynamic;
+    uint32_t entry = MiReadWsle(os, vm, slot);
+    if (!(entry & WSLE_VALID)) {
+        MiUnchainFreeEntry(os, vm, list, slot);
+        vm->WorkingSetSize++;
+        if (vm->WorkingSetSize > vm->PeakWorkingSetSize) { vm->PeakWorkingSetSize = vm->WorkingSetSize; }
+        if (slot > list->LastWsleIndex) { list->LastWsleIndex = slot; }
+        return;
+    }
+    uint32_t old, index = MiTakeFreeEntry(os, vm, list, &old);
+    MiWriteWsle(os, vm, index, old, entry);
+    va_t va = page_of(entry);
+    if (entry & WSLE_DIRECT) {
+        pte_t pte = MiReadPte(os, MiGetPteAddress(va));
+        if (pte & PTE_VALID) { MiSetPfnWsIndex(os, pte_frame(pte), index); } /* else it is just being added */
+    } else if (list->HashTable) {
+        MiHashRemove(os, vm, list, va);
+        MiHashInsert(os, vm, list, va, index);
+    }
+}
+
+void MiAddWorkingSetPage(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va) {
+    pfn_t frame = MiRemoveZeroPage(os, vm->Process ? vm->Process->NextPageColor++ : 0);
+    va_t pte_va = MiGetPteAddress(va);
+    MiInitializePfn(os, frame, pte_va, pte_demand_zero(MM_READWRITE), PFN_MODIFIED,
+                    pte_frame(MiReadPte(os, MiGetPdeAddress(va))));
+    MiWritePte(os, pte_va, MiMakeValidPte(os, va, frame, MM_READWRITE) | PTE_DIRTY);
+    uint32_t first = list->LastInitializedWsle + 1;
+    if (va == MiWsleAddress(vm, first)) { /* the table grows, because no entry is free: these are wanted at once */
+        uint32_t last = list->LastInitializedWsle + MM_PTE_PER_PAGE;
+        MiChainFreeEntries(os, vm, first, last);
+        list->FirstFreeWsle = first;
+        list->LastInitializedWsle = last;
+    }
+    MiMakeFixedSlot(os, vm, list);
+    MiSetPfnWsIndex(os, frame, list->FirstDynamic);
+    MiWriteWsle(os, vm, list->FirstDynamic, 0, (uint32_t)va | WSLE_MANAGER);
+    list->FirstDynamic++;
+    if (list->NextSlot < list->FirstDynamic) { list->NextSlot = list->FirstDynamic; }
+}
+
+static void MiGrowWsleTable(struct os *os, struct mmsupport *vm, struct mmwsl *list) {
+    MiAddWorkingSetPage(os, vm, list, MiWsleAddress(vm, list->LastInitializedWsle + 1));
+}
+
+/* Growing takes frames; without one there is nothing to do but to replace an entry. */
+static bool MiEnsureFreeEntry(struct os *os, struct mmsupport *vm, struct mmwsl *list) {
+    if (list->FirstFreeWsle != NO_WSLE) { return true; }
+    if (!MiFramesAvailable(os, 1)) { return false; }
+    MiGrowWsleTable(os, vm, list);
+    return true;
+}
+
+/* ---- NT-34 ---- */
+
+static bool MiWorkingSetMayGrow(struct os *os, struct mmsupport *vm, struct mmwsl *list) {
+    uint32_t n = vm->WorkingSetSize;
+    if (n < list->Quota || os->Config.reference_counting) { return true; }
+    if (n < vm->MaximumWorkingSet) {
+        if (os->MmAvailablePages <= WS_GROW_THRESHOLD) { return false; }
+        list->Quota += WORKING_SET_SIZE_INCREMENT;
+        if (list->Quota > vm->MaximumWorkingSet) { list->Quota = vm->MaximumWorkingSet; }
+    } else {
+        if (os->MmAvailablePages <= MORE_THAN_ENOUGH_FREE_PAGES) { return false; }
+        list->Quota += WORKING_SET_SIZE_INCREMENT;
+    }
+    os->MmInfoCounters.WorkingSetGrowth++;
+    return true;
+}
+
+/* An index for one more page, counted as used; the header is read, changed and handed to the caller. */
+static uint32_t MiLocateAndReserveWsle(struct os *os, struct mmsupport *vm, struct mmwsl *list, uint32_t *old) {
+    vm->PageFaultCount++;
+    os->MmInfoCounters.PageFaultCount++;
+    *list = MiReadWorkingSetList(os, vm);
+    if (!MiWorkingSetMayGrow(os, vm, list)) {
+        MiReplaceWorkingSetEntry(os, vm);
+        *list = MiReadWorkingSetList(os, vm);
+    }
+    if (!MiEnsureFreeEntry(os, vm, list)) {
+        if (!MiReplaceWorkingSetEntry(os, vm)) { MiAssert(os, "a working-set list is full and no frame can grow it"); }
+        *list = MiReadWorkingSetList(os, vm);
+    }
+    return MiTakeFreeEntry(os, vm, list, old);
+}
+
+/* True if the list changed its form, so that an entry may have moved. */
+static bool MiMaintainHash(struct os *os, struct mmsupport *vm, struct mmwsl *list) {
+    bool wanted = list->HashTable ? MiHashMustGrow(vm, list) : list->LastWsleIndex > WS_HASH_THRESHOLD;
+    if (!wanted || !MiFramesAvailable(os, 2) || !MiEnsureFreeEntry(os, vm, list)) { return false; }
+    MiHashGrow(os, vm, list);
+    return true;
+}
+
+static bool MiSearchLinearly(struct os *os, const struct mmsupport *vm, const struct mmwsl *list, va_t va,
+                             uint32_t *index) {
+    uint32_t entries[MM_PTE_PER_PAGE];
+    for (uint32_t first = 0; first <= list->LastWsleIndex; first += MM_PTE_PER_PAGE) {
+        uint32_t count = list->LastWsleIndex + 1 - first;
+        if (count > MM_PTE_PER_PAGE) { count = MM_PTE_PER_PAGE; }
+        os->M->ops->read(os->M, MiWsleAddress(vm, first), entries, count * sizeof entries[0]);
+        for (uint32_t i = 0; i < count; i++) {
+            if ((entries[i] & WSLE_VALID) && page_of(entries[i]) == va) {
+                *index = first + i;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+uint32_t MiAddValidPageToWorkingSet(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, bool shared,
+                                    unsigned protection) {
+    struct mmwsl list;
+    uint32_t old, index = MiLocateAndReserveWsle(os, vm, &list, &old);
+    uint32_t entry = (uint32_t)page_of(va) | WSLE_VALID;
+    bool direct = !shared || MiReadPfn(os, frame).u2 == 1;
+    if (shared) { entry |= protection ? protection << WSLE_PROTECTION_SHIFT : WSLE_SAME_PROTECTION; }
+    if (direct) {
+        entry |= WSLE_DIRECT;
+        MiSetPfnWsIndex(os, frame, index);
+    } else {
+        list.NonDirectCount++;
+        if (list.HashTable) { MiHashInsert(os, vm, &list, page_of(va), index); }
+    }
+    MiWriteWsle(os, vm, index, old, entry);
+    bool moved = MiMaintainHash(os, vm, &list);
+    MiWriteWorkingSetList(os, vm, &list);
+    if (moved && MiSearchLinearly(os, vm, &list, page_of(va), &index) && direct) { MiSetPfnWsIndex(os, frame, index); }
+    return index;
+}
+
+/* ---- finding an entry ---- */
+
+/* A direct entry's index is in its frame; another's is found by its address. */
+static bool MiFindWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, uint32_t *index) {
+    struct mmwsl list = MiReadWorkingSetList(os, vm);
+    *index = MiRead32(os, pfn_address(frame));
+    if (*index <= list.LastWsleIndex) {
+        uint32_t entry = MiReadWsle(os, vm, *index);
+        if ((entry & WSLE_VALID) && page_of(entry) == va) { return true; }
+    }
+    return list.HashTable ? MiHashLookup(os, vm, &list, va, index) : MiSearchLinearly(os, vm, &list, va, index);
+}
+
+uint32_t MiLocateWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame) {
+    uint32_t index;
+    if (!MiFindWsle(os, vm, page_of(va), frame, &index)) {
+        bool shared = MiReadPfn(os, frame).Flags & PFN_PROTOTYPE;
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, shared ? 0x41884 : 0x41284, va, index, vm->WorkingSetList);
+    }
+    return index;
+}
+
+/* ---- changing and removing ---- */
+
+static uint32_t MiLastUsedBelow(struct os *os, const struct mmsupport *vm, uint32_t index) {
+    uint32_t entry;
+    do { entry = MiReadWsle(os, vm, --index); } while (!(entry & WSLE_VALID)); /* entry 0 is always in use */
+    return index;
+}
+
+static void MiForgetNonDirect(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va) {
+    list->NonDirectCount--;
+    if (list->HashTable) { MiHashRemove(os, vm, list, va); }
+}
+
+void MiRemoveWsle(struct os *os, struct mmsupport *vm, uint32_t index) {
+    struct mmwsl list = MiReadWorkingSetList(os, vm);
+    uint32_t entry = MiReadWsle(os, vm, index);
+    if (!(entry & WSLE_VALID) || index < list.FirstDynamic) {
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, entry, vm->WorkingSetList);
+    }
+    if (!(entry & WSLE_DIRECT)) { MiForgetNonDirect(os, vm, &list, page_of(entry)); }
+    vm->WorkingSetSize--;
+    MiWriteWsle(os, vm, index, entry, list.FirstFreeWsle << 4);
+    list.FirstFreeWsle = index;
+    if (index == list.LastWsleIndex) { list.LastWsleIndex = MiLastUsedBelow(os, vm, index); }
+    MiWriteWorkingSetList(os, vm, &list);
+}
+
+void MiMakeWslePrivate(struct os *os, struct mmsupport *vm, va_t va, pfn_t old_frame, pfn_t new_frame) {
+    uint32_t index = MiLocateWsle(os, vm, va, old_frame);
+    uint32_t entry = MiReadWsle(os, vm, index);
+    uint32_t locks = entry & (WSLE_LOCKED_IN_WS | WSLE_LOCKED_IN_MEMORY);
+    if (!(entry & WSLE_DIRECT)) {
+        struct mmwsl list = MiReadWorkingSetList(os, vm);
+        MiForgetNonDirect(os, vm, &list, page_of(va));
+        MiWriteWorkingSetList(os, vm, &list);
+    } else if (old_frame != new_frame) {
+        struct mmpfn pfn = MiReadPfn(os, old_frame);
+        if (pfn_location(&pfn) == ActiveAndValid && pfn.u1 == index) { MiSetPfnWsIndex(os, old_frame, 0); }
+    }
+    MiWriteWsle(os, vm, index, entry, (uint32_t)page_of(va) | WSLE_VALID | WSLE_DIRECT | locks);
+    MiSetPfnWsIndex(os, new_frame, index);
+}
+
+void MiSetWsleProtection(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, unsigned protection) {
+    uint32_t index = MiLocateWsle(os, vm, va, frame);
+    uint32_t entry = MiReadWsle(os, vm, index);
+    uint32_t cleared = entry & ~(uint32_t)(WSLE_SAME_PROTECTION | 0x1Fu << WSLE_PROTECTION_SHIFT);
+    uint32_t bits = protection ? protection << WSLE_PROTECTION_SHIFT : WSLE_SAME_PROTECTION;
+    MiWriteWsle(os, vm, index, entry, cleared | bits);
+}

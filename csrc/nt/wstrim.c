@@ -1,0 +1,148 @@
+/* Pages leave working sets: NT-33, replacement (NT-34 step 4) and trimming (NT-35). Also the used-PTE counters of page
+ * tables and their deletion (NT-37). */
+#include "mi.h"
+
+/* A working-set entry under examination. */
+struct mmcandidate {
+    va_t Va, PointerPte;
+    uint32_t Entry;
+    pte_t Pte;
+    pfn_t Frame;
+    struct mmpfn Pfn;
+};
+
+static bool MiIsPageTableWindow(va_t va) { return va >= PTE_BASE && va < MM_HYPER_BASE; }
+
+/* NT-33: what may not go. A page-table page (or a pool page that holds prototype PTEs) is pinned by entries that are
+ * valid or in transition: they are its share count beyond 1. */
+static bool MiExamineEntry(struct os *os, struct mmsupport *vm, uint32_t index, struct mmcandidate *out) {
+    out->Entry = MiReadWsle(os, vm, index);
+    if (!(out->Entry & WSLE_VALID) || (out->Entry & (WSLE_LOCKED_IN_WS | WSLE_LOCKED_IN_MEMORY))) { return false; }
+    out->Va = page_of(out->Entry);
+    out->PointerPte = MiGetPteAddress(out->Va);
+    out->Pte = MiReadPte(os, out->PointerPte);
+    if (!(out->Pte & PTE_VALID)) {
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, out->Va, index, vm->WorkingSetList);
+    }
+    out->Frame = pte_frame(out->Pte);
+    if (out->Frame == os->MmSharedUserFrame) { return false; }
+    out->Pfn = MiReadPfn(os, out->Frame);
+    return (out->Pfn.Flags & PFN_PROTOTYPE) || out->Pfn.u2 == 1;
+}
+
+static pte_t MiEvictedPte(const struct mmcandidate *page) {
+    if (!(page->Pfn.Flags & PFN_PROTOTYPE)) { return pte_transition(page->Pte, pte_protection(page->Pfn.OriginalPte)); }
+    if (page->Entry & WSLE_SAME_PROTECTION) { return pte_pointer(page->Pfn.PteAddress); }
+    return pte_vad_lookup(page->Entry >> WSLE_PROTECTION_SHIFT & 0x1F);
+}
+
+static void MiEvict(struct os *os, struct mmsupport *vm, uint32_t index, const struct mmcandidate *page) {
+    MiCaptureDirty(os, page->Frame, page->Pte);
+    MiWritePte(os, page->PointerPte, MiEvictedPte(page));
+    MiFlushSingleTb(os, page->Va);
+    if (MiIsPageTableWindow(page->Va) && !os->Config.reference_counting) { KeFlushCurrentTb(os, page->Va); }
+    MiRemoveWsle(os, vm, index);
+    if (page->Pfn.Flags & PFN_PROTOTYPE) {
+        MiDecrementShareCount(os, pte_frame(MiReadPte(os, MiGetPteAddress(page->PointerPte))));
+    }
+    MiDecrementShareCount(os, page->Frame);
+}
+
+bool MiEliminateWorkingSetEntry(struct os *os, struct mmsupport *vm, uint32_t index) {
+    struct mmcandidate page;
+    if (index < MiRead32(os, vm->WorkingSetList + WSL_FIRST_DYNAMIC) || !MiExamineEntry(os, vm, index, &page)) {
+        return false;
+    }
+    MiEvict(os, vm, index, &page);
+    return true;
+}
+
+static void MiClearAccessed(struct os *os, const struct mmcandidate *page) {
+    MiWritePte(os, page->PointerPte, page->Pte & ~(pte_t)PTE_ACCESSED);
+    MiFlushSingleTb(os, page->Va);
+}
+
+static uint32_t MiNextSlot(const struct mmwsl *list, uint32_t index) {
+    return index >= list->LastWsleIndex ? list->FirstDynamic : index + 1;
+}
+
+/* One lap over the dynamic entries from NextSlot. Entries with A set lose it and are passed, unless force. Stops after
+ * `count` removals; NextSlot is then behind the last entry examined. */
+static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t count, bool force) {
+    struct mmwsl list = MiReadWorkingSetList(os, vm);
+    uint32_t removed = 0, index = list.NextSlot;
+    if (list.LastWsleIndex < list.FirstDynamic) { return 0; }
+    if (index > list.LastWsleIndex || index < list.FirstDynamic) { index = list.FirstDynamic; }
+    uint32_t left = list.LastWsleIndex - list.FirstDynamic + 1;
+    for (; left != 0 && removed < count; left--) {
+        struct mmcandidate page;
+        if (MiExamineEntry(os, vm, index, &page)) {
+            if ((page.Pte & PTE_ACCESSED) && !force) {
+                MiClearAccessed(os, &page);
+            } else {
+                MiEvict(os, vm, index, &page);
+                removed++;
+            }
+        }
+        index = MiNextSlot(&list, index);
+    }
+    MiWrite32(os, vm->WorkingSetList + WSL_NEXT_SLOT, index);
+    return removed;
+}
+
+bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm) {
+    return MiWorkingSetLap(os, vm, 1, false) == 1 || MiWorkingSetLap(os, vm, 1, true) == 1;
+}
+
+uint32_t MiTrimWorkingSet(struct os *os, uint32_t count, struct mmsupport *vm, bool force) {
+    struct eprocess *process = vm->Process;
+    bool attach = process && process != PsGetCurrentProcess(os);
+    if (attach) { KeAttachProcess(os, process); }
+    uint32_t removed = MiWorkingSetLap(os, vm, count, force);
+    if (attach) { KeDetachProcess(os); }
+    return removed;
+}
+
+/* ---- used-PTE counters, NT-37 ---- */
+
+static va_t MiUsedPteCounter(va_t va) { return MM_WORKING_SET_LIST + WSL_USED_PTES + (va >> 22) * sizeof(uint16_t); }
+
+void MiIncrementUsedPteCount(struct os *os, va_t va) {
+    MiWrite16(os, MiUsedPteCounter(va), (uint16_t)(MiRead16(os, MiUsedPteCounter(va)) + 1));
+}
+
+uint32_t MiDecrementUsedPteCount(struct os *os, va_t va) {
+    uint16_t count = MiRead16(os, MiUsedPteCounter(va));
+    if (count == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41790, va, 1, 0); }
+    MiWrite16(os, MiUsedPteCounter(va), (uint16_t)(count - 1));
+    return count - 1u;
+}
+
+/* NT-07: the window page of the table goes, and all 4 MB it translated. */
+static void MiFlushPageTable(struct os *os, va_t window) {
+    MiFlushSingleTb(os, window);
+    if (!os->Config.reference_counting) { KeFlushCurrentTb(os, window); }
+}
+
+void MiDeletePageTableIfUnused(struct os *os, va_t va) {
+    va_t pde_va = MiGetPdeAddress(va), window = page_of(MiGetPteAddress(va));
+    pte_t pde = MiReadPte(os, pde_va);
+    if (pde == 0 || MiRead16(os, MiUsedPteCounter(va)) != 0) { return; }
+    struct mmsupport *vm = &PsGetCurrentProcess(os)->Vm;
+    pfn_t frame = pte_frame(pde);
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    if (pde & PTE_VALID) {
+        if (pfn.u2 != 1) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41790, frame, 1, pfn.u2); }
+        MiWritePte(os, pde_va, 0);
+        MiFlushPageTable(os, window);
+        MiRemoveWsle(os, vm, MiLocateWsle(os, vm, window, frame));
+        MiSetPfnDeleted(os, frame);
+        MiDecrementShareCount(os, frame);
+    } else {
+        MiWritePte(os, pde_va, 0);
+        MiReferenceTransitionPage(os, frame);
+        MiSetPfnDeleted(os, frame);
+        MiDecrementReferenceCount(os, frame);
+    }
+    MiDecrementShareCount(os, pfn.ContainingFrame);
+}

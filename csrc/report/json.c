@@ -1,0 +1,192 @@
+/* The JSON result of a run; its keys are documented in ntmmu/report.h. */
+#include "ntmmu/report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void set(json_t *object, const char *key, uint64_t value) {
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void set_text(json_t *object, const char *key, const char *value) {
+    json_object_set_new(object, key, json_string(value));
+}
+
+static void add_run(json_t *root, const struct run_report *report) {
+    set(root, "format", 1);
+    set_text(root, "trace", report->trace);
+    set_text(root, "mmu", report->mmu);
+    set_text(root, "cpu", report->cpu);
+    set_text(root, "result", report->result);
+}
+
+static void add_accesses(json_t *root, const struct machine_counts *c) {
+    set(root, "events", c->events);
+    set(root, "accesses", c->accesses);
+    set(root, "fetches", c->fetches);
+    set(root, "loads", c->loads);
+    set(root, "stores", c->stores);
+    set(root, "kernel_touches", c->kernel_touches);
+    set(root, "touches", c->touches);
+    set(root, "run_hits", c->run_hits);
+    set(root, "itlb_hit", c->itlb_hit);
+    set(root, "itlb_miss", c->itlb_miss);
+    set(root, "dtlb_hit", c->dtlb_hit);
+    set(root, "dtlb_miss", c->dtlb_miss);
+    set(root, "page_faults", c->page_faults);
+    set(root, "exceptions", c->exceptions);
+    set(root, "cr3_switch", c->cr3_switch);
+    set(root, "cr3_other", c->cr3_other);
+    set(root, "invlpg", c->invlpg);
+    set(root, "flush_all", c->flush_all);
+    set(root, "file_reads", c->file_reads);
+    set(root, "kernel_accesses", c->kernel_accesses);
+    set(root, "kernel_misses", c->kernel_misses);
+}
+
+static void add_touches(json_t *root, const struct first_touches *t) {
+    set(root, "demand_zero", t->demand_zero);
+    set(root, "file_first_hard", t->file_first_hard);
+    set(root, "file_first_soft", t->file_first_soft);
+    set(root, "section_first", t->section_first);
+    set(root, "cow_file", t->cow_file);
+    set(root, "cow_fork", t->cow_fork);
+    set(root, "cow_reuse", t->cow_reuse);
+    set(root, "fork_child_first_touch", t->fork_child_first_touch);
+}
+
+static void add_faults(json_t *root, const struct machine_counts *c) {
+    static const char *const name[FAULT_KINDS] = {
+        [FAULT_OTHER] = "other",       [FAULT_DEMAND_ZERO] = "demand_zero", [FAULT_TRANSITION] = "transition",
+        [FAULT_FILE] = "file",         [FAULT_SECTION] = "section",         [FAULT_CLONE] = "clone",
+        [FAULT_COW_FILE] = "cow_file", [FAULT_COW_FORK] = "cow_fork",       [FAULT_COW_REUSE] = "cow_reuse",
+        [FAULT_GUARD] = "guard",       [FAULT_PAGE_FILE] = "page_file",
+    };
+    json_t *faults = json_object();
+    for (unsigned i = 0; i < FAULT_KINDS; i++) { set(faults, name[i], c->resolved[i]); }
+    json_object_set_new(root, "faults", faults);
+}
+
+static void add_tlb(json_t *tlbs, const char *name, const struct mmu_tlb_counts *counts) {
+    json_t *tlb = json_object();
+    set(tlb, "hits", counts->hits);
+    set(tlb, "misses", counts->misses);
+    json_object_set_new(tlbs, name, tlb);
+}
+
+static void add_statistics(json_t *root, const struct machine *m) {
+    struct mmu_statistics s;
+    machine_statistics(m, &s);
+    set(root, "cycles", s.cycles + machine_counts(m)->run_hits);
+    json_t *object = json_object(), *tlbs = json_object();
+    add_tlb(tlbs, "itlb_4k", &s.tlb[TLB_INSTRUCTION][TLB_4K]);
+    add_tlb(tlbs, "itlb_large", &s.tlb[TLB_INSTRUCTION][TLB_LARGE]);
+    add_tlb(tlbs, "dtlb_4k", &s.tlb[TLB_DATA][TLB_4K]);
+    add_tlb(tlbs, "dtlb_large", &s.tlb[TLB_DATA][TLB_LARGE]);
+    json_object_set_new(object, "tlb", tlbs);
+    set(object, "itlb_miss_fault", s.miss_fault[TLB_INSTRUCTION]);
+    set(object, "dtlb_miss_fault", s.miss_fault[TLB_DATA]);
+    set(object, "walks", s.walks);
+    set(object, "dirty_walks", s.dirty_walks);
+    set(object, "walk_restarts", s.walk_restarts);
+    set(object, "walk_cycles", s.walk_cycles);
+    set(object, "table_reads", s.table_reads);
+    set(object, "table_writes", s.table_writes);
+    set(object, "faults", s.faults);
+    set(object, "invlpg", s.invlpg);
+    set(object, "cr3_writes", s.cr3_writes);
+    set(object, "flush_all", s.flush_all);
+    set(object, "fault_drops", s.fault_drops);
+    json_object_set_new(root, "mmu_statistics", object);
+}
+
+static void add_frames(json_t *root, const struct nt_memory_view *memory) {
+    static const char *const name[MM_LISTS] = {
+        [ZeroedPageList] = "zeroed",
+        [FreePageList] = "free",
+        [StandbyPageList] = "standby",
+        [ModifiedPageList] = "modified",
+        [ModifiedNoWritePageList] = "modified_no_write",
+        [BadPageList] = "bad",
+    };
+    json_t *frames = json_object();
+    for (unsigned i = 0; i < MM_LISTS; i++) { set(frames, name[i], memory->list[i].count); }
+    json_object_set_new(root, "frames", frames);
+}
+
+static void add_counter(void *ctx, const char *name, uint64_t value) { set(ctx, name, value); }
+
+static void add_kernel(json_t *root, struct machine *m) {
+    json_t *kernel = json_object();
+    machine_os_ops(m)->counters(machine_os(m), add_counter, kernel);
+    json_object_set_new(root, "kernel", kernel);
+}
+
+static json_t *make_json(const struct run_report *report) {
+    json_t *root = json_object();
+    add_run(root, report);
+    add_accesses(root, machine_counts(report->machine));
+    add_touches(root, report->touches);
+    add_faults(root, machine_counts(report->machine));
+    add_statistics(root, report->machine);
+    add_frames(root, report->memory);
+    add_kernel(root, report->machine);
+    return root;
+}
+
+/* ---- writing ---- */
+
+static int write_json(const json_t *root, FILE *file) {
+    if (json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER)) { return -1; }
+    return fputc('\n', file) == EOF || fflush(file) ? -1 : 0;
+}
+
+/* To something that is no regular file (a device, a pipe) there is no renaming. */
+static int write_directly(const json_t *root, const char *path) {
+    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    if (!file) { return -1; }
+    int rc = write_json(root, file);
+    int error = errno;
+    if (file != stdout && fclose(file)) { return -1; }
+    errno = error;
+    return rc;
+}
+
+static int write_renamed(const json_t *root, const char *path) {
+    char temporary[4096];
+    int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+    if (n < 0 || (size_t)n >= sizeof temporary) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = mkstemp(temporary);
+    if (fd < 0) { return -1; }
+    mode_t mask = umask(0);
+    umask(mask);
+    FILE *file = fdopen(fd, "w");
+    int rc = file && fchmod(fd, 0666 & ~mask) == 0 ? write_json(root, file) : -1;
+    int error = errno;
+    if (file ? fclose(file) : close(fd)) {
+        error = rc ? error : errno;
+        rc = -1;
+    }
+    if (rc == 0 && rename(temporary, path) == 0) { return 0; }
+    error = rc ? error : errno;
+    unlink(temporary);
+    errno = error;
+    return -1;
+}
+
+int report_json(const struct run_report *report, const char *path, char *err, size_t err_size) {
+    json_t *root = make_json(report);
+    struct stat status;
+    bool direct = strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
+    errno = 0;
+    int rc = direct ? write_directly(root, path) : write_renamed(root, path);
+    if (rc) { snprintf(err, err_size, "%s: cannot write: %s", path, errno ? strerror(errno) : "output error"); }
+    json_decref(root);
+    return rc;
+}

@@ -1,0 +1,63 @@
+/* The few lines that `ntmmu run` prints for a person. */
+#include "ntmmu/report.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static double share(uint64_t part, uint64_t whole) { return whole ? 100.0 * (double)part / (double)whole : 0; }
+
+static void print_tlb(FILE *out, const char *name, uint64_t hits, uint64_t misses) {
+    fprintf(out, "  %-12s %" PRIu64 " lookups, %" PRIu64 " misses (%.3f %%)\n", name, hits + misses, misses,
+            share(misses, hits + misses));
+}
+
+static void print_memory(const struct run_report *report, FILE *out) {
+    const struct machine_counts *c = machine_counts(report->machine);
+    const struct first_touches *t = report->touches;
+    fprintf(out, "  %-12s %" PRIu64 ", of them %" PRIu64 " exceptions\n", "page faults", c->page_faults, c->exceptions);
+    fprintf(out,
+            "  %-12s %" PRIu64 " demand zero, %" PRIu64 " file (%" PRIu64 " nobody had touched), %" PRIu64
+            " inherited by fork\n",
+            "first touch", t->demand_zero, t->file_first_hard + t->file_first_soft, t->file_first_hard,
+            t->fork_child_first_touch);
+    fprintf(out, "  %-12s %" PRIu64 " of views, %" PRIu64 " after fork, %" PRIu64 " kept by the last owner\n", "copied",
+            t->cow_file, t->cow_fork, t->cow_reuse);
+    fprintf(out,
+            "  %-12s %" PRIu64 " CR3 loads (%" PRIu64 " of switches), %" PRIu64 " INVLPG, %" PRIu64 " flushes of all\n",
+            "invalidated", c->cr3_switch + c->cr3_other, c->cr3_switch, c->invlpg, c->flush_all);
+}
+
+static void print_verdict(const struct run_report *report, FILE *out) {
+    bool agree = report->compared_with && strcmp(report->result, "completed") == 0;
+    fprintf(out, "%s: ", report->trace);
+    if (agree) {
+        fprintf(out, "MMU %s and MMU %s agree, CPU %s\n", report->mmu, report->compared_with, report->cpu);
+    } else {
+        fprintf(out, "%s on MMU %s, CPU %s\n", report->result, report->mmu, report->cpu);
+    }
+    if (*report->checks) { fprintf(out, "  %-12s %s\n", "checks", report->checks); }
+}
+
+int report_summary(const struct run_report *report, FILE *out) {
+    const struct machine_counts *c = machine_counts(report->machine);
+    struct mmu_statistics s;
+    machine_statistics(report->machine, &s);
+    uint64_t cycles = s.cycles + c->run_hits;
+    print_verdict(report, out);
+    fprintf(out,
+            "  %-12s %" PRIu64 "; %" PRIu64 " accesses (%" PRIu64 " fetches, %" PRIu64 " loads, %" PRIu64 " stores)\n",
+            "events", c->events, c->accesses, c->fetches, c->loads, c->stores);
+    print_tlb(out, "instr. TLB", c->itlb_hit, c->itlb_miss);
+    print_tlb(out, "data TLB", c->dtlb_hit, c->dtlb_miss);
+    fprintf(out,
+            "  %-12s %" PRIu64 ", of them %" PRIu64 " to set a dirty bit; %" PRIu64 " table reads, %" PRIu64
+            " writes\n",
+            "walks", s.walks, s.dirty_walks, s.table_reads, s.table_writes);
+    fprintf(out, "  %-12s %" PRIu64 " (%.3f for each touch)\n", "cycles", cycles,
+            c->touches ? (double)cycles / (double)c->touches : 0);
+    print_memory(report, out);
+    if (report->seconds > 0) {
+        fprintf(out, "  %-12s %.2f s, %.0f events/s\n", "took", report->seconds, (double)c->events / report->seconds);
+    }
+    return fflush(out) || ferror(out) ? -1 : 0;
+}

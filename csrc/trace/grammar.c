@@ -1,0 +1,103 @@
+/* See grammar.h. */
+#include "grammar.h"
+
+#include <stddef.h>
+
+#define AT(member) offsetof(struct event, member)
+#define PID(member)                                                                                                    \
+    { FIELD_DEC32, false, AT(member), "a process id" }
+#define TID(member)                                                                                                    \
+    { FIELD_DEC32, false, AT(member), "a thread id" }
+#define SID(member)                                                                                                    \
+    { FIELD_DEC32, false, AT(member), "a section id" }
+#define CPU(member)                                                                                                    \
+    { FIELD_DEC32, false, AT(member), "a CPU number" }
+#define BASE(member)                                                                                                   \
+    { FIELD_HEX64, false, AT(member), "an address" }
+#define SIZE(member)                                                                                                   \
+    { FIELD_HEX64, false, AT(member), "a size" }
+#define PROT(member)                                                                                                   \
+    { FIELD_PROT, false, AT(member), "a protection" }
+#define TEXT(type, optional, what)                                                                                     \
+    { type, optional, AT(text), what }
+
+static const struct event_rule rules[EV_KINDS] = {
+    [EV_PROC_CREATE] = {"proc+",
+                        {PID(proc.pid),
+                         {FIELD_DEC32, false, AT(proc.ppid), "the parent's process id"},
+                         TEXT(FIELD_QUOTED, false, "an image name"),
+                         {FIELD_DEC32, true, AT(proc.min_ws), "a working-set minimum in pages"},
+                         {FIELD_DEC32, true, AT(proc.max_ws), "a working-set maximum in pages"}}},
+    [EV_PROC_EXIT] = {"proc-", {PID(proc.pid)}},
+    [EV_THREAD_CREATE] = {"thr+", {TID(thread.tid), PID(thread.pid)}},
+    [EV_THREAD_EXIT] = {"thr-", {TID(thread.tid)}},
+    [EV_FORK] = {"fork",
+                 {PID(fork.pid), {FIELD_DEC32, false, AT(fork.parent), "the parent's process id"}, TID(fork.tid)}},
+    [EV_EXEC] = {"exec", {PID(proc.pid), TEXT(FIELD_QUOTED, false, "an image name")}},
+    [EV_SWITCH] = {"x", {CPU(sw.cpu), TID(sw.tid)}},
+    [EV_ALLOC] = {"alloc",
+                  {BASE(alloc.base),
+                   SIZE(alloc.size),
+                   {FIELD_ALLOC_TYPE, false, AT(alloc.type), "a type of the letters r, c, x"},
+                   PROT(alloc.prot),
+                   TEXT(FIELD_WORD, true, "a tag")}},
+    [EV_FREE] = {"free", {BASE(free.base), SIZE(free.size), {FIELD_FREE_TYPE, false, AT(free.release), "d or r"}}},
+    [EV_SECTION] = {"sec+",
+                    {SID(section.sid),
+                     {FIELD_SECTION_TYPE, false, AT(section.type), "image, data or page"},
+                     SIZE(section.size),
+                     TEXT(FIELD_QUOTED, false, "a path")}},
+    [EV_SUBSECTION] = {"sub",
+                       {SID(sub.sid),
+                        {FIELD_HEX64, false, AT(sub.offset), "an offset in the section"},
+                        SIZE(sub.size),
+                        {FIELD_FILE_OFFSET, false, AT(sub.file_offset), "an offset in the file, or -"},
+                        PROT(sub.prot)}},
+    [EV_SECTION_CLOSE] = {"sec-", {SID(section.sid)}},
+    [EV_MAP] = {"map",
+                {SID(map.sid),
+                 BASE(map.base),
+                 SIZE(map.size),
+                 {FIELD_HEX64, false, AT(map.offset), "an offset in the section"},
+                 {FIELD_MAP_PROT, false, AT(map.prot), "a protection, or image"},
+                 {FIELD_SHARE, true, AT(map.share), "share"}}},
+    [EV_UNMAP] = {"unmap", {BASE(range.base)}},
+    [EV_PROTECT] = {"prot", {BASE(range.base), SIZE(range.size), PROT(range.prot)}},
+    [EV_LOCK] = {"lock", {BASE(range.base), SIZE(range.size)}},
+    [EV_UNLOCK] = {"unlock", {BASE(range.base), SIZE(range.size)}},
+    [EV_FLUSH] = {"flush", {BASE(range.base), SIZE(range.size)}},
+    [EV_MOVE] = {"move", {BASE(move.from), BASE(move.to), SIZE(move.size)}},
+    [EV_IRQL] = {"irql", {CPU(irql.cpu), {FIELD_DEC32, false, AT(irql.level), "an interrupt request level"}}},
+    [EV_MDL_LOCK] = {"mdl+",
+                     {{FIELD_DEC32, false, AT(mdl.id), "an MDL id"},
+                      BASE(mdl.base),
+                      SIZE(mdl.size),
+                      {FIELD_READ_WRITE, false, AT(mdl.write), "r or w"}}},
+    [EV_MDL_MAP] = {"mdlmap", {{FIELD_DEC32, false, AT(mdl.id), "an MDL id"}, BASE(mdl.base)}},
+    [EV_MDL_UNMAP] = {"mdlunmap", {{FIELD_DEC32, false, AT(mdl.id), "an MDL id"}}},
+    [EV_MDL_UNLOCK] = {"mdl-", {{FIELD_DEC32, false, AT(mdl.id), "an MDL id"}}},
+    [EV_INTERRUPTS] = {"if", {CPU(irql.cpu), {FIELD_BIT, false, AT(irql.level), "0 or 1"}}},
+    [EV_RUN_THREAD] = {"run", {TEXT(FIELD_REST, false, "a system thread's name")}},
+    [EV_TRIM] = {"trim",
+                 {PID(trim.pid),
+                  {FIELD_TRIM_COUNT, false, AT(trim), "a number of pages, or all"},
+                  {FIELD_FORCE, true, AT(trim.force), "force"}}},
+    [EV_DRAIN] = {"drain", {{FIELD_DEC64, false, AT(amount.count), "a number of frames"}}},
+    [EV_UNDRAIN] = {"undrain", {{FIELD_DEC64, false, AT(amount.count), "a number of frames"}}},
+    [EV_HYPERMAP] = {"hypermap", {{FIELD_HEX_LIST, false, AT(args), "a frame number"}}},
+    [EV_POOL] = {"pool",
+                 {{FIELD_POOL_TYPE, false, AT(pool.paged), "paged or nonpaged"},
+                  {FIELD_HEX32, false, AT(pool.size), "a size"},
+                  {FIELD_POOL_TAG, true, AT(pool.tag), "a tag of up to four characters"}}},
+    [EV_POOL_FREE] = {"poolfree", {BASE(address.va)}},
+    [EV_STACK] = {"stack", {TID(stack.tid), BASE(stack.base), BASE(stack.dealloc), BASE(stack.limit)}},
+    [EV_TIME] = {"time", {{FIELD_MILLISECONDS, false, AT(amount.count), "+ and a number of milliseconds"}}},
+    [EV_CALL] = {"call", {TEXT(FIELD_WORD, false, "a service name"), {FIELD_HEX_LIST, true, AT(args), "an argument"}}},
+    [EV_POKE] = {"poke",
+                 {{FIELD_HEX64, false, AT(poke.pa), "a physical address"},
+                  {FIELD_HEX32, false, AT(poke.value), "a value of 32 bits"}}},
+};
+
+const struct event_rule *event_rule(enum event_kind kind) {
+    return (unsigned)kind < EV_KINDS ? &rules[kind] : &rules[EV_NONE];
+}

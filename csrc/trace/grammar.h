@@ -1,0 +1,57 @@
+/* The grammar of the events' text, as one table that parsing and formatting share. traces/FORMAT.md says it in words.
+ */
+#ifndef NTMMU_TRACE_GRAMMAR_H
+#define NTMMU_TRACE_GRAMMAR_H
+
+#include "ntmmu/event.h"
+
+enum field_type {
+    FIELD_END,
+    FIELD_DEC32,    /* ids, CPUs */
+    FIELD_DEC64,    /* counts */
+    FIELD_HEX32,    /* small sizes, values */
+    FIELD_HEX64,    /* addresses, sizes, offsets */
+    FIELD_BIT,      /* 0 | 1 into a uint32_t */
+    FIELD_QUOTED,   /* "text" */
+    FIELD_WORD,     /* text without blanks */
+    FIELD_PROT,     /* r rw … */
+    FIELD_MAP_PROT, /* r rw … | image */
+    FIELD_ALLOC_TYPE,
+    FIELD_SECTION_TYPE,
+    FIELD_FREE_TYPE,    /* d | r */
+    FIELD_READ_WRITE,   /* r | w */
+    FIELD_FILE_OFFSET,  /* HEX | - ; the byte behind says anonymous */
+    FIELD_SHARE,        /* the word share, or nothing */
+    FIELD_FORCE,        /* the word force, or nothing */
+    FIELD_TRIM_COUNT,   /* N | all */
+    FIELD_POOL_TYPE,    /* paged | nonpaged */
+    FIELD_POOL_TAG,     /* up to four characters */
+    FIELD_MILLISECONDS, /* +N */
+    FIELD_REST,         /* one or more words, joined by a blank */
+    FIELD_HEX_LIST      /* the rest of the line into args */
+};
+
+struct field {
+    uint8_t type; /* enum field_type */
+    bool optional;
+    uint16_t offset;  /* in struct event */
+    const char *what; /* "a process id": for messages */
+};
+
+#define EVENT_FIELDS 6
+
+struct event_rule {
+    const char *word; /* NULL for the two kinds whose word varies: EV_ACCESS, EV_RUN */
+    struct field field[EVENT_FIELDS];
+};
+
+const struct event_rule *event_rule(enum event_kind kind);
+
+/* Parses the words of one event line into *event (kind and its fields). false with "found …, expected …" in err. */
+bool event_parse(struct event *event, const char **words, const bool *quoted, unsigned count, char *err,
+                 size_t err_size);
+
+/* Cuts LINE, in place, into words at blanks outside quotes, up to a comment. -1: too many; -2: an open quote. */
+int line_words(char *line, const char **words, bool *quoted, unsigned max);
+
+#endif

@@ -1,0 +1,61 @@
+// Tree pseudo-LRU for one set, ways a power of two. The state is the binary tree's nodes in heap order (node 1 is the
+// root, the children of n are 2n and 2n+1; bit n-1 holds node n). A node bit of 0 points to the lower half of its
+// ways, 1 to the upper. A touch makes every node on the way's path point away from it; the victim is where the
+// pointers lead. Invalidation does not change the tree.
+//
+// Combinational; the set's state is a row of an array in tlb.sv:
+//   cycle          t
+//   touch, way     __/--\__     row state[t] -> state_next, written at the end of t
+`default_nettype none
+`include "mmu_types.svh"
+
+module replacement_plru #(
+    parameter int WAYS = 4,
+    parameter int WAY_BITS = 2,
+    parameter int STATE_BITS = 3
+) (
+    `MUT_PORT
+    input logic [STATE_BITS-1:0] state,
+    input logic touch,
+    input logic [WAY_BITS-1:0] way,
+    output logic [STATE_BITS-1:0] state_next,
+    output logic [STATE_BITS-1:0] state_reset,
+    output logic [WAY_BITS-1:0] victim
+);
+    localparam int LEVELS = $clog2(WAYS);
+
+    logic [WAY_BITS:0] touch_node;   // heap number of the node on the touched way's path
+    logic [WAY_BITS:0] victim_node;
+    logic pointer;
+
+    assign state_reset = '0;
+
+    always_comb begin
+        victim_node = {{WAY_BITS{1'b0}}, 1'b1};
+        victim = '0;
+        pointer = 1'b0;
+        for (int level = 0; level < LEVELS; level++) begin
+            pointer = state[32'(victim_node) - 1] ^ `MUT(24, 1'b0, 1'b1);
+            victim[LEVELS-1-level] = pointer;
+            victim_node = {victim_node[WAY_BITS-1:0], pointer};
+        end
+    end
+
+    always_comb begin
+        state_next = state;
+        touch_node = {{WAY_BITS{1'b0}}, 1'b1};
+        if (touch) begin
+            for (int level = 0; level < LEVELS; level++) begin
+                state_next[32'(touch_node) - 1] = !way[LEVELS-1-level];
+                touch_node = {touch_node[WAY_BITS-1:0], way[LEVELS-1-level]};
+            end
+        end
+    end
+
+    initial begin
+        if (WAYS != (1 << LEVELS)) begin
+            $fatal(1, "replacement_plru: ways must be a power of two");
+        end
+    end
+endmodule
+`default_nettype wire

@@ -1,0 +1,28 @@
+# The Verilated MMUs: build/presets/NAME.so for rtl/presets/NAME.preset; NAME.assert.so with the assertions on;
+# NAME.mutate.so with the hand-made bugs of tb/mutants.txt in. Included by the Makefile.
+
+PRESET_SOURCES := $(wildcard rtl/*.sv rtl/*.svh tb/*.cpp) tb/exports.map tb/build_preset.sh csrc/include/ntmmu/mmu.h \
+    csrc/include/ntmmu/preset.h csrc/include/ntmmu/types.h csrc/include/ntmmu/paging.h $(BUILD)/presets/tools.stamp
+
+.PHONY: lint tools-checked
+
+$(BUILD)/presets/%.so: rtl/presets/%.preset $(PRESET_SOURCES)
+	tb/build_preset.sh $< $@
+
+$(BUILD)/presets/%.assert.so: rtl/presets/%.preset $(PRESET_SOURCES)
+	tb/build_preset.sh $< $@ --assert
+
+$(BUILD)/presets/%.mutate.so: rtl/presets/%.preset $(PRESET_SOURCES)
+	tb/build_preset.sh $< $@ --mutate
+
+# Changes only when a tool does: another Verilator or compiler makes another model.
+$(BUILD)/presets/tools.stamp: tools-checked
+	@mkdir -p $(@D)
+	@new=$@.$$$$; { verilator --version; $(CXX) --version | head -n 1; } > $$new; \
+	if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
+
+# tests/unit/rtl_test.cpp loads these when it runs.
+$(BUILD)/tests/rtl_test: | $(BUILD)/presets/tiny.so $(BUILD)/presets/tiny-plru.so
+
+lint: ## check rtl/ with Verilator, Icarus and Yosys
+	tb/lint.sh

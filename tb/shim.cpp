@@ -1,0 +1,362 @@
+/* The Verilated MMU behind struct mmu_ops (csrc/include/ntmmu/mmu.h): drives the ports of rtl/mmu.sv, plays its memory
+ * port with the machine's memory and latency model, and reads entries and counters through its debug port.
+ *
+ * One tick is the edge that ends a cycle. No output depends on an input except through a register, so the outputs that
+ * follow the rising edge are final and inputs are set just before the falling one. After translate() the model stands
+ * in the cycle whose response was read; what that cycle writes is written by the edge of the next operation. Looking
+ * inside in between takes one edge with debug_hold, which is no cycle of the machine (settle()). */
+#include "Vmmu.h"
+#include "verilated.h"
+#include "verilated_fst_c.h"
+
+#include "preset_geometry.h" /* written by build_preset.sh: what this model was built for */
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+extern "C" {
+#include "ntmmu/mmu.h"
+}
+
+namespace {
+
+/* rtl/mmu_types.svh, mmu_op_t: the control registers have the numbers of enum mmu_control. */
+enum { OP_INVLPG = 5, OP_ACCESS = 6 };
+static_assert(MMU_CR0 == 0 && MMU_CR3 == 1 && MMU_CR4 == 2 && MMU_EFER == 3 && MMU_EFLAGS_AC == 4, "mmu_op_t");
+enum { RIGHTS_RW = 1, RIGHTS_US = 2, RIGHTS_D = 4, RIGHTS_G = 8 }; /* rights_t */
+enum { ENTRY_BYTES = 4 };
+
+/* Cycles without a completion, beside those the memory was given, after which the hardware counts as hung. */
+constexpr uint64_t PATIENCE = 100000;
+constexpr uint64_t TIME_PER_CYCLE = 10; /* of the waveform: cycle c begins at 10 c */
+
+const tlb_geometry built_geometry[TLB_SIDES][TLB_PAGE_SIZES] = PRESET_GEOMETRY;
+
+} // namespace
+
+struct mmu {
+    VerilatedContext context;
+    std::unique_ptr<Vmmu> top;
+    mmu_config config;
+    uint64_t cycle = 0;
+    bool settled = true;     /* no state waits for an edge */
+    bool hung = false;       /* gave up on it: answers nothing any more */
+    uint64_t patience = 0;   /* ticks left for the operation under way */
+    bool answer_due = false; /* a memory access is under way, its answer comes in answer_cycle */
+    uint64_t answer_cycle = 0;
+    uint32_t answer = 0;
+    mmu_result *log = nullptr; /* where table accesses are entered */
+    std::unique_ptr<VerilatedFstC> wave;
+    uint64_t wave_from = 0, wave_to = 0;
+
+    ~mmu() {
+        if (wave) { wave->close(); }
+        Verilated::threadContextp(&context);
+        if (top) { top->final(); }
+        top.reset();
+    }
+};
+
+namespace {
+
+void dump_wave(mmu *m, uint64_t offset) {
+    if (m->wave && m->cycle >= m->wave_from && m->cycle < m->wave_to) {
+        m->wave->dump(m->cycle * TIME_PER_CYCLE + offset);
+    }
+}
+
+void log_table_access(mmu_result *log, const mmu_table_access &access) {
+    log->table_total++;
+    if (log->table_count < MMU_TABLE_MAX) { log->table[log->table_count++] = access; }
+}
+
+/* The memory takes the access that the model offers in this cycle. */
+void issue_memory_access(mmu *m) {
+    const Vmmu *top = m->top.get();
+    const mmu_memory &memory = m->config.memory;
+    bool exchange = top->mem_exchange;
+    pa_t pa = top->mem_pa;
+    uint32_t latency = memory.latency(memory.ctx, pa, exchange, m->cycle);
+    mmu_table_access access = {};
+    access.pa = pa;
+    access.level = top->mem_level;
+    if (exchange) {
+        access.op = MMU_TABLE_EXCHANGE;
+        access.desired = top->mem_desired;
+        access.value = memory.compare_exchange(memory.ctx, pa, ENTRY_BYTES, top->mem_expected, top->mem_desired);
+    } else {
+        access.op = MMU_TABLE_READ;
+        access.value = memory.read(memory.ctx, pa, ENTRY_BYTES);
+    }
+    m->answer = (uint32_t)access.value;
+    m->answer_cycle = m->cycle + (latency ? latency : 1);
+    m->answer_due = true;
+    m->patience += latency;
+    if (m->log) { log_table_access(m->log, access); }
+}
+
+inline void edge(mmu *m) {
+    Vmmu *top = m->top.get();
+    top->clk = 0;
+    top->eval();
+    top->clk = 1;
+    top->eval();
+}
+
+/* Ends the current cycle; afterwards the outputs are those of the next. */
+inline void tick(mmu *m) {
+    Vmmu *top = m->top.get();
+    bool answered = m->answer_due && m->answer_cycle == m->cycle;
+    top->mem_rsp_valid = answered;
+    if (answered) {
+        top->mem_rsp_data = m->answer;
+        m->answer_due = false;
+    }
+    if (!m->wave) {
+        edge(m);
+        m->cycle++;
+    } else {
+        top->clk = 0;
+        top->eval();
+        dump_wave(m, TIME_PER_CYCLE / 2);
+        top->clk = 1;
+        top->eval();
+        m->cycle++;
+        dump_wave(m, 0);
+    }
+    if (top->mem_valid) { issue_memory_access(m); }
+}
+
+/* One edge that is no cycle of the machine: the state written by the last cycle becomes visible. */
+void held_edge(mmu *m) {
+    m->top->mem_rsp_valid = 0;
+    m->top->debug_hold = 1;
+    edge(m);
+    m->top->debug_hold = 0;
+}
+
+void settle(mmu *m) {
+    if (!m->settled) {
+        held_edge(m);
+        m->settled = true;
+    }
+}
+
+bool give_up(mmu *m, uint64_t accepted) {
+    fprintf(stderr, "rtl mmu: the request accepted in cycle %llu has no answer in cycle %llu: the hardware hangs\n",
+            (unsigned long long)accepted, (unsigned long long)m->cycle);
+    m->hung = true;
+    m->top->req_valid = 0;
+    return false;
+}
+
+/* Offers the request that stands at the port and runs to its response. False if it never comes. */
+inline bool run_request(mmu *m) {
+    if (m->hung) { return false; }
+    Vmmu *top = m->top.get();
+    m->settled = false;
+    m->patience = PATIENCE;
+    uint64_t accepted = m->cycle;
+    top->req_valid = 1;
+    tick(m);
+    top->req_valid = 0;
+    while (!top->rsp_valid) {
+        if (m->patience-- == 0) { return give_up(m, accepted); }
+        tick(m);
+    }
+    return true;
+}
+
+inline bool translate_one(mmu *m, const mmu_request &request, mmu_result &result) {
+    Vmmu *top = m->top.get();
+    uint64_t before = m->cycle;
+    result.table_count = 0;
+    result.table_total = 0;
+    m->log = &result;
+    top->req_op = OP_ACCESS;
+    top->req_type = request.type;
+    top->req_mode = request.mode;
+    top->req_va = (uint32_t)request.va;
+    if (!run_request(m)) { return false; }
+    result.vector = top->rsp_vector;
+    bool fault = result.vector != MMU_VECTOR_NONE;
+    result.pa = fault ? 0 : top->rsp_pa;
+    result.cr2 = fault ? top->rsp_cr2 : 0;
+    result.error_code = top->rsp_error;
+    result.hit = top->rsp_hit;
+    result.page_shift = top->rsp_page_shift;
+    result.restarts = top->rsp_hit >= MMU_HIT_WALK ? top->rsp_restarts : 0;
+    result.done = m->cycle;
+    result.cycles = (uint32_t)(m->cycle - before);
+    return true;
+}
+
+size_t rtl_translate(mmu *m, const mmu_request *requests, mmu_result *results, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!translate_one(m, requests[i], results[i])) { return 0; }
+        if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
+    }
+    return count;
+}
+
+int rtl_write_control(mmu *m, enum mmu_control which, uint64_t value) {
+    m->log = nullptr;
+    m->top->req_op = which;
+    m->top->req_value = value;
+    return run_request(m) ? m->top->rsp_vector : MMU_VECTOR_GP;
+}
+
+uint64_t rtl_read_control(const mmu *m, enum mmu_control which) {
+    settle(const_cast<mmu *>(m));
+    switch (which) {
+    case MMU_CR0: return m->top->cr0;
+    case MMU_CR3: return m->top->cr3;
+    case MMU_CR4: return m->top->cr4;
+    case MMU_EFER: return m->top->efer;
+    case MMU_EFLAGS_AC: return m->top->eflags_ac;
+    }
+    return 0;
+}
+
+void rtl_invlpg(mmu *m, va_t va) {
+    m->log = nullptr;
+    m->top->req_op = OP_INVLPG;
+    m->top->req_va = (uint32_t)va;
+    run_request(m);
+}
+
+uint64_t rtl_cycles(const mmu *m) { return m->cycle; }
+
+uint64_t read_counter(mmu *m, unsigned number) {
+    m->top->debug_counter = number;
+    held_edge(m);
+    return m->top->debug_count;
+}
+
+/* In the order of the debug port's counter numbers (rtl/README.md). */
+void rtl_statistics(const mmu *constant, mmu_statistics *out) {
+    mmu *m = const_cast<mmu *>(constant);
+    settle(m);
+    m->top->debug_read = 1;
+    unsigned number = 0;
+    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
+        out->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES].hits = read_counter(m, number++);
+    }
+    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
+        out->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES].misses = read_counter(m, number++);
+    }
+    out->miss_fault[TLB_INSTRUCTION] = read_counter(m, number++);
+    out->miss_fault[TLB_DATA] = read_counter(m, number++);
+    uint64_t *const rest[] = {&out->walks,       &out->walk_restarts, &out->dirty_walks, &out->walk_cycles,
+                              &out->table_reads, &out->table_writes,  &out->faults,      &out->invlpg,
+                              &out->cr3_writes,  &out->flush_all,     &out->fault_drops, &out->cycles};
+    for (uint64_t *field : rest) { *field = read_counter(m, number++); }
+    m->top->debug_read = 0;
+}
+
+mmu_tlb_entry debug_entry(const Vmmu *top, unsigned array, unsigned set, unsigned way) {
+    mmu_tlb_entry entry = {};
+    entry.va = top->debug_va;
+    entry.pa = top->debug_pa;
+    entry.side = (uint8_t)(array / TLB_PAGE_SIZES);
+    entry.pages = (uint8_t)(array % TLB_PAGE_SIZES);
+    entry.set = (uint16_t)set;
+    entry.way = (uint16_t)way;
+    entry.writable = top->debug_rights & RIGHTS_RW;
+    entry.user = top->debug_rights & RIGHTS_US;
+    entry.dirty = top->debug_rights & RIGHTS_D;
+    entry.global = top->debug_rights & RIGHTS_G;
+    return entry;
+}
+
+size_t rtl_tlb_entries(mmu *m, mmu_tlb_entry *out, size_t max) {
+    Vmmu *top = m->top.get();
+    size_t count = 0;
+    settle(m);
+    top->debug_read = 1;
+    for (unsigned array = 0; array < TLB_SIDES * TLB_PAGE_SIZES; array++) {
+        const tlb_geometry &geometry = built_geometry[array / TLB_PAGE_SIZES][array % TLB_PAGE_SIZES];
+        top->debug_tlb = array;
+        for (unsigned slot = 0; slot < geometry.sets * geometry.ways; slot++) {
+            top->debug_set = slot / geometry.ways;
+            top->debug_way = slot % geometry.ways;
+            held_edge(m);
+            if (!top->debug_valid) { continue; }
+            if (count < max) { out[count] = debug_entry(top, array, slot / geometry.ways, slot % geometry.ways); }
+            count++;
+        }
+    }
+    top->debug_read = 0;
+    return count;
+}
+
+int rtl_wave(mmu *m, const char *path, uint64_t from, uint64_t to) {
+    if (m->wave) {
+        m->wave->close();
+        m->wave.reset();
+    }
+    if (!path) { return 0; }
+    auto wave = std::make_unique<VerilatedFstC>();
+    m->top->trace(wave.get(), 99);
+    wave->open(path);
+    if (!wave->isOpen()) { return -1; }
+    m->wave = std::move(wave);
+    m->wave_from = from;
+    m->wave_to = to;
+    return 0;
+}
+
+bool geometry_matches(const mmu_preset &preset) {
+    return !memcmp(preset.tlb, built_geometry, sizeof built_geometry) && preset.replacement == PRESET_REPLACEMENT;
+}
+
+const char *unsuitable(const mmu_config *config) {
+    if (!geometry_matches(config->preset)) { return "was built for another geometry than preset"; }
+    if (config->preset.physical_bits < 32 || config->preset.physical_bits > 40) {
+        return "takes MAXPHYADDR 32 to 40, not as in preset";
+    }
+#ifndef NTMMU_ASSERTIONS
+    if (config->assertions) { return "was built without the assertions asked for, preset"; }
+#endif
+    return nullptr;
+}
+
+void reset(mmu *m) {
+    Vmmu *top = m->top.get();
+    top->maxphyaddr = m->config.preset.physical_bits;
+#ifdef MUTATE
+    const char *mutant = getenv("NTMMU_MUTANT");
+    top->mutant = mutant ? (uint32_t)strtoul(mutant, nullptr, 10) : 0;
+#endif
+    top->rst_n = 0;
+    for (int i = 0; i < 3; i++) { edge(m); }
+    top->rst_n = 1;
+}
+
+mmu *rtl_create(const mmu_config *config, char *err, size_t err_size) {
+    if (const char *why = unsuitable(config)) {
+        snprintf(err, err_size, "RTL MMU %s: the model %s %s", PRESET_NAME, why, config->preset.name);
+        return nullptr;
+    }
+    auto m = std::make_unique<mmu>();
+    m->config = *config;
+    m->context.threads(1); /* or Verilator starts idle worker threads */
+    m->context.traceEverOn(true);
+    m->top = std::make_unique<Vmmu>(&m->context, "top");
+    reset(m.get());
+    return m.release();
+}
+
+void rtl_destroy(mmu *m) { delete m; }
+
+} // namespace
+
+extern "C" __attribute__((visibility("default"))) const struct mmu_ops *ntmmu_mmu_ops(void) {
+    static const mmu_ops ops = {
+        MMU_ABI_VERSION,  "rtl",      rtl_create, rtl_destroy,    rtl_translate,   rtl_write_control,
+        rtl_read_control, rtl_invlpg, rtl_cycles, rtl_statistics, rtl_tlb_entries, rtl_wave,
+    };
+    return &ops;
+}

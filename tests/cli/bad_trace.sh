@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Traces that cannot be read: file, line, what was found, what was expected; exit code 2; no JSON left behind.
+. "$(dirname "$0")/common.inc"
+small_trace "$work/a.vmt"
+bad() { # NAME PATTERN
+    expect 2 "$2" "$ntmmu" run --mmu c --json "$work/out.json" "$work/$1"
+    [ ! -e "$work/out.json" ] || fail "$1: a JSON file was left behind"
+}
+bad missing.vmt 'missing\.vmt'
+sed 's/^!vmt 1/!vmt 99/' "$work/a.vmt" >"$work/newer.vmt"
+bad newer.vmt 'newer\.vmt:1: found .*99.*expected'
+sed '/^!end/d' "$work/a.vmt" >"$work/cut.vmt"
+bad cut.vmt 'cut\.vmt:[0-9]+: found .*expected.*!end'
+sed 's/^r 410000 4/r 41xyz 4/' "$work/a.vmt" >"$work/hex.vmt"
+bad hex.vmt 'hex\.vmt:7: found .*41xyz.*expected'
+sed 's/^r 410000 4/frobnicate 1 2/' "$work/a.vmt" >"$work/word.vmt"
+bad word.vmt "word\\.vmt:7: found .*frobnicate.*expected"
+sed 's/^r 410000 4/r/' "$work/a.vmt" >"$work/few.vmt"
+bad few.vmt 'few\.vmt:7: found .*expected'
+: >"$work/empty.vmt"
+bad empty.vmt 'empty\.vmt.*expected'
+head -c 4096 /dev/urandom >"$work/noise.vmt"
+bad noise.vmt 'noise\.vmt:1: found .*expected'
+expect 2 'work|directory|expected' "$ntmmu" run --mmu c "$work"
+for value in 'boot CFG-X' 'threads maybe' 'ram 0' 'ram xyz' 'maxmem 0' 'bad 9-5' 'ws 9' 'pagefile -1' 'boot'; do
+    sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/directive.vmt"
+    bad directive.vmt "directive\\.vmt:2: !${value%% *}: found .*expected"
+done

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Ctrl-C: exit code 130, says how far it came, and the waveform can be read.
+. "$(dirname "$0")/common.inc"
+small_trace "$work/long.vmt"
+sed -i '/^!end/d' "$work/long.vmt"
+mkfifo "$work/pipe"
+trap '' PIPE # it stops reading before we stop writing
+"$ntmmu" build --quiet ref64 2>/dev/null # its progress is none of ours
+"$ntmmu" run --quiet --wave "$work/a.fst" - <"$work/pipe" 2>"$work/stderr" &
+child=$!
+exec 3>"$work/pipe"
+cat "$work/long.vmt" >&3
+# more than a pipe holds: when all is written, the program is in the middle of an unfinished trace
+for i in $(seq 20000); do echo "w $(( 410000 + i % 4 * 1000 )) 4"; done >&3
+kill -INT $child
+for i in $(seq 20000); do echo "r 410000 4"; done >&3 2>/dev/null || true
+exec 3>&-
+rc=0
+wait $child || rc=$?
+[ $rc = 130 ] || { cat "$work/stderr"; fail "exit code $rc, expected 130"; }
+grep -qE 'interrupted after [1-9][0-9]* events' "$work/stderr" || { cat "$work/stderr"; fail "does not say how far it came"; }
+fst2vcd "$work/a.fst" >"$work/a.vcd" || fail "the waveform cannot be read"
+grep -q '^#[1-9]' "$work/a.vcd" || fail "the waveform is empty"

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# `ntmmu wave`: a waveform and a GTKWave save file around the moment asked for; `run --wave` dumps all of it.
+. "$(dirname "$0")/common.inc"
+unset DISPLAY WAYLAND_DISPLAY
+small_trace "$work/a.vmt" 'w 411000 4' 'w 412000 4' 'r 410000 4'
+"$ntmmu" build --quiet ref64 2>/dev/null
+times() { fst2vcd "$1" | sed -n 's/^#//p'; }
+window() { # WHAT: simulates, leaves "FROM TO" in $view, in cycles
+    expect 0 '' "$ntmmu" wave --at "$1" --out "$work/w.fst" "$work/a.vmt"
+    view=$(sed -nE 's/.*cycles ([0-9]+) to ([0-9]+).*/\1 \2/p' "$work/stdout")
+    [ -n "$view" ] || { cat "$work/stdout"; fail "$1: no window"; }
+    [ -s "$work/w.gtkw" ] || fail "$1: no save file"
+    times "$work/w.fst" >"$work/times"
+    # a cycle is 10 ns
+    [ "$(head -n 1 "$work/times")" -lt $((${view% *} * 10 + 200)) ] || fail "$1: the waveform begins after $view"
+    [ "$(tail -n 1 "$work/times")" -gt $((${view% *} * 10)) ] || fail "$1: the waveform ends before $view"
+}
+window fault:1
+first=${view% *}
+window fault:3
+[ "${view% *}" -gt "$first" ] || fail "the third fault is not behind the first"
+grep -q 'PF' "$work/w.gtkw" || fail "the fault has no marker"
+third=$view
+window access:7 # proc+ thr+ x alloc w r w w: the third fault
+[ "$view" = "$third" ] || fail "event 7 at $view, expected the third fault, at $third"
+window cycle:250-300
+[ "$view" = '250 300' ] || fail "found window $view, expected 250 300"
+grep -q 'no display' "$work/stdout" || fail "does not say how to open the files"
+rm "$work"/w.*
+expect 2 'found 3 page faults, expected at least 4' "$ntmmu" wave --at fault:4 --out "$work/w.fst" "$work/a.vmt"
+expect 2 'found 9 events, expected more than 50' "$ntmmu" wave --at access:50 --out "$work/w.fst" "$work/a.vmt"
+expect 2 'found [0-9]+ cycles, expected more than 1000000' "$ntmmu" wave --at cycle:1000000-1000100 --out "$work/w.fst" "$work/a.vmt"
+expect 2 "--at: found 'fault:0', expected" "$ntmmu" wave --at fault:0 "$work/a.vmt"
+expect 2 'found --mmu c, expected rtl' "$ntmmu" wave --mmu c "$work/a.vmt"
+expect 2 'cannot write a waveform' "$ntmmu" wave --at access:5 --out "$work/no/w.fst" "$work/a.vmt"
+[ -z "$(ls "$work" | grep '^w')" ] || fail "something was left behind: $(ls "$work")"
+expect 0 '' "$ntmmu" run --quiet --wave "$work/all.fst" "$work/a.vmt"
+times "$work/all.fst" | tail -n 1 >"$work/last"
+[ "$(cat "$work/last")" -gt $((${third% *} * 10 + 100)) ] || fail "the whole waveform ends at $(cat "$work/last")"

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Writes one ctest entry for each GoogleTest case, scenario, command-line test, trace, lint and style rule, and runs them.
+# Usage: tests/ctest.sh BUILD_DIR [ctest options]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+build=$root/${1#"$root"/}
+shift
+jobs=$(nproc)
+dir=$build/ctest
+mkdir -p "$dir"
+out=$dir/CTestTestfile.cmake.new
+: >"$out"
+
+# add NAME COMMAND…: an entry that passes when the command exits 0.
+add() {
+    local name=$1
+    shift
+    local line="add_test([==[$name]==]"
+    local word
+    for word in "$@"; do line+=" [==[$word]==]"; done
+    printf '%s)\nset_tests_properties([==[%s]==] PROPERTIES WORKING_DIRECTORY "%s" TIMEOUT 600 ENVIRONMENT "NTMMU=%s;NTMMU_PRESET_DIR=%s")\n' \
+        "$line" "$name" "$root" "$build/ntmmu" "$build/presets" >>"$out"
+}
+
+for source in tests/unit/*_test.cpp; do
+    binary=$build/tests/$(basename "$source" .cpp)
+    suite=
+    while IFS= read -r line; do
+        case $line in
+            '  '*)
+                name=${line#  }
+                name=${name%%  #*}
+                add "unit.$suite$name" "$binary" "--gtest_filter=$suite$name" --gtest_brief=1
+                ;;
+            *.*) suite=${line%% *} ;;
+        esac
+    done < <("$binary" --gtest_list_tests)
+done
+for file in tests/scenarios/*.vmt; do add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet "$file"; done
+for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$build/ntmmu" check --quiet "$file"; done
+for file in tests/cli/*.sh; do add "cli.$(basename "$file" .sh)" bash "$file"; done
+for file in tests/style/*.sh; do add "style.$(basename "$file" .sh)" bash "$file"; done
+add lint make --no-print-directory lint
+
+mv "$out" "$dir/CTestTestfile.cmake"
+exec ctest --test-dir "$dir" -j "$jobs" --output-on-failure --output-junit "$dir/junit.xml" "$@"

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Two machines in one process share nothing: no writable objects in the rooms' libraries.
+set -euo pipefail
+build=$(dirname "${NTMMU:-build/ntmmu}")
+if objdump -t "$build"/lib/*.a | grep -E '\sO\s+\.(data|bss|tdata|tbss|data\.rel|data\.rel\.local)\s' |
+    grep -vE '__(gcov|asan|odr_asan)|\.L(ubsan|ASAN)'; then
+    echo "found writable globals, expected none"
+    exit 1
+fi

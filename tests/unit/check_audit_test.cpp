@@ -1,0 +1,267 @@
+/* The audit against the real kernel: quiet over everything a process does, and each invariant reported when one field
+ * is corrupted behind the kernel's back. Frames are those of NT-02's CFG-A: process 1 has directory 400, hyperspace
+ * table 401, working-set page 402, page table 403 (for 400000..7FFFFF), first page 404. */
+#include "check_harness.h"
+
+#define _Noreturn [[noreturn]]
+extern "C" {
+#include "check/peek.h"
+#include "nt/mi.h"
+}
+
+static const char *const START = "proc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nalloc 410000 3000 rc rw\nw 410000 4 =aa\n";
+static const uint64_t STARTED = 5; /* index of the event behind START */
+
+static Replay nt_replay(const std::function<void(machine *)> &corrupt = nullptr, uint64_t at = STARTED) {
+    Replay r;
+    r.flags = CHECK_AUDIT | CHECK_EXPECT;
+    r.os = &nt_os_ops;
+    r.os_options.manual_threads = true;
+    r.audit_interval = 1;
+    r.preset[0] = r.preset[1] = small_preset(16, 4);
+    if (corrupt) {
+        r.before = [corrupt, at](uint64_t event, machine *m, machine *) {
+            if (event == at) { corrupt(m); }
+        };
+    }
+    return r;
+}
+
+/* An event that touches nothing follows the corruption. */
+static Outcome corrupted(const std::function<void(machine *)> &corrupt) {
+    return nt_replay(corrupt).run(std::string(START) + "irql 0 0\n");
+}
+
+static pa_t pfn_pa(pfn_t frame) { return 0x200000 + PFN_SIZE * frame; }
+
+static void change32(machine *m, pa_t pa, uint32_t value) { physmem_write32(machine_memory(m), pa, value); }
+static void change16(machine *m, pa_t pa, uint16_t value) { physmem_write(machine_memory(m), pa, &value, 2); }
+
+static std::function<void(machine *)> store32(pa_t pa, uint32_t value) {
+    return [=](machine *m) { change32(m, pa, value); };
+}
+static std::function<void(machine *)> store16(pa_t pa, uint16_t value) {
+    return [=](machine *m) { change16(m, pa, value); };
+}
+
+enum { U1 = 0, PTE_ADDRESS = 4, U2 = 8, FLAGS = 12, REFERENCE = 14, CONTAINING = 20 };
+
+TEST(Audit, AProcessLifeIsQuiet) {
+    Outcome o =
+        nt_replay().run(std::string(START) + "expect pte.410000=404067\nw 411000 4\nr 412000 4\nsec+ 1 page 4000 "
+                                             "\"\"\nmap 1 500000 4000 0 rw share\nw 500000 4\nr 502000 4\n"
+                                             "sec+ 2 data 3000 \"f\"\nmap 2 600000 3000 0 wc\nr 600000 4\nw 601000 "
+                                             "4\nfork 2 1 201\nw 410000 4\nx 0 201\nr 411000 4\n"
+                                             "w 411000 4\nw 500000 4\ntrim 2 all force\nr 411000 4\nr 500000 4\nfork 3 "
+                                             "2 301\nx 0 301\nw 411000 4\nexec 3 \"b\"\n"
+                                             "alloc 20000 2000 rc rw\nw 20000 4\nprot 20000 1000 r\nfree 20000 1000 "
+                                             "d\nx 0 101\nproc- 3\nunmap 500000\nproc- 2\n"
+                                             "mdl+ 1 410000 2000 w\ntrim 1 all force\nmdl- 1\nrun zero\nfree 410000 0 "
+                                             "r\npool paged 5000\npool nonpaged 100\ndrain 30\nundrain 5\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+}
+
+struct Injection {
+    const char *name;
+    std::function<void(machine *)> corrupt;
+    std::vector<const char *> says;
+};
+
+class AuditInjection : public ::testing::TestWithParam<Injection> {};
+
+TEST_P(AuditInjection, IsReported) {
+    Outcome o = corrupted(GetParam().corrupt);
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    for (const char *text : GetParam().says) { EXPECT_TRUE(o.says(text)) << "expected: " << text << "\n" << o.report; }
+    EXPECT_TRUE(o.says("after event 5 (line 7): irql 0 0")) << o.report;
+}
+
+static const pa_t WS = 0x402000, TABLE = 0x403000;
+
+INSTANTIATE_TEST_SUITE_P(
+    Fields, AuditInjection,
+    ::testing::
+        Values(
+            Injection{"link_back",
+                      store32(pfn_pa(0x406) + U2, 0x500),
+                      {"audit I1: frame 406: link to the frame before it expected 405, found 500"}},
+            Injection{"link_forward",
+                      store32(pfn_pa(0x406) + U1, 0x405),
+                      {"audit I1: frame 405: met a second time, on the Free list"}},
+            Injection{"link_nowhere",
+                      store32(pfn_pa(0x406) + U1, 0x999999),
+                      {"audit I1: Free list: a link leads to frame 999999"}},
+            Injection{"list_ends_early",
+                      store32(pfn_pa(0x406) + U1, 0xFFFFFFFF),
+                      {"audit I1: Free list: last frame expected 406"}},
+            Injection{"wrong_location",
+                      store16(pfn_pa(0x406) + FLAGS, 0x0200),
+                      {"audit I1: frame 406: location (on a list) expected 1, found 2"}},
+            Injection{"list_count",
+                      [](machine *m) { machine_os(m)->MmPageLocationList[FreePageList].Count++; },
+                      {"audit I1: Free list: count expected"}},
+            Injection{"not_on_its_list",
+                      store16(pfn_pa(0x404) + FLAGS, 0x0201),
+                      {"audit I1: frame 404: on the list of its location expected 1, found 0"}},
+            Injection{"available",
+                      [](machine *m) { machine_os(m)->MmAvailablePages++; },
+                      {"audit I2: MmAvailablePages expected"}},
+            Injection{"pte_address",
+                      store32(pfn_pa(0x404) + PTE_ADDRESS, 0xC0001044),
+                      {"audit I3: frame 404: PTE address expected c0001040, found c0001044"}},
+            Injection{"containing",
+                      store32(pfn_pa(0x404) + CONTAINING, 0x400),
+                      {"audit I3: frame 404: containing frame expected 403, found 400"}},
+            Injection{"transition_while_mapped",
+                      store16(pfn_pa(0x404) + FLAGS, 0x0701),
+                      {"audit I3: frame 404: location of a mapped frame expected 6, found 7"}},
+            Injection{
+                "reserved_flags", store16(pfn_pa(0x404) + FLAGS, 0x1601), {"audit I3: frame 404: flags bits 12 to 15"}},
+            Injection{"ws_index",
+                      store32(pfn_pa(0x404) + U1, 5),
+                      {"audit I3: frame 404 (process 1, 00410000): working-set index expected 4, found 5"}},
+            Injection{"nobody_names_it", store32(TABLE + 0x40, 0), {"audit I9", "used count expected 0, found 1"}},
+            Injection{"prototype_flag",
+                      store16(pfn_pa(0x404) + FLAGS, 0x0609),
+                      {"audit I12: frame 404: valid user PTEs without a valid prototype expected 0, found 1"}},
+            Injection{"share_of_a_page",
+                      store32(pfn_pa(0x404) + U2, 2),
+                      {"audit I4: frame 404: share count expected 1, found 2"}},
+            Injection{"share_of_a_table",
+                      store32(pfn_pa(0x403) + U2, 3),
+                      {"audit I4: frame 403: share count expected 2, found 3"}},
+            Injection{"share_of_a_directory",
+                      store32(pfn_pa(0x400) + U2, 9),
+                      {"audit I4: frame 400: share count expected 3, found 9"}},
+            Injection{"reference",
+                      store16(pfn_pa(0x404) + REFERENCE, 2),
+                      {"audit I5: frame 404: reference count expected 1, found 2"}},
+            Injection{"reference_on_a_list",
+                      store16(pfn_pa(0x406) + REFERENCE, 1),
+                      {"audit I5: frame 406: reference count on a list expected 0, found 1"}},
+            Injection{"slot_twice",
+                      [](machine *m) {
+                          change32(m, TABLE + 0x44, 0x00005080);
+                          change32(m, TABLE + 0x48, 0x00005080);
+                          change16(m, WS + 0x32, 3);
+                      },
+                      {"audit I6: page-file slot 5: expected one PTE or frame to name it, found c000104"}},
+            Injection{"commit_total",
+                      [](machine *m) { machine_os(m)->MmTotalCommittedPages++; },
+                      {"audit I7: committed pages expected"}},
+            Injection{"commit_bitmap",
+                      store32(WS + 0x630, 6),
+                      {"audit I7: process 1: page-table bitmap word 0 expected 00000002, found 00000006"}},
+            Injection{"free_chain_loop",
+                      store32(WS + 0x690 + 4 * 6, 5 << 4),
+                      {"audit I8: process 1, working-set free chain"}},
+            Injection{"free_chain_short",
+                      store32(WS + 0x690 + 4 * 6, 0xFFFFFFF0),
+                      {"audit I8: process 1, working-set free chain, used entries 5: expected 257, found 2"}},
+            Injection{"entry_lost",
+                      store32(WS + 0x690 + 4 * 4, 5 << 4),
+                      {"audit I3: process 1, working-set entries for its valid PTEs"}},
+            Injection{"entry_of_nothing",
+                      store32(WS + 0x690 + 4 * 4, 0x00412401),
+                      {"audit I3: process 1, working-set entry: PTE of its page"}},
+            Injection{"used_count",
+                      store16(WS + 0x32, 2),
+                      {"audit I9: process 1, page table 001 (00400000): used count expected 1, found 2"}},
+            Injection{"outside_vads",
+                      store32(TABLE + 0x400, 0x00404067),
+                      {"audit I10: process 1, 00500000: PTE 00404067 is valid, expected none outside the VADs"}},
+            Injection{"frame_beyond_ram",
+                      store32(TABLE + 0x40, 0x3FFFF067),
+                      {"audit I10: process 1, 00410000: PTE 3ffff067"}},
+            Injection{"self_map",
+                      store32(0x400C00, 0x00401063),
+                      {"audit I10: process 1: self-map PDE expected frame 400, found 00401063"}},
+            Injection{"kernel_pde",
+                      store32(0x400000 + 0x201 * 4, 0x008001E3),
+                      {"audit I10: process 1: PDE 201 expected 0 or the system's 004001e3"}},
+            Injection{"free_frame_mapped",
+                      store32(TABLE + 0x40, 0x00500067),
+                      {"audit I12: frame 500: the valid PTE at c0001040 of process 1 maps it"}},
+            Injection{
+                "mapped_twice",
+                [](machine *m) {
+                    change32(m, TABLE + 0x44, 0x00404067);
+                    change16(m, WS + 0x32, 2);
+                },
+                {"audit I3: frame 404: expected one PTE to own it, found those at c0001040 (process 1) and c0001044 "
+                 "(process 1)"}}),
+    [](const ::testing::TestParamInfo<Injection> &info) { return std::string(info.param.name); });
+
+/* A shared page: two processes map it; the share count and the pool page's are recounted. */
+static const char *const SHARED =
+    "proc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nsec+ 1 page 2000 \"\"\nmap 1 500000 2000 0 rw share\nw 500000 4\n"
+    "fork 2 1 201\nx 0 201\nr 500000 4\nirql 0 0\n";
+
+TEST(AuditShared, ShareCountOfASharedPage) {
+    Outcome o = nt_replay().run(SHARED);
+    ASSERT_EQ(o.verdict, CHECK_OK) << o.report;
+    pfn_t frame = 0, pool = 0;
+    auto find = [&](machine *m) {
+        frame = pte_frame(peek_pte(m, peek_cr3(m), 0x500000));
+        pool = peek_pfn(m, frame).ContainingFrame;
+    };
+    o = nt_replay([&](machine *m) { find(m), change32(m, pfn_pa(frame) + U2, 1); }, 9).run(SHARED);
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("share count expected 2, found 1")) << o.report;
+    o = nt_replay([&](machine *m) { find(m), change32(m, pfn_pa(pool) + U2, peek_pfn(m, pool).u2 + 1); }, 9)
+            .run(SHARED);
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("audit I4: frame")) << o.report;
+    EXPECT_TRUE(o.says("share count expected 2, found 3")) << o.report; /* itself and one valid prototype */
+}
+
+/* Non-direct entries are in the hash once a list is long. */
+TEST(AuditShared, HashOfALongWorkingSet) {
+    std::string lines = "proc+ 1 0 \"a\" 50 1000\nthr+ 101 1\nx 0 101\nsec+ 1 page 2000 \"\"\nmap 1 500000 2000 0 rw "
+                        "share\nw 500000 4\n"
+                        "alloc 800000 200000 rc rw\nfork 2 1 201\nx 0 201\n";
+    uint64_t events = 9;
+    for (unsigned page = 0; page < 0x200; page++, events++) {
+        char line[40];
+        snprintf(line, sizeof line, "w %x 4\n", 0x800000 + page * 0x1000);
+        lines += line;
+    }
+    lines += "r 500000 4\nirql 0 0\n";
+    Replay quiet = nt_replay();
+    quiet.audit_interval = 100;
+    Outcome o = quiet.run(lines);
+    ASSERT_EQ(o.verdict, CHECK_OK) << o.report;
+    Replay r = nt_replay(
+        [](machine *m) {
+            uint32_t base = peek32(m, peek_cr3(m), WORKING_SET_LIST + 0x24),
+                     size = peek32(m, peek_cr3(m), WORKING_SET_LIST + 0x28);
+            ASSERT_EQ(base, 0xC06F3000u);
+            for (uint32_t i = 0; i < size; i++) {
+                table_path path = table_walk(machine_memory(m), peek_cr3(m), CR4_PSE, base + 8 * i);
+                if (physmem_read32(machine_memory(m), path.pa) == 0x500000) { change32(m, path.pa, 0); }
+            }
+        },
+        events + 1);
+    r.audit_interval = events + 2;
+    o = r.run(lines);
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("audit I8: process 2, working-set hash, entries 0: expected 1, found 0")) << o.report;
+}
+
+TEST(Audit, NeedsTheNtKernel) {
+    Replay r;
+    r.flags = CHECK_AUDIT;
+    char err[200] = "";
+    machine_config config = {};
+    config.mmu = &mmu_c_ops;
+    config.preset = small_preset(4, 4);
+    config.os = fake::ops();
+    machine *m = machine_create(&config, err, sizeof err);
+    ASSERT_NE(m, nullptr) << err;
+    check_config check = {};
+    check.machine[0] = m;
+    check.flags = CHECK_AUDIT;
+    EXPECT_EQ(check_create(&check, err, sizeof err), nullptr);
+    EXPECT_STREQ(err, "the audit needs a machine that runs the NT kernel");
+    machine_destroy(m);
+}

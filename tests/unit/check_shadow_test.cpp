@@ -1,0 +1,359 @@
+/* The shadow memory must notice any wrong byte, whatever made it wrong. Kernel mistakes come from the small kernel;
+ * what needs sections, forks and exec is fed as records. */
+#include "check_harness.h"
+
+extern "C" {
+#include "check/shadow.h"
+#include "ntmmu/filedata.h"
+}
+
+static const char *const START = "proc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nalloc 20000 10000 rc rw\n";
+
+static Outcome run(const Mistakes &mistakes, const std::string &lines) {
+    Replay r;
+    r.flags = CHECK_SHADOW | CHECK_EXPECT;
+    r.mistakes = mistakes;
+    return r.run(START + lines);
+}
+
+TEST(Shadow, RightBytesAreQuiet) {
+    Outcome o =
+        run(Mistakes(), "w 20000 4\nr 20000 4\nw 20001 2 =beef\nr 20000 4\nm 20000 4\nr 20000 4\nw 20ffe 8\nr 20ffe 8\n"
+                        "W 22 3\nR 22\nR 23\ni 20000 4\nfree 20000 1000 d\nr 20000 4\nexpect data=0\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+}
+
+TEST(Shadow, ADemandZeroPageThatIsNotZero) {
+    Mistakes m;
+    m.page_not_zeroed = true;
+    Outcome o = run(m, "r 20000 4\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("shadow: event 4")) << o.report;
+    EXPECT_TRUE(o.says("wrong byte at 00020000 of process 1: memory gave 78")) << o.report;
+}
+
+TEST(Shadow, AnotherPagesFrame) {
+    Mistakes m;
+    m.wrong_frame_on_fault = true;
+    Outcome o = run(m, "alloc 10000 10000 rc rw\nw 10000 4\nw 11000 4\ntrim 1 all force\nr 11000 4\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("wrong byte at 000110")) << o.report;
+    EXPECT_EQ(run(Mistakes(), "alloc 10000 10000 rc rw\nw 10000 4\nw 11000 4\ntrim 1 all force\nr 11000 4\n").verdict,
+              CHECK_OK);
+}
+
+TEST(Shadow, AnAccessWhereNothingIsAllocated) {
+    Outcome o = run(Mistakes(), "r 50000 4\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("process 1 has no allocation or view at 00050000")) << o.report;
+}
+
+/* A store through the kernel's direct map: the byte is nobody's to know, the next store makes it known again. */
+TEST(Shadow, AKernelAliasMakesBytesUnknown) {
+    EXPECT_EQ(run(Mistakes(), "w 20000 4\nk w 80101000 4 =5\nr 20000 4\nexpect data=5\nr 20004 4\n").verdict, CHECK_OK);
+    EXPECT_EQ(run(Mistakes(), "w 20000 4\npoke 101000 99\nr 20000 4\nexpect data=99\nw 20000 4\nr 20000 4\n").verdict,
+              CHECK_OK);
+}
+
+/* ---- records fed by hand ---- */
+
+struct Fed {
+    shadow *s = shadow_create();
+    report text = {};
+    uint64_t index = 0;
+    ~Fed() {
+        shadow_destroy(s);
+        report_free(&text);
+    }
+
+    event make(event_kind kind) {
+        event e = {};
+        e.kind = kind;
+        e.index = index++;
+        return e;
+    }
+    bool service(event e, uint32_t pid = 1, uint32_t status = 0) {
+        log_record r = {};
+        r.event = e.index;
+        r.kind = LOG_STATUS;
+        r.pid = pid;
+        r.a = status;
+        records records = {&r, 1, 1};
+        return shadow_event(s, &e, &records, &text);
+    }
+    bool touch(uint32_t pid, va_t va, unsigned type, uint32_t data, uint32_t stored = 0) {
+        event e = make(EV_ACCESS);
+        e.access.va = va;
+        e.access.size = 4;
+        e.access.has_value = true;
+        e.access.value = stored;
+        e.access.access = type == MMU_READ ? EVENT_LOAD : type == MMU_MODIFY ? EVENT_MODIFY : EVENT_STORE;
+        log_record r = {};
+        r.event = e.index;
+        r.kind = LOG_ACCESS;
+        r.pid = pid;
+        r.a = va;
+        r.b = 0x777000 | (va & PAGE_MASK);
+        r.c = data;
+        r.e = type | MMU_USER << 4 | 4 << 8;
+        records records = {&r, 1, 1};
+        return shadow_event(s, &e, &records, &text);
+    }
+    bool load(uint32_t pid, va_t va, uint32_t data) { return touch(pid, va, MMU_READ, data); }
+    bool store(uint32_t pid, va_t va, uint32_t data) { return touch(pid, va, MMU_WRITE, data, data); }
+
+    void process(uint32_t pid) {
+        event e = make(EV_PROC_CREATE);
+        e.proc.pid = pid;
+        service(e);
+    }
+    void fork(uint32_t child, uint32_t parent) {
+        event e = make(EV_FORK);
+        e.fork.pid = child;
+        e.fork.parent = parent;
+        service(e);
+    }
+    void alloc(uint32_t pid, va_t base, va_t size) {
+        event e = make(EV_ALLOC);
+        e.alloc.base = base;
+        e.alloc.size = size;
+        e.alloc.type = EVENT_RESERVE | EVENT_COMMIT;
+        service(e, pid);
+    }
+    void free(uint32_t pid, va_t base, va_t size, bool release, uint32_t status = 0) {
+        event e = make(EV_FREE);
+        e.free.base = base;
+        e.free.size = size;
+        e.free.release = release;
+        service(e, pid, status);
+    }
+    void section(uint32_t sid, uint8_t type, uint64_t size, const char *path) {
+        event e = make(EV_SECTION);
+        e.section.sid = sid;
+        e.section.type = type;
+        e.section.size = size;
+        snprintf(e.text, sizeof e.text, "%s", path);
+        service(e);
+    }
+    void piece(uint32_t sid, uint64_t offset, uint64_t size, uint64_t file_offset, bool anonymous, uint8_t prot) {
+        event e = make(EV_SUBSECTION);
+        e.sub.sid = sid;
+        e.sub.offset = offset;
+        e.sub.size = size;
+        e.sub.file_offset = file_offset;
+        e.sub.anonymous = anonymous;
+        e.sub.prot = prot;
+        service(e);
+    }
+    void map(uint32_t pid, uint32_t sid, va_t base, va_t size, uint64_t offset, uint8_t prot, bool share) {
+        event e = make(EV_MAP);
+        e.map.sid = sid;
+        e.map.base = base;
+        e.map.size = size;
+        e.map.offset = offset;
+        e.map.prot = prot;
+        e.map.share = share;
+        service(e, pid);
+    }
+    void unmap(uint32_t pid, va_t base) {
+        event e = make(EV_UNMAP);
+        e.range.base = base;
+        service(e, pid);
+    }
+    void protect(uint32_t pid, va_t base, va_t size, uint8_t prot) {
+        event e = make(EV_PROTECT);
+        e.range.base = base;
+        e.range.size = size;
+        e.range.prot = prot;
+        service(e, pid);
+    }
+};
+
+static const uint64_t F = file_identity("f");
+
+TEST(ShadowMemory, ForkCopiesAndSidesPart) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    EXPECT_TRUE(f.store(1, 0x20000, 1));
+    f.fork(2, 1);
+    EXPECT_TRUE(f.load(2, 0x20000, 1));
+    EXPECT_TRUE(f.store(2, 0x20000, 2));
+    EXPECT_TRUE(f.load(1, 0x20000, 1));
+    EXPECT_TRUE(f.store(1, 0x20004, 3));
+    EXPECT_TRUE(f.load(2, 0x20004, 0));
+    EXPECT_FALSE(f.load(1, 0x20000, 2)); /* a copy-on-write that did not copy */
+}
+
+TEST(ShadowMemory, SixteenGenerations) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    f.store(1, 0x20000, 1);
+    for (uint32_t pid = 2; pid < 18; pid++) {
+        f.fork(pid, pid - 1);
+        EXPECT_TRUE(f.store(pid, 0x20000, pid));
+    }
+    for (uint32_t pid = 1; pid < 18; pid++) { EXPECT_TRUE(f.load(pid, 0x20000, pid)); }
+}
+
+TEST(ShadowMemory, FilesShareAndWriteCopyDoesNot) {
+    Fed f;
+    f.process(1);
+    f.process(2);
+    f.section(1, EVENT_SEC_DATA, 0, "f");
+    f.map(1, 1, 0x100000, 0x4000, 0x2000, MM_READWRITE, true);
+    f.map(2, 1, 0x200000, 0x4000, 0, MM_READWRITE, true);
+    f.map(2, 1, 0x300000, 0x4000, 0, MM_READWRITE, false); /* without share: write-copy */
+    EXPECT_TRUE(f.load(1, 0x100010, file_word(F, 0x2010)));
+    EXPECT_TRUE(f.store(1, 0x100010, 5));
+    EXPECT_TRUE(f.load(2, 0x202010, 5));
+    EXPECT_TRUE(f.load(2, 0x302010, 5)); /* not written yet: still the file's page */
+    EXPECT_TRUE(f.store(2, 0x302010, 6));
+    EXPECT_TRUE(f.load(1, 0x100010, 5));
+    EXPECT_TRUE(f.store(1, 0x100010, 7));
+    EXPECT_TRUE(f.load(2, 0x302010, 6));
+    EXPECT_FALSE(f.load(2, 0x202010, 5));
+}
+
+TEST(ShadowMemory, BeyondTheFileThereIsZero) {
+    Fed f;
+    f.process(1);
+    f.section(1, EVENT_SEC_DATA, 0x1006, "f");
+    f.map(1, 1, 0x100000, 0x2000, 0, MM_READONLY, false);
+    EXPECT_TRUE(f.load(1, 0x101000, file_word(F, 0x1000)));
+    EXPECT_TRUE(f.load(1, 0x101004, file_word(F, 0x1004) & 0xFFFF));
+    EXPECT_TRUE(f.load(1, 0x101008, 0));
+    EXPECT_FALSE(f.load(1, 0x10100C, file_word(F, 0x100C)));
+}
+
+TEST(ShadowMemory, ImagesHavePieces) {
+    Fed f;
+    f.process(1);
+    f.section(1, EVENT_SEC_IMAGE, 0x4000, "f");
+    f.piece(1, 0, 0x1000, 0, false, MM_EXECUTE_READ);
+    f.piece(1, 0x1000, 0x1000, 0x800, false, MM_WRITECOPY);
+    f.piece(1, 0x2000, 0x1000, 0x5000, false, MM_READWRITE);
+    f.piece(1, 0x3000, 0x1000, 0, true, MM_READWRITE);
+    f.map(1, 1, 0x400000, 0x4000, 0, EVENT_MAP_IMAGE, false);
+    f.fork(2, 1);
+    EXPECT_TRUE(f.load(1, 0x400004, file_word(F, 4)));
+    EXPECT_TRUE(f.load(1, 0x401004, file_word(F, 0x804)));
+    EXPECT_TRUE(f.load(2, 0x403004, 0));
+    EXPECT_TRUE(f.store(1, 0x401004, 1)); /* write-copy */
+    EXPECT_TRUE(f.load(2, 0x401004, file_word(F, 0x804)));
+    EXPECT_TRUE(f.store(1, 0x402004, 2)); /* shared data of an image */
+    EXPECT_TRUE(f.load(2, 0x402004, 2));
+    EXPECT_TRUE(f.store(1, 0x403004, 3)); /* bss */
+    EXPECT_TRUE(f.load(2, 0x403004, 0));
+}
+
+TEST(ShadowMemory, FreeUnmapExecExit) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    f.store(1, 0x20000, 1);
+    f.free(1, 0x20000, 0x1000, false, 0xC000009F); /* a service that failed changes nothing */
+    EXPECT_TRUE(f.load(1, 0x20000, 1));
+    f.free(1, 0x20000, 0x1000, false);
+    EXPECT_TRUE(f.load(1, 0x20000, 0));
+    f.free(1, 0x20000, 0, true);
+    EXPECT_FALSE(f.load(1, 0x21000, 0)); /* nowhere */
+    f.section(1, EVENT_SEC_PAGE, 0x1000, "");
+    f.map(1, 1, 0x100000, 0x1000, 0, MM_READWRITE, false);
+    f.map(1, 1, 0x200000, 0x1000, 0, MM_READWRITE, false);
+    EXPECT_TRUE(f.store(1, 0x100000, 9));
+    EXPECT_TRUE(f.load(1, 0x200000, 9)); /* the paging file's sections are shared */
+    f.unmap(1, 0x100000);
+    EXPECT_FALSE(f.load(1, 0x100000, 9));
+    event e = f.make(EV_EXEC);
+    e.proc.pid = 1;
+    f.service(e);
+    EXPECT_FALSE(f.load(1, 0x200000, 9));
+    f.map(1, 1, 0x200000, 0x1000, 0, MM_READWRITE, false); /* section ids outlive exec */
+    EXPECT_TRUE(f.load(1, 0x200000, 9));
+}
+
+TEST(ShadowMemory, ProtectionTurnsAViewIntoWriteCopy) {
+    Fed f;
+    f.process(1);
+    f.section(1, EVENT_SEC_DATA, 0, "f");
+    f.map(1, 1, 0x100000, 0x2000, 0, MM_READWRITE, true);
+    f.map(1, 1, 0x200000, 0x2000, 0, MM_READONLY, true);
+    f.protect(1, 0x101000, 0x1000, MM_WRITECOPY);
+    EXPECT_TRUE(f.store(1, 0x100000, 1));
+    EXPECT_TRUE(f.load(1, 0x200000, 1));
+    EXPECT_TRUE(f.store(1, 0x101000, 2));
+    EXPECT_TRUE(f.load(1, 0x201000, file_word(F, 0x1000)));
+    f.unmap(1, 0x100000); /* both halves of the view */
+    EXPECT_FALSE(f.load(1, 0x101000, 2));
+}
+
+TEST(ShadowMemory, MoveTakesPagesAlong) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    f.store(1, 0x21000, 4);
+    event e = f.make(EV_MOVE);
+    e.move.from = 0x21000;
+    e.move.to = 0x50000;
+    e.move.size = 0x1000;
+    f.service(e);
+    EXPECT_TRUE(f.load(1, 0x50000, 4));
+    EXPECT_TRUE(f.load(1, 0x21000, 0));
+}
+
+TEST(ShadowMemory, AModifyLoadsThenStores) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    EXPECT_TRUE(f.store(1, 0x20000, 4));
+    EXPECT_TRUE(f.touch(1, 0x20000, MMU_MODIFY, 4, 5));
+    EXPECT_TRUE(f.load(1, 0x20000, 5));
+    EXPECT_FALSE(f.touch(1, 0x20000, MMU_MODIFY, 4, 6));
+}
+
+TEST(ShadowMemory, AnMdlsMappingIsItsRange) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    EXPECT_TRUE(f.store(1, 0x20000, 4));
+    event lock = f.make(EV_MDL_LOCK), map = f.make(EV_MDL_MAP);
+    lock.mdl.id = map.mdl.id = 1;
+    lock.mdl.base = 0x20000;
+    lock.mdl.size = 0x1000;
+    map.mdl.base = 0xF8001000;
+    f.service(lock);
+    f.service(map);
+    EXPECT_TRUE(f.load(1, 0xF8001000, 4));
+    EXPECT_TRUE(f.store(1, 0xF8001000, 6));
+    EXPECT_TRUE(f.load(1, 0x20000, 6));
+    EXPECT_FALSE(f.load(1, 0xF8001000, 4));
+}
+
+/* A thread that waits: its access completes while later events are replayed. */
+TEST(ShadowMemory, AnAccessThatCompletesLate) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    event late = f.make(EV_ACCESS);
+    late.access = {0x20000, 4, EVENT_STORE, EVENT_USER, true, 7};
+    records none = {nullptr, 0, 0};
+    EXPECT_TRUE(shadow_event(f.s, &late, &none, &f.text));
+    EXPECT_TRUE(f.load(1, 0x20000, 0));
+    event now = f.make(EV_ACCESS);
+    now.access = {0x20004, 4, EVENT_STORE, EVENT_USER, true, 8};
+    log_record r[2] = {};
+    for (int i = 0; i < 2; i++) {
+        r[i].event = i ? late.index : now.index;
+        r[i].kind = LOG_ACCESS;
+        r[i].pid = 1;
+        r[i].a = i ? 0x20000 : 0x20004;
+        r[i].c = i ? 7 : 8;
+        r[i].e = MMU_WRITE | MMU_USER << 4 | 4 << 8;
+    }
+    records both = {r, 2, 2};
+    EXPECT_TRUE(shadow_event(f.s, &now, &both, &f.text));
+    EXPECT_TRUE(f.load(1, 0x20000, 7));
+    EXPECT_TRUE(f.load(1, 0x20004, 8));
+}

@@ -1,0 +1,101 @@
+/* A TLB entry that memory no longer grants must be reported with the table write whose flush is missing. */
+#include "check_harness.h"
+
+static const char *const START = "proc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nalloc 20000 10000 rc rw\nw 20000 4\n";
+
+static Outcome run(const Mistakes &mistakes, const std::string &lines) {
+    Replay r;
+    r.flags = CHECK_STALENESS;
+    r.mistakes = mistakes;
+    return r.run(START + lines);
+}
+
+TEST(Staleness, FlushedChangesAreQuiet) {
+    Replay r;
+    r.flags = CHECK_STALENESS | CHECK_EXPECT;
+    Outcome o = r.run(std::string(START) + "prot 20000 1000 r\nr 20000 4\nw 20000 4\nexpect exc=c0000005\n"
+                                           "prot 20000 1000 rw\nw 20000 4\nfree 20000 1000 d\nr 20000 4\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+}
+
+TEST(Staleness, AWriteRightTakenAwayWithoutAFlush) {
+    Mistakes m;
+    m.no_flush_on_protect = true;
+    Outcome o = run(m, "prot 20000 1000 r\nr 20000 4\nw 20000 4\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("staleness: event 7 (line 9): w 20000 4"))
+        << o.report; /* the read at 6 used no right that is gone */
+    EXPECT_TRUE(o.says("memory no longer grants writing")) << o.report;
+    EXPECT_TRUE(o.says(
+        "its flush is missing: event 5 stored 00101065 over 00101067 in the entry at c0000080 (physical 00100080)"))
+        << o.report;
+}
+
+TEST(Staleness, APageFreedWithoutAFlush) {
+    Mistakes m;
+    m.no_flush_on_free = true;
+    Outcome o = run(m, "free 20000 1000 d\nr 20000 4\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("memory maps nothing there any more")) << o.report;
+    EXPECT_TRUE(o.says("event 5 stored 00000000 over 00101067")) << o.report;
+}
+
+TEST(Staleness, AnotherFrame) {
+    Replay r;
+    r.flags = CHECK_STALENESS;
+    r.before = [](uint64_t event, machine *m, machine *) {
+        if (event == 5) { physmem_write32(machine_memory(m), 0x100080, 0x00333067); }
+    };
+    Outcome o = r.run(std::string(START) + "r 20000 4\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("the TLB gave 00101000, memory gives 00333000")) << o.report;
+}
+
+TEST(Staleness, DirtyClearedWithoutAFlush) {
+    Mistakes m;
+    m.no_flush_on_clear_dirty = true;
+    Outcome o = run(m, "flush 20000 1000\nr 20000 4\nw 20000 4\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("staleness: event 7")) << o.report;
+    EXPECT_TRUE(o.says("D was cleared")) << o.report;
+    EXPECT_EQ(run(Mistakes(), "flush 20000 1000\nr 20000 4\nw 20000 4\n").verdict, CHECK_OK);
+}
+
+/* More rights than the TLB knows, and A set or cleared: nothing to report. */
+TEST(Staleness, GrownRightsAndAccessedAreQuiet) {
+    Replay r;
+    r.flags = CHECK_STALENESS;
+    r.before = [](uint64_t event, machine *m, machine *) {
+        if (event == 6) { physmem_write32(machine_memory(m), 0x100084, 0x00102067); } /* was read-only */
+        if (event == 7) { physmem_write32(machine_memory(m), 0x100084, 0x00102047); } /* A cleared */
+    };
+    Outcome o = r.run(std::string(START) + "r 21000 4\nr 21000 4\nr 21000 4\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+}
+
+/* I11: an entry that no access of the trace uses any more is found in the TLB itself at the end. */
+TEST(Staleness, TheWholeTlbIsLookedAtInTheEnd) {
+    Mistakes m;
+    m.no_flush_on_free = true;
+    Outcome o = run(m, "free 20000 1000 d\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("audit I11: TLB entry data 4 KB")) << o.report;
+    EXPECT_TRUE(o.says("00020000 -> 00101000")) << o.report;
+    EXPECT_TRUE(o.says("its flush is missing: event 5")) << o.report;
+}
+
+/* A frame that stops being a table must not be watched for ever, and what is walked again must be seen again. */
+TEST(Staleness, ManyStoresIntoATableFrameDoNotBlindIt) {
+    Replay r;
+    r.flags = CHECK_STALENESS;
+    r.before = [](uint64_t event, machine *m, machine *) {
+        if (event == 6) {
+            for (uint32_t i = 0; i < 20000; i++) { physmem_write32(machine_memory(m), 0x100800, i << 12); }
+        }
+        if (event == 7) { physmem_write32(machine_memory(m), 0x100080, 0x00333067); }
+    };
+    Outcome o = r.run(std::string(START) + "r 20000 4\nr 20000 4\nr 20000 4\n");
+    ASSERT_EQ(o.verdict, CHECK_FAILED);
+    EXPECT_TRUE(o.says("staleness: event 7")) << o.report;
+    EXPECT_TRUE(o.says("event 6 stored 00333067 over 00101067")) << o.report;
+}

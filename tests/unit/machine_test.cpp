@@ -1,0 +1,757 @@
+// The machine under a small kernel written here: every user page is mapped on demand, a few addresses are special.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+extern "C" {
+#include "ntmmu/filedata.h"
+#include "ntmmu/machine.h"
+#include "ntmmu/status.h"
+}
+
+namespace {
+
+constexpr va_t kDirect = 0x80000000; // the kernel's window on all of memory, large pages
+constexpr va_t kMapped = 0xA0000000; // kernel addresses mapped on demand
+constexpr va_t kException = 0x60000000, kBlock = 0x61000000, kLivelock = 0x62000000, kBugcheck = 0x63000000,
+               kPanic = 0x64000000, kReadOnly = 0x65000000, kNested = 0x66000000;
+constexpr uint64_t kObject = 0x1234;
+constexpr pa_t kDirectoryOf0 = 0x1000; // process P: 1000h * (P + 1)
+constexpr pa_t kFirstFree = 0x100000;
+
+struct Fake {
+    os_machine *m;
+    pa_t next_free = kFirstFree;
+    uint32_t pid = 0, tid = 0;
+    std::vector<std::pair<uint32_t, uint32_t>> threads; // tid, pid
+    bool block = true;
+    unsigned ticks = 0;
+    ntstatus_t disk_status = 0;
+
+    pa_t frame() {
+        pa_t pa = next_free;
+        next_free += PAGE_SIZE;
+        return pa;
+    }
+    uint32_t read32(pa_t pa) const {
+        uint32_t v;
+        m->ops->read(m, kDirect + pa, &v, 4);
+        return v;
+    }
+    void write32(pa_t pa, uint32_t v) { m->ops->write(m, kDirect + pa, &v, 4); }
+    pa_t directory() const { return kDirectoryOf0 + 0x1000 * pid; }
+    void map(va_t va, bool writable) {
+        pa_t pde = directory() + (va >> 22) * 4;
+        if (!(read32(pde) & 1)) { write32(pde, uint32_t(frame()) | 7); }
+        write32((read32(pde) & 0xFFFFF000) + (va >> 12 & 0x3FF) * 4, uint32_t(frame()) | (writable ? 7 : 5));
+    }
+};
+
+Fake *fake(os *o) { return reinterpret_cast<Fake *>(o); }
+const Fake *fake(const os *o) { return reinterpret_cast<const Fake *>(o); }
+
+uint64_t fake_ram(const os_config *, char *, size_t) { return 8 << 20; }
+
+os *fake_boot(os_machine *m, const os_config *) {
+    auto *f = new Fake;
+    f->m = m;
+    for (uint32_t p = 0; p < 4; p++) { // before paging is on, addresses are physical
+        pa_t directory = kDirectoryOf0 + 0x1000 * p;
+        m->ops->fill(m, directory, 0, PAGE_SIZE);
+        for (uint32_t i = 0; i < 2; i++) {
+            uint32_t pde = i << 22 | 0x83;
+            m->ops->write(m, directory + (kDirect >> 22) * 4 + i * 4, &pde, 4);
+        }
+    }
+    m->ops->write_control(m, MMU_CR3, kDirectoryOf0);
+    m->ops->write_control(m, MMU_CR4, CR4_PSE | CR4_PGE);
+    m->ops->write_control(m, MMU_CR0, CR0_PE | CR0_WP | CR0_PG);
+    return reinterpret_cast<os *>(f);
+}
+
+void fake_destroy(os *o) { delete fake(o); }
+
+os_outcome fake_fault(os *o, va_t cr2, uint32_t) {
+    Fake *f = fake(o);
+    os_outcome out = {};
+    out.kind = OS_RETRY;
+    out.status = STATUS_PAGE_FAULT_DEMAND_ZERO;
+    switch (page_of(cr2)) {
+    case kException:
+        out.kind = OS_EXCEPTION;
+        out.status = STATUS_ACCESS_VIOLATION;
+        out.p[1] = cr2;
+        return out;
+    case kBlock:
+        if (f->block) {
+            out.kind = OS_BLOCK;
+            out.object = kObject;
+            return out;
+        }
+        break;
+    case kLivelock: return out;
+    case kBugcheck: f->m->ops->bugcheck(f->m, 0x50, cr2, 2, 3, 4);
+    case kPanic: f->m->ops->panic(f->m, "not in this version");
+    case kNested: { // touches a kernel page that is not mapped either
+        uint32_t v = 1;
+        f->m->ops->write(f->m, kMapped + 0x5000, &v, 4);
+        break;
+    }
+    default: break;
+    }
+    f->map(cr2, page_of(cr2) != kReadOnly);
+    if (log_wants(f->m->log, LOG_RESOLVED)) {
+        log_send(f->m->log, LOG_RESOLVED, cr2, out.status, FAULT_DEMAND_ZERO, 0, 0);
+    }
+    return out;
+}
+
+os_service_result fake_service(os *o, const event *e) {
+    Fake *f = fake(o);
+    os_service_result r = {};
+    switch (e->kind) {
+    case EV_THREAD_CREATE: f->threads.push_back({e->thread.tid, e->thread.pid}); break;
+    case EV_SWITCH:
+        for (auto &t : f->threads) {
+            if (t.first != e->sw.tid) { continue; }
+            f->tid = t.first;
+            if (f->pid != t.second) {
+                f->pid = t.second;
+                f->m->ops->write_control(f->m, MMU_CR3, f->directory());
+            }
+        }
+        break;
+    case EV_FLUSH: // all the TLB operations there are
+        f->m->ops->write_control(f->m, MMU_CR3, f->directory());
+        f->m->ops->invlpg(f->m, 0x5000);
+        f->m->ops->write_control(f->m, MMU_CR4, CR4_PSE);
+        f->m->ops->write_control(f->m, MMU_CR4, CR4_PSE | CR4_PGE);
+        break;
+    case EV_ALLOC: { // kernel memory across a page boundary
+        char text[] = "abcdefgh", back[9] = {};
+        f->m->ops->write(f->m, kMapped + 0xFFC, text, 8);
+        f->m->ops->copy(f->m, kMapped + 0x2FFD, kMapped + 0xFFC, 8);
+        f->m->ops->read(f->m, kMapped + 0x2FFD, back, 8);
+        r.status = std::string(back) == text ? STATUS_SUCCESS : STATUS_ASSERTION_FAILURE;
+        r.out[0] = e->alloc.base;
+        r.out[1] = e->alloc.size;
+        break;
+    }
+    case EV_FREE: r.status = STATUS_MEMORY_NOT_ALLOCATED; break;
+    case EV_MAP: f->disk_status = f->m->ops->disk_read(f->m, 77, 0x3000, 0x300, 0x802); break;
+    case EV_RUN_THREAD:
+        f->block = false;
+        f->m->ops->signal(f->m, kObject);
+        break;
+    default: break;
+    }
+    return r;
+}
+
+void fake_tick(os *o) { fake(o)->ticks++; }
+uint32_t fake_pid(const os *o) { return fake(o)->pid; }
+uint32_t fake_tid(const os *o) { return fake(o)->tid; }
+uint64_t fake_directory(const os *o, uint32_t pid) {
+    (void)o;
+    return kDirectoryOf0 + 0x1000 * pid;
+}
+void fake_counters(const os *, void (*)(void *, const char *, uint64_t), void *) {}
+
+const os_ops fake_os = {fake_ram,  fake_boot, fake_destroy, fake_fault,     fake_service,
+                        fake_tick, fake_pid,  fake_tid,     fake_directory, fake_counters};
+
+void collect(void *ctx, const log_record *r) { static_cast<std::vector<log_record> *>(ctx)->push_back(*r); }
+
+} // namespace
+
+class Machine : public ::testing::Test {
+  protected:
+    machine *m = nullptr;
+    std::vector<log_record> log;
+    uint64_t next_index = 0;
+    bool direct = false, reference = false;
+
+    void start(uint32_t mask = (1u << LOG_KINDS) - 1) {
+        machine_config config = {};
+        config.mmu = &mmu_c_ops;
+        strcpy(config.preset.name, "test");
+        config.preset.replacement = TLB_LRU;
+        config.preset.physical_bits = 40;
+        for (auto &side : config.preset.tlb) {
+            for (auto &g : side) { g = {16, 4}; }
+        }
+        config.os = &fake_os;
+        config.kernel_direct = direct;
+        config.os_config.reference_counting = reference;
+        char err[256] = "";
+        m = machine_create(&config, err, sizeof err);
+        ASSERT_NE(m, nullptr) << err;
+        ASSERT_EQ(log_subscribe(machine_log(m), mask, collect, &log), 0);
+    }
+    void TearDown() override { machine_destroy(m); }
+
+    Fake *os() { return fake(machine_os(m)); }
+    const struct machine_counts *counts() { return machine_counts(m); }
+    event make(event_kind kind) {
+        event e = {};
+        e.kind = kind;
+        e.index = next_index++;
+        return e;
+    }
+    const machine_result *step(const event &e) { return machine_step(m, &e); }
+    const machine_result *access(event_access type, va_t va, uint32_t size, bool has_value = false, uint64_t value = 0,
+                                 event_mode mode = EVENT_USER) {
+        event e = make(EV_ACCESS);
+        e.access.va = va;
+        e.access.size = size;
+        e.access.access = type;
+        e.access.mode = mode;
+        e.access.has_value = has_value;
+        e.access.value = value;
+        return step(e);
+    }
+    const machine_result *run(event_access type, vpn_t vpn, uint64_t count, event_mode mode = EVENT_USER) {
+        event e = make(EV_RUN);
+        e.run.vpn = vpn;
+        e.run.count = count;
+        e.run.access = type;
+        e.run.mode = mode;
+        return step(e);
+    }
+    const machine_result *simple(event_kind kind) { return step(make(kind)); }
+    void thread(uint32_t tid, uint32_t pid) {
+        event e = make(EV_THREAD_CREATE);
+        e.thread.tid = tid;
+        e.thread.pid = pid;
+        step(e);
+    }
+    void switch_to(uint32_t tid) {
+        event e = make(EV_SWITCH);
+        e.sw.tid = tid;
+        step(e);
+    }
+    std::vector<log_record> records(log_kind kind) {
+        std::vector<log_record> out;
+        for (auto &r : log) {
+            if (r.kind == kind) { out.push_back(r); }
+        }
+        return out;
+    }
+    uint32_t memory32(va_t va) {
+        auto p = table_walk(machine_memory(m), fake_directory(nullptr, os()->pid), CR4_PSE, va);
+        EXPECT_TRUE(p.present);
+        return physmem_read32(machine_memory(m), p.pa);
+    }
+};
+
+// ---- memory ----
+
+TEST(Physmem, OutsideRamReadsOnesAndLosesStores) {
+    physmem mem;
+    ASSERT_EQ(physmem_init(&mem, 4 << 20), 0);
+    physmem_write32(&mem, (4 << 20) - 4, 0xAABBCCDD);
+    EXPECT_EQ(physmem_read32(&mem, (4 << 20) - 4), 0xAABBCCDDu);
+    physmem_write32(&mem, 4 << 20, 1);
+    EXPECT_EQ(physmem_read32(&mem, 4 << 20), 0xFFFFFFFFu);
+    EXPECT_EQ(physmem_read32(&mem, 0), 0u);
+    physmem_fini(&mem);
+}
+
+TEST(Physmem, TakesMultiplesOf4MBUpTo4GB) {
+    physmem mem;
+    EXPECT_EQ(physmem_init(&mem, 0), -1);
+    EXPECT_EQ(physmem_init(&mem, 4096), -1);
+    EXPECT_EQ(physmem_init(&mem, (pa_t)5 << 30), -1);
+    ASSERT_EQ(physmem_init(&mem, (pa_t)4 << 30), 0);
+    physmem_fini(&mem);
+}
+
+TEST(TableWalk, FollowsSmallAndLargePages) {
+    physmem mem;
+    ASSERT_EQ(physmem_init(&mem, 4 << 20), 0);
+    physmem_write32(&mem, 0x1000 + 1 * 4, 0x00002067); // table at 2000, P W U A D
+    physmem_write32(&mem, 0x2000 + 5 * 4, 0x00345165); // P U A D G, read-only
+    physmem_write32(&mem, 0x1000 + 2 * 4, 0x00C021E3); // large, PSE-36 bit 13 = pa bit 32, G
+    auto p = table_walk(&mem, 0x1000, CR4_PSE, 0x00405678);
+    EXPECT_TRUE(p.present && p.user && p.dirty && p.global && !p.writable);
+    EXPECT_EQ(p.pa, 0x345678u);
+    EXPECT_EQ(p.page_shift, 12);
+    EXPECT_EQ(p.pte_pa, 0x2014u);
+    p = table_walk(&mem, 0x1000, CR4_PSE, 0x00812345);
+    EXPECT_TRUE(p.present && p.writable && !p.user);
+    EXPECT_EQ(p.pa, 0x100C12345u);
+    EXPECT_EQ(p.page_shift, 22);
+    p = table_walk(&mem, 0x1000, CR4_PSE, 0x00C00000);
+    EXPECT_FALSE(p.present);
+    EXPECT_EQ(p.pde_pa, 0x100Cu);
+    EXPECT_EQ(p.pte_pa, 0u);
+    physmem_fini(&mem);
+}
+
+// ---- exact accesses ----
+
+TEST_F(Machine, SplitsAtPagesLowerFirst) {
+    start();
+    access(EVENT_STORE, 0x10FFE, 4, true, 0x44332211);
+    auto a = records(LOG_ACCESS);
+    ASSERT_EQ(a.size(), 2u);
+    EXPECT_EQ(a[0].a, 0x10FFEu);
+    EXPECT_EQ(a[0].c, 0x2211u);
+    EXPECT_EQ(a[0].e >> 8 & 0xFF, 2u);
+    EXPECT_EQ(a[1].a, 0x11000u);
+    EXPECT_EQ(a[1].c, 0x4433u);
+    EXPECT_EQ(counts()->touches, 2u);
+    EXPECT_EQ(counts()->accesses, 1u);
+    EXPECT_EQ(counts()->stores, 1u);
+    EXPECT_EQ(counts()->dtlb_miss, 2u);
+    EXPECT_EQ(counts()->page_faults, 2u);
+    access(EVENT_LOAD, 0x10FFE, 4);
+    EXPECT_EQ(machine_last(m)->data, 0x4433u);
+    EXPECT_EQ(counts()->dtlb_hit, 2u);
+}
+
+TEST_F(Machine, OneTouchAPageWhateverTheSize) {
+    start();
+    access(EVENT_LOAD, 0x20010, 0x3000);
+    auto a = records(LOG_ACCESS);
+    ASSERT_EQ(a.size(), 4u);
+    va_t expected[] = {0x20010, 0x21000, 0x22000, 0x23000};
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(a[i].a, expected[i]);
+        EXPECT_EQ(a[i].e >> 8 & 0xFF, 4u);
+    }
+    EXPECT_EQ(counts()->accesses, 1u);
+    EXPECT_EQ(counts()->touches, 4u);
+}
+
+TEST_F(Machine, WrapsAroundAtTheTop) {
+    start();
+    access(EVENT_LOAD, 0xFFFFFFFE, 4, false, 0, EVENT_KERNEL);
+    auto a = records(LOG_ACCESS);
+    ASSERT_EQ(a.size(), 2u);
+    EXPECT_EQ(a[1].a, 0u);
+    EXPECT_EQ(counts()->kernel_touches, 2u);
+    EXPECT_EQ(counts()->accesses, 0u);
+}
+
+TEST_F(Machine, StoresWhatItsIndexSays) {
+    start();
+    next_index = 41;
+    access(EVENT_STORE, 0x30000, 8);
+    EXPECT_EQ(memory32(0x30000), machine_store_value(41, 0));
+    access(EVENT_STORE, 0x30002, 1);
+    EXPECT_EQ(memory32(0x30000), (machine_store_value(41, 0) & 0xFF00FFFF) | (machine_store_value(42, 0) & 0xFF) << 16);
+}
+
+TEST_F(Machine, ModifyIsOneRequestThatLoadsThenStores) {
+    start();
+    access(EVENT_STORE, 0x30000, 4, true, 5);
+    log.clear();
+    access(EVENT_MODIFY, 0x30000, 4, true, 6);
+    auto a = records(LOG_ACCESS);
+    ASSERT_EQ(a.size(), 1u);
+    EXPECT_EQ(a[0].c, 5u);
+    EXPECT_EQ(a[0].e & 0xF, (uint64_t)MMU_MODIFY);
+    EXPECT_EQ(memory32(0x30000), 6u);
+    EXPECT_EQ(counts()->stores, 2u);
+}
+
+TEST_F(Machine, FetchesUseTheInstructionSide) {
+    start();
+    access(EVENT_FETCH, 0x40000, 3);
+    access(EVENT_FETCH, 0x40003, 3);
+    EXPECT_EQ(counts()->itlb_miss, 1u);
+    EXPECT_EQ(counts()->itlb_hit, 1u);
+    EXPECT_EQ(counts()->fetches, 2u);
+    EXPECT_EQ(counts()->dtlb_miss, 0u);
+}
+
+// ---- run level ----
+
+TEST_F(Machine, RunAccessesOneWordAndCountsTheRestAsHits) {
+    start();
+    uint64_t before = machine_cycles(m);
+    run(EVENT_STORE, 0x50, 10);
+    uint64_t first = machine_cycles(m) - before;
+    auto a = records(LOG_ACCESS);
+    ASSERT_EQ(a.size(), 1u);
+    EXPECT_EQ(a[0].a, 0x50000u + machine_run_offset(0));
+    EXPECT_EQ(counts()->accesses, 10u);
+    EXPECT_EQ(counts()->run_hits, 9u);
+    EXPECT_EQ(counts()->dtlb_miss, 1u);
+    EXPECT_EQ(counts()->dtlb_hit, 9u);
+    before = machine_cycles(m);
+    run(EVENT_STORE, 0x50, 10); // a hit on a dirty page: one cycle each
+    EXPECT_EQ(machine_cycles(m) - before, 10u);
+    EXPECT_GT(first, 10u);
+}
+
+TEST_F(Machine, RunLoadsLookAtTheLastStoredWordsOrAnywhere) {
+    start();
+    run(EVENT_LOAD, 0x50, 1);
+    run(EVENT_STORE, 0x50, 1);
+    run(EVENT_STORE, 0x50, 1);
+    uint64_t first = next_index;
+    for (int i = 0; i < 64; i++) { run(EVENT_LOAD, 0x50, 1); }
+    run(EVENT_FETCH, 0x50, 1);
+    auto a = records(LOG_ACCESS);
+    ASSERT_EQ(a.size(), 68u);
+    EXPECT_EQ(a[0].a & 0xFFF, machine_run_offset(0));
+    unsigned seen[3] = {};
+    for (unsigned i = 0; i < 64; i++) {
+        run_choice choice = machine_run_choice(first + i);
+        seen[choice]++;
+        uint64_t expected = choice == RUN_LAST     ? a[2].a & 0xFFF
+                            : choice == RUN_BEFORE ? a[1].a & 0xFFF
+                                                   : machine_run_offset(first + i);
+        EXPECT_EQ(a[3 + i].a & 0xFFF, expected);
+        if (choice == RUN_LAST) { EXPECT_EQ(a[3 + i].c, machine_store_value(first - 1, 0)); }
+        if (choice == RUN_BEFORE) { EXPECT_EQ(a[3 + i].c, machine_store_value(first - 2, 0)); }
+    }
+    EXPECT_GT(seen[RUN_LAST], seen[RUN_BEFORE]);
+    EXPECT_GT(seen[RUN_BEFORE], 0u);
+    EXPECT_GT(seen[RUN_ANYWHERE], 0u);
+    EXPECT_EQ(a[67].a & 0xFFF, machine_run_offset(first + 64));
+}
+
+TEST_F(Machine, RunOffsetsAreInheritedByForkAndForgottenByExec) {
+    start();
+    thread(1, 1);
+    switch_to(1);
+    run(EVENT_STORE, 0x50, 1);
+    va_t stored = records(LOG_ACCESS)[0].a;
+    event fork = make(EV_FORK);
+    fork.fork = {2, 1, 2};
+    step(fork);
+    thread(2, 2);
+    switch_to(2);
+    while (machine_run_choice(next_index) != RUN_LAST) { next_index++; }
+    run(EVENT_LOAD, 0x50, 1);
+    EXPECT_EQ(records(LOG_ACCESS)[1].a, stored);
+    event exec = make(EV_EXEC);
+    exec.proc.pid = 2;
+    step(exec);
+    uint64_t index = next_index;
+    run(EVENT_LOAD, 0x50, 1);
+    EXPECT_EQ(records(LOG_ACCESS)[2].a & 0xFFF, machine_run_offset(index));
+}
+
+TEST_F(Machine, KernelTouchesAreCountedApart) {
+    start();
+    run(EVENT_STORE, 0x50, 3, EVENT_KERNEL);
+    EXPECT_EQ(counts()->kernel_touches, 3u);
+    EXPECT_EQ(counts()->touches, 3u);
+    EXPECT_EQ(counts()->accesses, 0u);
+    EXPECT_EQ(records(LOG_ACCESS)[0].e >> 4 & 0xF, (uint64_t)MMU_SUPERVISOR);
+}
+
+// ---- faults ----
+
+TEST_F(Machine, ARetryIsNoSecondLookup) {
+    start();
+    auto *r = access(EVENT_LOAD, 0x70000, 4);
+    EXPECT_EQ(r->callbacks, 1u);
+    ASSERT_EQ(r->status_count, 1u);
+    EXPECT_EQ(r->status[0], (ntstatus_t)STATUS_PAGE_FAULT_DEMAND_ZERO);
+    EXPECT_EQ(r->first_hit, MMU_HIT_WALK);
+    EXPECT_EQ(counts()->dtlb_miss, 1u);
+    EXPECT_EQ(counts()->dtlb_hit, 0u);
+    EXPECT_EQ(counts()->resolved[FAULT_DEMAND_ZERO], 1u);
+    auto f = records(LOG_FAULT);
+    ASSERT_EQ(f.size(), 1u);
+    EXPECT_EQ(f[0].a, 0x70000u);
+    EXPECT_EQ(f[0].b, (uint64_t)PF_USER);
+    EXPECT_EQ(f[0].cause, LOG_TRACE);
+    EXPECT_EQ(records(LOG_RESOLVED)[0].cause, LOG_TRACE);
+}
+
+TEST_F(Machine, ExceptionsEndTheEvent) {
+    start();
+    auto *r = access(EVENT_STORE, kException - 2, 4);
+    EXPECT_TRUE(r->exception);
+    EXPECT_EQ(r->exception_code, (uint32_t)STATUS_ACCESS_VIOLATION);
+    EXPECT_EQ(r->exception_p[1], kException);
+    EXPECT_EQ(records(LOG_ACCESS).size(), 1u);
+    ASSERT_EQ(records(LOG_EXCEPTION).size(), 1u);
+    EXPECT_FALSE(access(EVENT_LOAD, 0x70000, 4)->exception);
+    EXPECT_EQ(counts()->exceptions, 1u);
+}
+
+TEST_F(Machine, SixteenFaultsAreEnough) {
+    start();
+    auto *r = access(EVENT_LOAD, kLivelock, 4);
+    EXPECT_TRUE(r->livelock);
+    EXPECT_EQ(r->callbacks, 16u);
+    EXPECT_FALSE(access(EVENT_LOAD, 0x70000, 4)->livelock);
+}
+
+TEST_F(Machine, BugcheckFreezes) {
+    start();
+    auto *r = access(EVENT_LOAD, kBugcheck + 8, 4);
+    EXPECT_EQ(r->stop, MACHINE_BUGCHECK);
+    EXPECT_EQ(r->bugcheck_code, 0x50u);
+    EXPECT_EQ(r->bugcheck_p[0], kBugcheck + 8);
+    EXPECT_EQ(r->bugcheck_p[3], 4u);
+    EXPECT_EQ(records(LOG_BUGCHECK).size(), 1u);
+    uint64_t events = counts()->events;
+    EXPECT_EQ(access(EVENT_LOAD, 0x70000, 4)->stop, MACHINE_BUGCHECK);
+    EXPECT_EQ(counts()->events, events);
+}
+
+TEST_F(Machine, PanicSaysWhy) {
+    start();
+    auto *r = access(EVENT_LOAD, kPanic, 4);
+    EXPECT_EQ(r->stop, MACHINE_PANIC);
+    EXPECT_STREQ(r->message, "not in this version");
+}
+
+// ---- the kernel's own accesses ----
+
+TEST_F(Machine, KernelAccessesCrossPagesAndFaultNested) {
+    start();
+    EXPECT_EQ(simple(EV_ALLOC)->service_status, (ntstatus_t)STATUS_SUCCESS);
+    EXPECT_GT(counts()->kernel_accesses, 6u);
+    EXPECT_EQ(counts()->dtlb_miss + counts()->dtlb_hit + counts()->page_faults, 0u);
+    for (auto &r : records(LOG_FAULT)) {
+        EXPECT_EQ(r.cause, LOG_KERNEL);
+        EXPECT_EQ(r.b & PF_USER, 0u);
+    }
+    EXPECT_EQ(records(LOG_FAULT).size(), 4u);
+}
+
+TEST_F(Machine, NestedFaultsAreTheKernels) {
+    start();
+    auto *r = access(EVENT_STORE, kNested, 4);
+    EXPECT_EQ(r->callbacks, 1u);
+    auto resolved = records(LOG_RESOLVED);
+    ASSERT_EQ(resolved.size(), 2u);
+    EXPECT_EQ(resolved[0].a, kMapped + 0x5000);
+    EXPECT_EQ(resolved[0].cause, LOG_KERNEL);
+    EXPECT_EQ(resolved[1].a, kNested);
+    EXPECT_EQ(resolved[1].cause, LOG_TRACE);
+    EXPECT_EQ(counts()->resolved[FAULT_DEMAND_ZERO], 1u);
+}
+
+TEST_F(Machine, DirectKernelLeavesTheMmuAlone) {
+    direct = true;
+    start();
+    uint64_t cycles = machine_cycles(m);
+    EXPECT_EQ(simple(EV_ALLOC)->service_status, (ntstatus_t)STATUS_SUCCESS);
+    EXPECT_EQ(machine_cycles(m), cycles);
+    EXPECT_EQ(counts()->kernel_accesses, 0u);
+    auto p = table_walk(machine_memory(m), kDirectoryOf0, CR4_PSE, kMapped);
+    EXPECT_TRUE(p.present);
+    EXPECT_FALSE(p.dirty);
+}
+
+TEST_F(Machine, ReferenceCountingIsDirect) {
+    reference = true;
+    start();
+    simple(EV_ALLOC);
+    EXPECT_EQ(counts()->kernel_accesses, 0u);
+}
+
+TEST_F(Machine, DiskBringsTheFilesBytesAndZeroes) {
+    start();
+    simple(EV_MAP);
+    const uint8_t *page = machine_memory(m)->bytes + 0x300000;
+    for (unsigned i = 0; i < 0x800; i += 4) {
+        uint32_t word;
+        memcpy(&word, page + i, 4);
+        ASSERT_EQ(word, file_word(77, 0x3000 + i));
+    }
+    uint32_t last = file_word(77, 0x3800);
+    EXPECT_EQ(memcmp(page + 0x800, &last, 2), 0);
+    for (unsigned i = 0x802; i < PAGE_SIZE; i++) { ASSERT_EQ(page[i], 0); }
+    EXPECT_EQ(os()->disk_status, (ntstatus_t)STATUS_SUCCESS);
+    EXPECT_EQ(records(LOG_IO).size(), 2u);
+    EXPECT_EQ(counts()->file_reads, 1u);
+}
+
+// ---- services and TLB operations ----
+
+TEST_F(Machine, Cr3LoadsOfSwitchesAreCountedApart) {
+    start();
+    thread(1, 1);
+    thread(2, 1);
+    switch_to(1);
+    switch_to(2); // the same process: no load
+    simple(EV_FLUSH);
+    EXPECT_EQ(counts()->cr3_switch, 1u);
+    EXPECT_EQ(counts()->cr3_other, 1u);
+    EXPECT_EQ(counts()->invlpg, 1u);
+    EXPECT_EQ(counts()->flush_all, 1u);
+    auto t = records(LOG_TLB);
+    ASSERT_EQ(t.size(), 4u);
+    EXPECT_EQ(t[0].a, (uint64_t)LOG_CR3_SWITCH);
+    EXPECT_EQ(t[0].b, kDirectoryOf0 + 0x1000);
+    EXPECT_EQ(t[1].a, (uint64_t)LOG_CR3_OTHER);
+    EXPECT_EQ(t[2].a, (uint64_t)LOG_INVLPG);
+    EXPECT_EQ(t[2].b, 0x5000u);
+    EXPECT_EQ(t[3].a, (uint64_t)LOG_FLUSH_ALL);
+}
+
+TEST_F(Machine, ServiceStatusIsHandedOut) {
+    start();
+    EXPECT_EQ(simple(EV_FREE)->service_status, (ntstatus_t)STATUS_MEMORY_NOT_ALLOCATED);
+    auto s = records(LOG_STATUS);
+    ASSERT_EQ(s.size(), 1u);
+    EXPECT_EQ(s[0].a, (uint32_t)STATUS_MEMORY_NOT_ALLOCATED);
+    EXPECT_EQ(s[0].cause, LOG_TRACE);
+}
+
+TEST_F(Machine, CpuStateEvents) {
+    start();
+    event e = make(EV_IRQL);
+    e.irql.level = 2;
+    step(e);
+    EXPECT_EQ(os()->m->ops->irql(os()->m), 2u);
+    EXPECT_TRUE(os()->m->ops->interrupts_enabled(os()->m));
+    step(make(EV_INTERRUPTS));
+    EXPECT_FALSE(os()->m->ops->interrupts_enabled(os()->m));
+    event poke = make(EV_POKE);
+    poke.poke = {0x200000, 0x11223344};
+    step(poke);
+    EXPECT_EQ(physmem_read32(machine_memory(m), 0x200000), 0x11223344u);
+    EXPECT_EQ(os()->ticks, 3u);
+}
+
+TEST_F(Machine, BootIsNotCounted) {
+    start();
+    mmu_statistics s;
+    machine_statistics(m, &s);
+    EXPECT_EQ(s.cycles, 0u);
+    EXPECT_EQ(s.cr3_writes, 0u);
+    EXPECT_EQ(counts()->cr3_other, 0u);
+    uint64_t booted = machine_cycles(m);
+    access(EVENT_LOAD, 0x1000, 4);
+    machine_statistics(m, &s);
+    EXPECT_EQ(s.cycles, machine_cycles(m) - booted);
+    EXPECT_GT(s.walks, 0u);
+}
+
+// ---- waiting threads ----
+
+TEST_F(Machine, AWaitingThreadKeepsItsEventsWhileOthersGoOn) {
+    start();
+    thread(1, 1);
+    thread(2, 2);
+    switch_to(1);
+    uint64_t first = next_index;
+    EXPECT_TRUE(access(EVENT_LOAD, kBlock, 4)->blocked);  // first
+    EXPECT_TRUE(access(EVENT_STORE, 0x1000, 4)->blocked); // first + 1
+    switch_to(2);
+    EXPECT_FALSE(access(EVENT_STORE, 0x1000, 4)->blocked); // first + 3
+    switch_to(1);                                          // only queues
+    EXPECT_EQ(os()->tid, 2u);
+    EXPECT_TRUE(access(EVENT_LOAD, 0x1000, 4)->blocked); // first + 5
+    ASSERT_EQ(records(LOG_BLOCK).size(), 1u);
+    simple(EV_RUN_THREAD); // wakes it
+    EXPECT_EQ(os()->tid, 1u);
+    auto a = records(LOG_ACCESS);
+    ASSERT_EQ(a.size(), 4u);
+    uint64_t order[] = {first + 3, first, first + 1, first + 5};
+    for (int i = 0; i < 4; i++) { EXPECT_EQ(a[i].event, order[i]); }
+    EXPECT_EQ(a[0].pid, 2u);
+    EXPECT_EQ(a[1].pid, 1u);
+    EXPECT_EQ(a[3].c, machine_store_value(first + 1, 0));
+    EXPECT_EQ(machine_finish(m), 0u);
+    EXPECT_EQ(counts()->dtlb_miss, 3u);
+    EXPECT_EQ(counts()->dtlb_hit, 1u);
+}
+
+TEST_F(Machine, MemoryEventsAreBarriersForTheirProcess) {
+    start();
+    thread(1, 1);
+    thread(2, 1);
+    thread(3, 2);
+    switch_to(1);
+    access(EVENT_LOAD, kBlock, 4);
+    switch_to(2);
+    EXPECT_FALSE(access(EVENT_LOAD, 0x1000, 4)->blocked); // an access of another thread need not wait
+    EXPECT_TRUE(simple(EV_FREE)->blocked);                // a service of the same process must
+    EXPECT_TRUE(access(EVENT_LOAD, 0x2000, 4)->blocked);
+    switch_to(3);
+    EXPECT_FALSE(simple(EV_ALLOC)->blocked); // another process is free
+    auto *r = simple(EV_RUN_THREAD);
+    EXPECT_EQ(r->late_failures, 1u); // the held EV_FREE failed
+    EXPECT_EQ(r->late_status, (uint32_t)STATUS_MEMORY_NOT_ALLOCATED);
+    EXPECT_EQ(os()->tid, 3u); // back where the trace is
+    EXPECT_EQ(machine_finish(m), 0u);
+    EXPECT_EQ(records(LOG_ACCESS).back().a, 0x2000u);
+}
+
+TEST_F(Machine, WithNobodyToWakeThemEventsStayHeld) {
+    start();
+    thread(1, 1);
+    switch_to(1);
+    access(EVENT_LOAD, kBlock, 4);
+    access(EVENT_LOAD, 0x1000, 4);
+    EXPECT_EQ(machine_finish(m), 2u);
+}
+
+// ---- the log ----
+
+TEST_F(Machine, NobodyAskedNothingIsSent) {
+    start(LOG_BIT(LOG_FAULT));
+    access(EVENT_LOAD, 0x1000, 4);
+    ASSERT_EQ(log.size(), 1u);
+    EXPECT_EQ(log[0].kind, LOG_FAULT);
+}
+
+TEST_F(Machine, TableAccessesOfWalks) {
+    start(LOG_BIT(LOG_TABLE));
+    access(EVENT_LOAD, 0x1000, 4);
+    log.clear();
+    access(EVENT_STORE, 0x1000, 4); // the page is clean: walk again, set D by one exchange
+    ASSERT_EQ(log.size(), 3u);
+    EXPECT_EQ(log[0].d, (uint64_t)MMU_TABLE_READ | 2 << 8);
+    EXPECT_EQ(log[1].d, (uint64_t)MMU_TABLE_READ | 1 << 8);
+    EXPECT_EQ(log[2].d, (uint64_t)MMU_TABLE_EXCHANGE | 1 << 8);
+    EXPECT_EQ(log[2].c, log[2].b | 0x40);
+}
+
+TEST(Log, LinesForAPerson) {
+    auto line = [](log_kind kind, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) {
+        log_record r = {};
+        r.kind = (uint8_t)kind;
+        r.a = a, r.b = b, r.c = c, r.d = d, r.e = e;
+        char out[256];
+        int length = log_format(&r, out, sizeof out);
+        EXPECT_EQ((size_t)length, strlen(out));
+        return std::string(out);
+    };
+    EXPECT_EQ(line(LOG_ACCESS, 0x410000, 0x404000, 0xAA, 7, MMU_READ | MMU_USER << 4 | 1 << 8 | MMU_HIT_WALK << 16),
+              "ACCESS r 00410000 -> 00404000 = aa (user, walk, 7 cycles)");
+    EXPECT_EQ(line(LOG_FAULT, 0x410000, 6, 6, MMU_HIT_WALK, 0),
+              "FAULT #PF cr2 00410000 error 06 (not present, user write; walk, 6 cycles)");
+    EXPECT_EQ(line(LOG_TLB, LOG_INVLPG, 0x410000, 0, 0, 0), "TLB INVLPG 00410000");
+    EXPECT_EQ(line(LOG_LIST, 1, 0x404, 0, 12, 0), "LIST Free: frame 404 removed, 12 now");
+    EXPECT_EQ(line(LOG_STATUS, 0xC0000018, 0, 0, 0, 0),
+              "STATUS c0000018 STATUS_CONFLICTING_ADDRESSES out 00000000 00000000");
+    std::vector<std::string> seen;
+    for (int kind = 0; kind < LOG_KINDS; kind++) {
+        std::string text = line((log_kind)kind, 1, 1, 1, kind == LOG_TABLE ? 0x101 : 1, 1);
+        EXPECT_EQ(text.rfind(log_kind_name((log_kind)kind), 0), 0u) << text;
+        EXPECT_EQ(text.find('?'), std::string::npos) << text;
+        for (auto &other : seen) { EXPECT_NE(text, other); }
+        seen.push_back(text);
+    }
+}
+
+TEST(Log, CutsLongLines) {
+    log_record r = {};
+    r.kind = LOG_BUGCHECK;
+    char out[16];
+    memset(out, 'x', sizeof out);
+    EXPECT_GT(log_format(&r, out, sizeof out), 15);
+    EXPECT_EQ(strlen(out), 15u);
+}
+
+TEST(Log, HasRoomForSoMany) {
+    event_log log = {};
+    for (int i = 0; i < LOG_SUBSCRIBER_MAX; i++) { EXPECT_EQ(log_subscribe(&log, 1, collect, nullptr), 0); }
+    EXPECT_EQ(log_subscribe(&log, 1, collect, nullptr), -1);
+}

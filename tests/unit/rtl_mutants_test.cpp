@@ -1,0 +1,130 @@
+/* Would we notice? Each hand-made bug of tb/mutants.txt, alive in the RTL, must make it differ from the C MMU on a
+ * random program or fail a line of the vectors; and with none alive there must be no difference. */
+#include "mmu_pair.h"
+
+#include <dirent.h>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iostream>
+#include <regex>
+#include <set>
+
+namespace {
+
+constexpr unsigned SEEDS = 30, STEPS = 2000;
+
+struct Mutant {
+    unsigned number;
+    std::string name, title;
+};
+
+void PrintTo(const Mutant &mutant, std::ostream *out) { *out << mutant.number << ": " << mutant.title; }
+
+/* True LRU and tree pseudo-LRU: one bug sits in both, differently. */
+const char *const presets[] = {"tiny", "tiny-plru"};
+
+std::string path_of(const char *variable, const char *otherwise) {
+    const char *value = getenv(variable);
+    return value ? value : otherwise;
+}
+
+/* Lines `NUMBER NAME what is wrong`; # starts a comment. Number 0, no bug, is not in the list. */
+std::vector<Mutant> listed_mutants() {
+    std::ifstream file(path_of("NTMMU_MUTANTS", "tb/mutants.txt"));
+    std::vector<Mutant> mutants;
+    for (std::string line; std::getline(file, line);) {
+        std::smatch match;
+        if (std::regex_match(line, match, std::regex("\\s*(\\d+)\\s+(\\w+)\\s+(.*\\S)\\s*")) && match[1] != "0") {
+            mutants.push_back({(unsigned)std::stoul(match[1]), match[2], match[3]});
+        }
+    }
+    return mutants;
+}
+
+/* The numbers in the RTL's own `MUT(n, good, bad). */
+std::set<unsigned> mutants_in_rtl() {
+    std::set<unsigned> numbers;
+    std::string directory = path_of("NTMMU_RTL", "rtl");
+    DIR *dir = opendir(directory.c_str());
+    for (dirent *entry = dir ? readdir(dir) : nullptr; entry; entry = readdir(dir)) {
+        std::string name = entry->d_name;
+        if (name.size() < 3 || name.substr(name.size() - 3) != ".sv") { continue; }
+        std::ifstream file(directory + "/" + name);
+        std::string text((std::istreambuf_iterator<char>(file)), {});
+        std::regex use("`MUT\\((\\d+)");
+        for (std::sregex_iterator i(text.begin(), text.end(), use), end; i != end; ++i) {
+            numbers.insert((unsigned)std::stoul((*i)[1]));
+        }
+    }
+    if (dir) { closedir(dir); }
+    return numbers;
+}
+
+std::string pair_difference(const std::string &name, unsigned seeds) {
+    const mmu_ops *rtl = rtl_ops(name + ".mutate");
+    mmu_preset preset = test_preset(name);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        PairProgram program(&mmu_c_ops, rtl, preset, seed);
+        std::string difference = program.run(STEPS);
+        if (!difference.empty()) { return "seed " + std::to_string(seed) + ", " + difference; }
+    }
+    return "";
+}
+
+std::string vectors_difference(const std::string &preset) {
+    std::string first;
+    for (const char *name : {"seq32", "pg32-pa36", "pg32"}) {
+        vectors_config config = {};
+        config.mmu = rtl_ops(preset + ".mutate");
+        config.preset = test_preset(preset);
+        config.on_failure = keep_first_failure;
+        config.ctx = &first;
+        vectors_report report = {};
+        char err[512] = "";
+        std::string path = path_of("NTMMU_VECTORS", "tests/vectors") + "/" + name + ".vec.zst";
+        if (vectors_run(path.c_str(), &config, &report, err, sizeof err) < 0) { throw std::runtime_error(err); }
+        if (!first.empty()) { return first; }
+    }
+    return "";
+}
+
+void choose(unsigned mutant) { setenv("NTMMU_MUTANT", std::to_string(mutant).c_str(), 1); }
+
+TEST(RtlMutants, ListAndRtlNameTheSameOnes) {
+    std::set<unsigned> listed;
+    for (const Mutant &mutant : listed_mutants()) { EXPECT_TRUE(listed.insert(mutant.number).second) << mutant.number; }
+    EXPECT_FALSE(listed.empty()) << "tb/mutants.txt";
+    EXPECT_EQ(listed, mutants_in_rtl());
+}
+
+TEST(RtlMutants, NoneAliveShowsNoDifference) {
+    choose(0);
+    for (const char *preset : presets) {
+        EXPECT_EQ(pair_difference(preset, SEEDS), "");
+        EXPECT_EQ(vectors_difference(preset), "");
+    }
+}
+
+class RtlMutant : public testing::TestWithParam<std::tuple<Mutant, const char *>> {};
+
+TEST_P(RtlMutant, IsNoticed) {
+    const auto &[mutant, preset] = GetParam();
+    choose(mutant.number);
+    std::string how = pair_difference(preset, SEEDS);
+    if (how.empty()) { how = vectors_difference(preset); }
+    choose(0);
+    EXPECT_NE(how, "") << "survived: " << mutant.title;
+    std::cout << "    " << mutant.title << "\n    " << how << "\n";
+}
+
+std::string case_name(const testing::TestParamInfo<std::tuple<Mutant, const char *>> &info) {
+    const auto &[mutant, preset] = info.param;
+    std::string name = std::to_string(mutant.number) + "_" + mutant.name + "_" + preset;
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(List, RtlMutant,
+                         testing::Combine(testing::ValuesIn(listed_mutants()), testing::ValuesIn(presets)), case_name);
+
+} // namespace

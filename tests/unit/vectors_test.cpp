@@ -1,0 +1,178 @@
+/* Every file of tests/vectors on both MMUs, and what the runner says about bad input and about a wrong MMU. */
+#include "mmu_harness.h"
+
+#include <cstdio>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <tuple>
+#include <unistd.h>
+
+namespace {
+
+struct Outcome {
+    int status;
+    std::string error, first_failure;
+    vectors_report report;
+};
+
+Outcome run(const std::string &path, const mmu_ops *ops, const mmu_preset &preset) {
+    Outcome outcome = {};
+    vectors_config config = {};
+    config.mmu = ops;
+    config.preset = preset;
+    config.on_failure = keep_first_failure;
+    config.ctx = &outcome.first_failure;
+    char err[512] = "";
+    outcome.status = vectors_run(path.c_str(), &config, &outcome.report, err, sizeof err);
+    outcome.error = err;
+    return outcome;
+}
+
+std::string vector_file(const std::string &name) {
+    const char *directory = getenv("NTMMU_VECTORS");
+    return std::string(directory ? directory : "tests/vectors") + "/" + name + ".vec.zst";
+}
+
+struct File {
+    const char *name;
+    uint64_t passed, skipped; /* counted with awk over the file's text: V; A, I, R lines; A lines of class X */
+};
+
+class VectorFile : public testing::TestWithParam<std::tuple<File, const char *>> {};
+
+TEST_P(VectorFile, EveryLinePasses) {
+    const auto &[file, mmu] = GetParam();
+    const mmu_ops *ops = std::string(mmu) == "c" ? &mmu_c_ops : rtl_ops("ref64");
+    Outcome outcome = run(vector_file(file.name), ops, test_preset("ref64"));
+    ASSERT_EQ(outcome.status, 0) << outcome.error;
+    EXPECT_EQ(outcome.report.total.failed, 0u) << outcome.first_failure;
+    EXPECT_EQ(outcome.report.total.passed, file.passed);
+    EXPECT_EQ(outcome.report.total.skipped, file.skipped);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, VectorFile,
+                         testing::Combine(testing::Values(File{"pg32", 47972, 0}, File{"pg32-pa36", 47879, 0},
+                                                          File{"seq32", 18603, 70}),
+                                          testing::Values("c", "rtl")),
+                         [](const testing::TestParamInfo<std::tuple<File, const char *>> &info) {
+                             std::string name = std::get<0>(info.param).name;
+                             for (char &c : name) { c = c == '-' ? '_' : c; }
+                             return name + "_" + std::get<1>(info.param);
+                         });
+
+/* A vector file of the test's own making. */
+class VectorText : public testing::Test {
+  protected:
+    Outcome run_text(const std::string &text) {
+        std::ofstream(path_) << text;
+        return run(path_, &mmu_c_ops, test_preset("tiny"));
+    }
+    void TearDown() override { unlink(path_.c_str()); }
+    std::string path_ = testing::TempDir() + "vectors_test_" + std::to_string(getpid()) + ".vec";
+
+    std::string error(const std::string &text) {
+        Outcome outcome = run_text(text);
+        EXPECT_EQ(outcome.status, -1);
+        EXPECT_EQ(outcome.error.rfind(path_, 0), 0u) << outcome.error;
+        return outcome.error.substr(std::min(outcome.error.size(), path_.size()));
+    }
+};
+
+const char *const HEAD = "# a test, MAXPHYADDR 40\n";
+/* A user write through a writable user page: A in the PDE, A and D in the PTE. SDM 4.8. */
+const char *const GOOD =
+    "V T 2 80000011 0 0 0 UW 40155140 100000 - - 102007 555007 ok - - 555140 - - 102027 555067 QB\n";
+
+TEST_F(VectorText, PassesAGoodLine) {
+    Outcome outcome = run_text(std::string(HEAD) + GOOD);
+    EXPECT_EQ(outcome.status, 0) << outcome.error;
+    EXPECT_EQ(outcome.report.total.passed, 1u) << outcome.first_failure;
+}
+
+TEST_F(VectorText, SeesEveryKindOfWrongExpectation) {
+    const std::pair<const char *, const char *> changes[] = {
+        {" 555140 ", " 555144 "},                 /* physical address */
+        {"ok - - 555140", "pf 7 40155140 -"},     /* outcome */
+        {"102027", "="},                          /* PDE afterwards */
+        {"555067", "555027"},                     /* PTE afterwards */
+        {"102007 555007 ok", "102005 555005 ok"}, /* rights */
+    };
+    for (auto [from, to] : changes) {
+        std::string line = GOOD;
+        line.replace(line.find(from), std::string(from).size(), to);
+        Outcome outcome = run_text(HEAD + line);
+        EXPECT_EQ(outcome.status, 0) << outcome.error;
+        EXPECT_EQ(outcome.report.total.failed, 1u) << line;
+        EXPECT_NE(outcome.first_failure.find(":2: found "), std::string::npos) << outcome.first_failure;
+    }
+}
+
+TEST_F(VectorText, SkipsOtherModes) {
+    Outcome outcome = run_text(std::string(HEAD) + "V B1 3 80000011 20 0 0 SR 1000 100000 - 101001 102001 103001 "
+                                                   "ok - - 103000 - = = = QB\nQ 1 wp 3 80000011 20 0 100000\n"
+                                                   "M 1 100000 101001\nA 1 1 0 SR 1000 F ok - - 103000 - QB\n");
+    EXPECT_EQ(outcome.status, 0) << outcome.error;
+    EXPECT_EQ(outcome.report.total.skipped, 2u);
+    EXPECT_EQ(outcome.report.total.passed + outcome.report.total.failed, 0u);
+}
+
+/* Read fills the TLB; the entry is made not-present behind its back: stale is fine for S, not for F. INVLPG, then
+ * fresh. */
+const std::string SEQUENCE = "Q 1 unmap 2 80000011 0 0 100000\nM 1 100400 102007\nM 1 102554 555007\n"
+                             "A 1 1 0 SR 40155140 F ok - - 555140 100400:20,102554:20 QB\nW 1 2 102554 555006\n"
+                             "A 1 3 0 SR 40155140 S pf 0 40155140 - - --\n";
+
+TEST_F(VectorText, AllowsStaleOnlyWhereItMayBe) {
+    EXPECT_EQ(run_text(HEAD + SEQUENCE).report.total.passed, 2u);
+    std::string fresh = SEQUENCE;
+    fresh.replace(fresh.find(" S pf"), 5, " F pf");
+    EXPECT_EQ(run_text(HEAD + fresh).report.total.failed, 1u);
+    fresh.insert(fresh.find("A 1 3"), "I 1 3 40155FFF ok\n");
+    EXPECT_EQ(run_text(HEAD + fresh).report.total.failed, 0u);
+}
+
+TEST_F(VectorText, WantsTheBitsOfTheMustList) {
+    std::string text = HEAD + SEQUENCE;
+    text.replace(text.find("102554:20"), 9, "102554:60");
+    EXPECT_EQ(run_text(text).report.total.failed, 1u);
+    text = HEAD + SEQUENCE;
+    text.replace(text.find(",102554:20"), 10, "");
+    EXPECT_EQ(run_text(text).report.total.failed, 1u);
+}
+
+TEST_F(VectorText, StraddlingFaultsInTheSecondPage) {
+    Outcome outcome =
+        run_text(HEAD + std::string("Q 2 cross 2 80000011 0 0 100000\nM 2 100400 102007\nM 2 102554 555007\n"
+                                    "A 2 1 0 UW 40155ffd F pf 6 40156000 - - QB\n"
+                                    "A 2 2 0 UW 40155ffc F ok - - 555ffc 102554:40,100400:20 QB\n"));
+    EXPECT_EQ(outcome.report.total.passed, 2u) << outcome.first_failure << outcome.error;
+}
+
+TEST_F(VectorText, NamesBadInput) {
+    EXPECT_EQ(error(GOOD), ":1: found 'V', expected a first line '# … MAXPHYADDR N …'");
+    EXPECT_EQ(error("# nothing\n"), ":1: found end of line, expected MAXPHYADDR 32..40 in the first line");
+    EXPECT_EQ(error("# MAXPHYADDR 52\n"), ":1: found '52', expected MAXPHYADDR 32..40 in the first line");
+    EXPECT_EQ(error(std::string(HEAD) + "Z 1\n"), ":2: found 'Z', expected V, Q, M, W, I, R0, R3, R4, RE, P, A or #");
+    EXPECT_EQ(error(std::string(HEAD) + "V T 2\n"), ":2: found end of line, expected 23 fields");
+    EXPECT_EQ(error(std::string(HEAD) + "M 1 2 3\n"), ":2: found 'M', expected V, Q or # before a sequence is open");
+    EXPECT_EQ(error(HEAD + SEQUENCE + "I 2 4 40155000 ok\n"), ":8: found '2', expected 1");
+    EXPECT_EQ(error(HEAD + SEQUENCE + "I 1 4 4015500g ok\n"), ":8: found '4015500g', expected a hexadecimal number");
+    EXPECT_EQ(error(HEAD + SEQUENCE + "A 1 4 0 SZ 1000 F ok - - 0 - QB\n"),
+              ":8: found 'SZ', expected an access: one of S U I J, then one of R W X M");
+    EXPECT_EQ(error(HEAD + SEQUENCE + "I 1 4 40155000 gp\n"), ":8: found 'gp', expected ok: INVLPG does not fail");
+    std::string line = GOOD;
+    line.replace(line.find("V T 2"), 5, "V T 5");
+    EXPECT_EQ(error(HEAD + line), ":2: found '5', expected a paging mode: 2, 3 or 4");
+    EXPECT_EQ(error(""), ":0: found end of line, expected a line '# … MAXPHYADDR N …'");
+}
+
+TEST_F(VectorText, NamesAMissingOrTruncatedFile) {
+    Outcome missing = run("/nonexistent.vec", &mmu_c_ops, test_preset("tiny"));
+    EXPECT_EQ(missing.error, "/nonexistent.vec: found No such file or directory, expected a vector file");
+    std::ifstream whole(vector_file("seq32"), std::ios::binary);
+    std::string bytes((std::istreambuf_iterator<char>(whole)), {});
+    ASSERT_GT(bytes.size(), 1000u);
+    EXPECT_EQ(error(bytes.substr(0, bytes.size() / 2)), ": found a truncated zstd frame, expected a vector file");
+}
+
+} // namespace
