@@ -89,7 +89,7 @@ presets: $(PRESETS) ## build every CPU preset
 
 # ---- tests ----
 
-.PHONY: test test-build asan clean distclean
+.PHONY: test test-build asan clean
 test: deps ## install what is missing, build, run every test; ends in ctest's summary
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)

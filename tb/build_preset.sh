@@ -51,7 +51,9 @@ cat > "$work/preset_geometry.h" <<END
 END
 
 flags="-std=gnu++17 -fPIC -fno-gnu-unique -fvisibility=hidden -I$root/csrc/include -I$work"
-# Verilator reads a thread-local at every eval; TLS descriptors make that cheap in a shared object.
+# Verilator reads a thread-local at every eval. TLS descriptors make that cheap in a shared object if all its
+# thread-locals fit into a few hundred bytes: without the runtime's unused functions and their buffers they do.
+flags+=" -ffunction-sections -fdata-sections"
 [ "$(uname -m)" != x86_64 ] || flags+=" -mtls-dialect=gnu2"
 options=(--noassert)
 case $variant in
@@ -61,7 +63,7 @@ esac
 verilator --cc --exe -O3 --x-assign fast --x-initial fast "${options[@]}" --trace-fst --trace-structs \
     --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 100000 -I"$root/rtl" "${parameters[@]}" \
     --top-module mmu --Mdir "$work/obj" -o model.so -CFLAGS "$flags" \
-    -LDFLAGS "-shared -Wl,--version-script=$root/tb/exports.map" \
+    -LDFLAGS "-shared -Wl,--gc-sections -Wl,--version-script=$root/tb/exports.map" \
     "$root"/rtl/mmu.sv "$root/tb/shim.cpp"
 make -s -C "$work/obj" -f Vmmu.mk OPT_FAST=-O3 OPT_GLOBAL=-O2 OPT_SLOW=-O0 OBJCACHE="$(command -v ccache || true)" \
     > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }

@@ -25,6 +25,7 @@ add() {
 
 for source in tests/unit/*_test.cpp; do
     binary=$build/tests/$(basename "$source" .cpp)
+    cases=$("$binary" --gtest_list_tests)
     suite=
     while IFS= read -r line; do
         case $line in
@@ -35,7 +36,7 @@ for source in tests/unit/*_test.cpp; do
                 ;;
             *.*) suite=${line%% *} ;;
         esac
-    done < <("$binary" --gtest_list_tests)
+    done <<<"$cases"
 done
 for file in tests/scenarios/*.vmt; do add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet "$file"; done
 for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$build/ntmmu" check --quiet "$file"; done

@@ -56,7 +56,10 @@ static bool create_checks(struct check *c, const struct check_config *config, ch
             return false;
         }
     }
-    if (c->flags & CHECK_LOCKSTEP) { c->lockstep = lockstep_create(c->machine[0], c->machine[1], config->trace); }
+    if (c->flags & CHECK_LOCKSTEP) {
+        const char *wave = config->wave_command ? config->wave_command : "ntmmu wave TRACE";
+        c->lockstep = lockstep_create(c->machine[0], c->machine[1], wave);
+    }
     if (c->flags & CHECK_SHADOW) { c->shadow = shadow_create(); }
     c->expect = expect_create(c->machine[0], config->trace, config->closed, c->flags & CHECK_EXPECT);
     return true;
@@ -167,18 +170,23 @@ enum check_verdict check_settle(struct check *c) {
 
 /* Events still held back when the trace ends, and what came of those that ran at last. */
 static bool finish_machines(struct check *c) {
-    uint64_t held = 0;
+    uint64_t held[2] = {0};
     for (unsigned k = 0; k < c->machines; k++) {
         c->records[k].count = 0;
-        held += machine_finish(c->machine[k]);
+        held[k] = machine_finish(c->machine[k]);
         c->result[k] = machine_last(c->machine[k]);
     }
-    if (held) {
-        report_add(&c->report, "%" PRIu64 " events still wait for a thread that never wakes when the trace ends\n",
-                   held);
+    struct event none = {.kind = EV_NONE, .index = UINT64_MAX};
+    if (c->lockstep && (!lockstep_compare(c->lockstep, &none, &c->records[0], &c->records[1], c->result[0],
+                                          c->result[1], &c->report) ||
+                        !lockstep_statistics(c->lockstep, &c->report))) {
         return false;
     }
-    struct event none = {.kind = EV_NONE, .index = UINT64_MAX};
+    if (held[0]) {
+        report_add(&c->report, "%" PRIu64 " events still wait for a thread that never wakes when the trace ends\n",
+                   held[0]);
+        return false;
+    }
     if (c->result[0]->stop != MACHINE_RUNS || c->result[0]->late_failures) {
         report_add(&c->report,
                    "an event that had been held back failed at the end of the trace: event %" PRIu64 ", status %08x\n",

@@ -333,9 +333,10 @@ static enum check_verdict judge_outcome(struct expect *e, struct report *report)
     const struct machine_result *r = e->result;
     enum check_verdict verdict;
     if (r->stop == MACHINE_PANIC) {
-        report_add(report, "%s: ", e->trace);
-        report_event(report, "", &e->event);
-        report_add(report, "  %s\n", r->message);
+        char text[EVENT_TEXT_MAX * 2];
+        event_format(&e->event, text, sizeof text);
+        report_add(report, "%s:%" PRIu64 ": event %" PRIu64 ": %s: %s\n", e->trace, e->event.line, e->event.index, text,
+                   r->message);
         return CHECK_CANNOT;
     }
     if (r->stop == MACHINE_BUGCHECK) {

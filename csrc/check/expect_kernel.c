@@ -226,10 +226,20 @@ static enum check_verdict key_wsle(struct expect *e, const char *arg, const char
     return verdict == CHECK_FAILED ? expect_mismatch(e, "%08x", found) : verdict;
 }
 
+/* ---- stacks ---- */
+
+static enum check_verdict key_stack_limit(struct expect *e, const char *arg, const char *value) {
+    uint64_t tid;
+    if (!decimal_parse(arg, &tid)) { return expect_bad(e, "stack_limit.TID=HEX, TID decimal"); }
+    va_t found = nt_view_stack_limit(machine_os(e->machine), (uint32_t)tid);
+    enum check_verdict verdict = match_text(e, value, strlen(value), found);
+    return verdict == CHECK_FAILED ? expect_mismatch(e, "%" PRIx64, found) : verdict;
+}
+
 /* ---- VADs ---- */
 
 struct vad_text {
-    char text[1024];
+    char text[4096];
     size_t length;
 };
 
@@ -278,7 +288,7 @@ static enum check_verdict key_decimal(struct expect *e, const char *value, uint6
 
 enum check_verdict expect_kernel_key(struct expect *e, const char *key, const char *arg, const char *value,
                                      bool *known) {
-    static const char *const dotted[] = {"pfn", "list", "ws", "wsle"};
+    static const char *const dotted[] = {"pfn", "list", "ws", "wsle", "stack_limit"};
     static const char *const plain[] = {"available", "vad", "commit", "limit", "peak"};
     *known = false;
     for (size_t i = 0; *arg && i < sizeof dotted / sizeof *dotted; i++) { *known |= strcmp(key, dotted[i]) == 0; }
@@ -292,6 +302,7 @@ enum check_verdict expect_kernel_key(struct expect *e, const char *key, const ch
     if (strcmp(key, "list") == 0) { return key_list(e, &memory, arg, value); }
     if (strcmp(key, "ws") == 0) { return key_ws(e, arg, value); }
     if (strcmp(key, "vad") == 0) { return key_vad(e, value); }
+    if (strcmp(key, "stack_limit") == 0) { return key_stack_limit(e, arg, value); }
     if (strcmp(key, "available") == 0) { return key_decimal(e, value, memory.available_pages); }
     if (strcmp(key, "limit") == 0) { return key_decimal(e, value, memory.commit_limit); }
     if (strcmp(key, "peak") == 0) { return key_decimal(e, value, memory.peak_commitment); }

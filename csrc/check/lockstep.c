@@ -15,12 +15,12 @@
 struct lockstep {
     struct machine *machine[2];
     char name[2][16]; /* "c" and "rtl", or "first" and "second" */
-    char *trace;
+    char *wave_command;
     uint64_t events;
-    struct event history[HISTORY + 1]; /* ring; the current event included */
+    struct event history[HISTORY]; /* ring: the events that agreed */
 };
 
-struct lockstep *lockstep_create(struct machine *a, struct machine *b, const char *trace) {
+struct lockstep *lockstep_create(struct machine *a, struct machine *b, const char *wave_command) {
     struct lockstep *l = check_alloc(sizeof *l);
     l->machine[0] = a;
     l->machine[1] = b;
@@ -31,13 +31,14 @@ struct lockstep *lockstep_create(struct machine *a, struct machine *b, const cha
     }
     snprintf(l->name[0], sizeof l->name[0], "%s", names[0]);
     snprintf(l->name[1], sizeof l->name[1], "%s", names[1]);
-    l->trace = strdup(trace ? trace : "TRACE");
+    size_t size = strlen(wave_command) + 1;
+    l->wave_command = memcpy(check_alloc(size), wave_command, size);
     return l;
 }
 
 void lockstep_destroy(struct lockstep *l) {
     if (!l) { return; }
-    free(l->trace);
+    free(l->wave_command);
     free(l);
 }
 
@@ -58,19 +59,22 @@ struct pair {
     uint64_t a, b;
 };
 
-static bool pairs_differ(const struct pair *pairs, size_t count, char *out, size_t size) {
-    for (size_t i = 0; i < count; i++) {
-        if (pairs[i].a != pairs[i].b) {
-            snprintf(out, size, "%s: %" PRIx64 " and %" PRIx64, pairs[i].name, pairs[i].a, pairs[i].b);
-            return true;
-        }
+static bool pairs_differ(const struct pair *pairs, size_t count, bool hexadecimal, char *out, size_t size) {
+    size_t i = 0;
+    while (i < count && pairs[i].a == pairs[i].b) { i++; }
+    if (i == count) { return false; }
+    if (hexadecimal) {
+        snprintf(out, size, "%s: %" PRIx64 " and %" PRIx64, pairs[i].name, pairs[i].a, pairs[i].b);
+    } else {
+        snprintf(out, size, "%s: %" PRIu64 " and %" PRIu64, pairs[i].name, pairs[i].a, pairs[i].b);
     }
-    return false;
+    return true;
 }
 
 /* Name of the first field of the results that differs, with both values; false if none does. Fields that a stop or an
  * exception fills in are in the records, too. */
-static bool result_difference(const struct machine_result *a, const struct machine_result *b, char *out, size_t size) {
+static bool result_difference(const struct lockstep *l, const struct machine_result *a, const struct machine_result *b,
+                              char *out, size_t size) {
     const struct pair pairs[] = {
         {"stop", a->stop, b->stop},
         {"exception", a->exception, b->exception},
@@ -90,10 +94,12 @@ static bool result_difference(const struct machine_result *a, const struct machi
         {"bugcheck", a->bugcheck_code, b->bugcheck_code},
         {"late failures", a->late_failures, b->late_failures},
     };
-    if (pairs_differ(pairs, sizeof pairs / sizeof *pairs, out, size)) { return true; }
+    const struct pair cycles = {"cycles", machine_cycles(l->machine[0]), machine_cycles(l->machine[1])};
+    if (pairs_differ(pairs, sizeof pairs / sizeof *pairs, true, out, size)) { return true; }
+    if (pairs_differ(&cycles, 1, false, out, size)) { return true; }
     for (unsigned i = 0; i < a->status_count && i < MACHINE_STATUS_MAX; i++) {
         struct pair status = {"status", a->status[i], b->status[i]};
-        if (pairs_differ(&status, 1, out, size)) { return true; }
+        if (pairs_differ(&status, 1, true, out, size)) { return true; }
     }
     if (a->stop == MACHINE_PANIC && strcmp(a->message, b->message) != 0) {
         snprintf(out, size, "message: \"%.100s\" and \"%.100s\"", a->message, b->message);
@@ -152,8 +158,10 @@ void report_table_path(struct report *report, const char *prefix, struct machine
 static bool record_address(const struct log_record *r, va_t *va) {
     switch (r->kind) {
     case LOG_ACCESS:
+    case LOG_KERNEL_ACCESS:
     case LOG_FAULT:
     case LOG_RESOLVED: *va = r->a; return true;
+    case LOG_TABLE: *va = r->e; return true;
     case LOG_EXCEPTION: *va = r->c; return true;
     case LOG_PTE: *va = r->d ? r->d : r->a; return true;
     case LOG_TLB: *va = r->b; return r->a == LOG_INVLPG;
@@ -169,11 +177,14 @@ static bool event_address(const struct event *event, va_t *va) {
     }
 }
 
-static void report_side(struct report *report, const char *name, const struct records *r, size_t i) {
+static void report_side(struct lockstep *l, unsigned k, const struct records *r, size_t i, struct report *report) {
     char prefix[32];
-    snprintf(prefix, sizeof prefix, "  %-6s ", name);
+    snprintf(prefix, sizeof prefix, "  %-6s ", l->name[k]);
+    const struct machine_result *result = machine_last(l->machine[k]);
     if (i < r->count) {
         report_record(report, prefix, &r->at[i]);
+    } else if (result->stop == MACHINE_PANIC) {
+        report_add(report, "%s(stopped: %s)\n", prefix, result->message);
     } else {
         report_add(report, "%s(no further record)\n", prefix);
     }
@@ -184,16 +195,28 @@ static void report_paths(struct lockstep *l, const struct event *event, const st
     va_t va;
     if (!(record && record_address(record, &va)) && !event_address(event, &va)) { return; }
     for (int k = 0; k < 2; k++) {
-        report_add(report, "tables of %08" PRIx64 " on %s\n", va, l->name[k]);
+        report_add(report, "tables of %08" PRIx64 " on %s, after the event\n", va, l->name[k]);
         report_table_path(report, "  ", l->machine[k], va);
     }
 }
 
 static void report_history(struct lockstep *l, struct report *report) {
-    uint64_t before = l->events - 1 < HISTORY ? l->events - 1 : HISTORY;
+    uint64_t before = l->events < HISTORY ? l->events : HISTORY;
     report_add(report, "the %" PRIu64 " events before it\n", before);
-    for (uint64_t i = l->events - 1 - before; i < l->events - 1; i++) {
-        report_event(report, "  ", &l->history[i % (HISTORY + 1)]);
+    for (uint64_t i = l->events - before; i < l->events; i++) { report_event(report, "  ", &l->history[i % HISTORY]); }
+}
+
+static void report_place(struct report *report, const struct event *event) {
+    if (event->kind == EV_NONE) {
+        report_add(report, "lockstep: after the last event of the trace\n");
+    } else {
+        report_event(report, "lockstep: ", event);
+    }
+}
+
+static void report_wave(const struct lockstep *l, const struct event *event, struct report *report) {
+    if (event->kind != EV_NONE) {
+        report_add(report, "to see it: %s --at access:%" PRIu64 "\n", l->wave_command, event->index);
     }
 }
 
@@ -201,13 +224,13 @@ static void report_difference(struct lockstep *l, const struct event *event, con
                               const struct records *b, const char *result, struct report *report) {
     size_t i = first_difference(a, b);
     bool records_differ = i < a->count || i < b->count;
-    report_event(report, "lockstep: ", event);
+    report_place(report, event);
     const struct log_record *record = NULL;
     if (records_differ) {
         report_add(report, "the machines differ at record %zu of the event\n", i + 1);
         for (size_t k = i >= 3 ? i - 3 : 0; k < i; k++) { report_record(report, "  both   ", &a->at[k]); }
-        report_side(report, l->name[0], a, i);
-        report_side(report, l->name[1], b, i);
+        report_side(l, 0, a, i, report);
+        report_side(l, 1, b, i, report);
         record = i < a->count ? &a->at[i] : &b->at[i];
     } else {
         report_add(report, "the machines differ in the event's result (%s and %s), %s\n", l->name[0], l->name[1],
@@ -215,17 +238,53 @@ static void report_difference(struct lockstep *l, const struct event *event, con
     }
     report_paths(l, event, record, report);
     report_history(l, report);
-    report_add(report, "to see it: ntmmu wave %s --at access:%" PRIu64 "\n", l->trace, event->index);
+    report_wave(l, event, report);
 }
 
 bool lockstep_compare(struct lockstep *l, const struct event *event, const struct records *a, const struct records *b,
                       const struct machine_result *result_a, const struct machine_result *result_b,
                       struct report *report) {
-    event_copy(&l->history[l->events++ % (HISTORY + 1)], event);
     char result[256] = "";
     bool same = a->count == b->count && (a->count == 0 || memcmp(a->at, b->at, a->count * sizeof *a->at) == 0 ||
                                          first_difference(a, b) == a->count);
-    if (same && !result_difference(result_a, result_b, result, sizeof result)) { return true; }
+    if (same && !result_difference(l, result_a, result_b, result, sizeof result)) {
+        event_copy(&l->history[l->events++ % HISTORY], event);
+        return true;
+    }
     report_difference(l, event, a, b, result, report);
+    return false;
+}
+
+bool lockstep_statistics(struct lockstep *l, struct report *report) {
+    struct mmu_statistics a, b;
+    machine_statistics(l->machine[0], &a);
+    machine_statistics(l->machine[1], &b);
+    const struct pair pairs[] = {
+        {"instruction TLB 4 KB hits", a.tlb[0][0].hits, b.tlb[0][0].hits},
+        {"instruction TLB 4 KB misses", a.tlb[0][0].misses, b.tlb[0][0].misses},
+        {"instruction TLB large hits", a.tlb[0][1].hits, b.tlb[0][1].hits},
+        {"instruction TLB large misses", a.tlb[0][1].misses, b.tlb[0][1].misses},
+        {"data TLB 4 KB hits", a.tlb[1][0].hits, b.tlb[1][0].hits},
+        {"data TLB 4 KB misses", a.tlb[1][0].misses, b.tlb[1][0].misses},
+        {"data TLB large hits", a.tlb[1][1].hits, b.tlb[1][1].hits},
+        {"data TLB large misses", a.tlb[1][1].misses, b.tlb[1][1].misses},
+        {"instruction TLB misses that faulted", a.miss_fault[0], b.miss_fault[0]},
+        {"data TLB misses that faulted", a.miss_fault[1], b.miss_fault[1]},
+        {"walks", a.walks, b.walks},
+        {"walk restarts", a.walk_restarts, b.walk_restarts},
+        {"dirty walks", a.dirty_walks, b.dirty_walks},
+        {"walk cycles", a.walk_cycles, b.walk_cycles},
+        {"table reads", a.table_reads, b.table_reads},
+        {"table writes", a.table_writes, b.table_writes},
+        {"faults", a.faults, b.faults},
+        {"INVLPG", a.invlpg, b.invlpg},
+        {"CR3 writes", a.cr3_writes, b.cr3_writes},
+        {"full flushes", a.flush_all, b.flush_all},
+        {"drops by faults", a.fault_drops, b.fault_drops},
+        {"cycles", a.cycles, b.cycles},
+    };
+    char difference[256];
+    if (!pairs_differ(pairs, sizeof pairs / sizeof *pairs, false, difference, sizeof difference)) { return true; }
+    report_add(report, "lockstep: the MMUs' statistics differ (%s and %s), %s\n", l->name[0], l->name[1], difference);
     return false;
 }

@@ -75,19 +75,6 @@ void records_free(struct records *records) {
     *records = (struct records){0};
 }
 
-bool event_has_text(enum event_kind kind) {
-    switch (kind) {
-    case EV_PROC_CREATE:
-    case EV_EXEC:
-    case EV_ALLOC:
-    case EV_SECTION:
-    case EV_RUN_THREAD:
-    case EV_POOL:
-    case EV_CALL: return true;
-    default: return false;
-    }
-}
-
 void event_copy(struct event *to, const struct event *from) {
     memcpy(to, from, offsetof(struct event, text));
     to->text[0] = 0;

@@ -27,7 +27,6 @@ void records_free(struct records *records);
 
 /* Copies what an event of its kind uses: most kinds have no text, and the text is most of the size. */
 void event_copy(struct event *to, const struct event *from);
-bool event_has_text(enum event_kind kind);
 
 /* calloc and realloc that end the program with a message instead of returning NULL. */
 void *check_alloc(size_t size);

@@ -444,6 +444,7 @@ static int run_invlpg(struct runner *r) {
     if (r->sequence.skipped) { return count_line(r, r->sequence.name, SKIPPED); }
     r->config->mmu->invlpg(r->mmu, va);
     set_remove(&r->sequence.large, va >> LARGE_SHIFT);
+    set_remove(&r->sequence.missed_faults, page_of(va));
     return count_line(r, r->sequence.name, PASSED);
 }
 
@@ -524,14 +525,21 @@ static bool plausible_fault(const struct outcome *found, const struct access *ac
     return ((found->error_code ^ (write | user)) & decided) == 0 && in_access;
 }
 
-/* A stale translation still comes from a value that some entry has held. */
+/* The entry of the address's index in some table has been stored with this value. */
+static bool could_give(const struct vectors_stored *stored, const struct outcome *found, va_t va) {
+    uint64_t value = stored->value;
+    unsigned shift = found->large ? LARGE_SHIFT : 12;
+    pa_t frame = found->large ? (value & 0xFFC00000) | (value >> 13 & 0xFF) << 32 : value & 0xFFFFF000;
+    bool leaf = (value & ENTRY_PRESENT) && (!found->large || (value & ENTRY_LARGE));
+    return leaf && (stored->pa & PAGE_MASK) == (va >> shift & 0x3FF) * 4 &&
+           found->pa == (frame | (va & (((va_t)1 << shift) - 1)));
+}
+
+/* A stale translation still comes from a value that an entry for this address has held. */
 static bool plausible_pa(const struct runner *r, const struct outcome *found, const struct access *access) {
     if (!found->pa_known) { return true; }
     for (unsigned i = 0; i < r->memory.history_count; i++) {
-        uint64_t value = r->memory.history[i];
-        pa_t small = (value & 0xFFFFF000) | (access->va & PAGE_MASK);
-        pa_t large = (value & 0xFFC00000) | (value >> 13 & 0xFF) << 32 | (access->va & 0x3FFFFF);
-        if ((value & 1) && (found->pa == small || ((value & 0x80) && found->pa == large))) { return true; }
+        if (could_give(&r->memory.history[i], found, access->va)) { return true; }
     }
     return false;
 }
@@ -569,6 +577,8 @@ static enum verdict check_a(struct runner *r, const struct access *access, const
     bool plausible = found.kind == OUTCOME_PF ? plausible_fault(&found, access)
                                               : found.kind == OUTCOME_OK && plausible_pa(r, &found, access);
     if (!same && !plausible) { return fail_outcome(r, ", neither fresh nor stale", &found, expected); }
+    r->report->excused_p += class == 'P' && !same;
+    r->report->excused_n += class == 'N' && !same;
     return check_tables(r, access, &found, fresh);
 }
 

@@ -17,7 +17,7 @@ struct vectors_entry *vectors_memory_find(struct vectors_memory *memory, pa_t pa
 int vectors_memory_store(struct vectors_memory *memory, pa_t pa, uint64_t value) {
     struct vectors_entry *entry = vectors_memory_find(memory, pa);
     if (memory->history_count == VECTORS_HISTORY_MAX || (!entry && memory->count == VECTORS_ENTRY_MAX)) { return -1; }
-    memory->history[memory->history_count++] = value;
+    memory->history[memory->history_count++] = (struct vectors_stored){.pa = pa, .value = value};
     if (!entry) { entry = &memory->entries[memory->count++]; }
     *entry = (struct vectors_entry){.pa = pa, .before = value, .value = value};
     return 0;

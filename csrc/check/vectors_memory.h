@@ -5,11 +5,17 @@
 
 #include "ntmmu/mmu.h"
 
-enum { ENTRY_ACCESSED = 1 << 5, ENTRY_DIRTY = 1 << 6 };
+enum { ENTRY_PRESENT = 1 << 0, ENTRY_ACCESSED = 1 << 5, ENTRY_DIRTY = 1 << 6, ENTRY_LARGE = 1 << 7 };
 
 struct vectors_entry {
     pa_t pa;
     uint64_t before, value; /* before: at the last vectors_memory_mark */
+};
+
+/* What software once stored. */
+struct vectors_stored {
+    pa_t pa;
+    uint64_t value;
 };
 
 #define VECTORS_ENTRY_MAX   256
@@ -18,7 +24,7 @@ struct vectors_entry {
 struct vectors_memory {
     struct vectors_entry entries[VECTORS_ENTRY_MAX];
     unsigned count;
-    uint64_t history[VECTORS_HISTORY_MAX];
+    struct vectors_stored history[VECTORS_HISTORY_MAX];
     unsigned history_count;
     bool strayed; /* the MMU wrote where no entry is */
 };

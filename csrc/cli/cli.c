@@ -156,7 +156,7 @@ static double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-void cli_progress(double fraction, uint64_t events) {
+void cli_progress(double fraction, uint64_t events, uint64_t accesses) {
     if (terminal.quiet || !isatty(STDERR_FILENO)) { return; }
     double time = now();
     if (terminal.started == 0) { terminal.started = time; }
@@ -164,7 +164,8 @@ void cli_progress(double fraction, uint64_t events) {
     if (elapsed < 1 || time - terminal.shown < 0.2) { return; }
     terminal.shown = time;
     terminal.line_shown = true;
-    fprintf(stderr, "\r\033[K%" PRIu64 " events, %.2f M/s", events, (double)events / elapsed / 1e6);
+    fprintf(stderr, "\r\033[K%" PRIu64 " events, %.2f M %s/s", events,
+            (double)(accesses ? accesses : events) / elapsed / 1e6, accesses ? "accesses" : "events");
     if (fraction > 0.001) {
         fprintf(stderr, ", %.0f %%, %.0f s left", 100 * fraction, elapsed * (1 - fraction) / fraction);
     }

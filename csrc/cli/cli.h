@@ -64,10 +64,11 @@ void cli_home(char *out, size_t out_size);
 
 /* ---- progress and interruption ---- */
 
-/* Rewrites one line on stderr: done events, events a second, time left. Silent unless stderr is a terminal, with
+/* Rewrites one line on stderr: done events, accesses a second (events where there are no accesses: 0), time left.
+ * Silent unless stderr is a terminal, with
  * --quiet, in the first second, and when the last line is fresher than a fifth of a second: call it as often as you
  * like. fraction 0..1, negative if unknown. */
-void cli_progress(double fraction, uint64_t events);
+void cli_progress(double fraction, uint64_t events, uint64_t accesses);
 /* Removes the line. */
 void cli_progress_end(void);
 
@@ -92,6 +93,9 @@ struct cli_machine_options {
 /* An argp child that fills the struct; the subcommand passes it as the child's input (state->child_inputs[0]). */
 extern const struct argp cli_machine_argp;
 void cli_machine_defaults(struct cli_machine_options *options);
+/* The command that shows a moment of the same run, ready for a shell: `ntmmu wave`, what differs from the defaults, the
+ * trace. For free(); NULL if out of memory. */
+char *cli_wave_command(const struct cli_machine_options *options);
 
 /* A trace opened, its directives read, the machine's configuration made of both; the first item that is not a directive
  * is kept and handed out first by cli_trace_next. */

@@ -88,7 +88,7 @@ static const struct argp parser = {
 };
 
 static bool show_progress(double fraction, uint64_t events) {
-    cli_progress(fraction, events);
+    cli_progress(fraction, events, 0);
     return !cli_interrupted;
 }
 

@@ -1,6 +1,7 @@
 /* `ntmmu info`: what is in a trace. */
 #include "cli.h"
 
+#include "ntmmu/report.h"
 #include "ntmmu/trace_index.h"
 #include "ntmmu/trace_summary.h"
 
@@ -123,14 +124,13 @@ static json_t *summary_json(const char *trace, const struct trace_summary *s, co
 }
 
 static int write_json(const char *path, json_t *json) {
-    bool to_stdout = strcmp(path, "-") == 0;
-    FILE *out = to_stdout ? stdout : fopen(path, "w");
-    bool good =
-        out && json && json_dumpf(json, out, JSON_INDENT(2)) == 0 && fputc('\n', out) != EOF && fflush(out) == 0;
-    if (out && !to_stdout) { good = fclose(out) == 0 && good; }
+    char err[1024];
+    int result = report_write_json(json, path, err, sizeof err);
     json_decref(json);
-    return good ? EXIT_OK : cli_error("%s: cannot be written", path);
+    return result == 0 ? EXIT_OK : cli_error("%s", err);
 }
+
+static void show_progress(double fraction, uint64_t events) { cli_progress(fraction, events, 0); }
 
 int cmd_info(int argc, char **argv) {
     struct options options = {0};
@@ -138,7 +138,7 @@ int cmd_info(int argc, char **argv) {
     struct trace_summary summary;
     struct file_facts file;
     char err[1024] = "";
-    int result = trace_summarise(&summary, options.trace, cli_progress, err, sizeof err);
+    int result = trace_summarise(&summary, options.trace, show_progress, err, sizeof err);
     cli_progress_end();
     if (result < 0) {
         trace_summary_free(&summary);

@@ -1,5 +1,6 @@
 /* `ntmmu vectors`: runs an MMU through files of paging vectors and counts the lines it passes. */
 #include "cli.h"
+#include "ntmmu/report.h"
 #include "ntmmu/vectors.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -18,7 +19,7 @@ enum { OPTION_MMU = 0x100, OPTION_CPU, OPTION_JSON };
 static const struct argp_option option_table[] = {
     {"mmu", OPTION_MMU, "rtl|c", 0, "MMU to test (default: rtl)", 0},
     {"cpu", OPTION_CPU, "PRESET", 0, "CPU preset (default: ref64)", 0},
-    {"json", OPTION_JSON, "FILE", 0, "write the counts as JSON", 0},
+    {"json", OPTION_JSON, "FILE", 0, "write the counts as JSON, - = standard output", 0},
     {0},
 };
 
@@ -65,6 +66,11 @@ static void print_summary(const struct options *options, const struct vectors_re
     printf("%-16s %10s %10s %10s\n", "set", "passed", "failed", "skipped");
     for (unsigned i = 0; i < report->set_count; i++) { print_count(report->sets[i].name, &report->sets[i].count); }
     print_count("total", &report->total);
+    if (report->excused_p || report->excused_n) {
+        printf("passed by a stale entry that the accesses before allow: %" PRIu64 " of class P, %" PRIu64
+               " of class N\n",
+               report->excused_p, report->excused_n);
+    }
     printf("MMU %s, CPU %s: %s\n", options->mmu, options->cpu, report->total.failed ? "FAILED" : "passed");
 }
 
@@ -73,27 +79,22 @@ static json_t *count_json(const struct vectors_count *count) {
                      "skipped", (json_int_t)count->skipped);
 }
 
-static json_t *report_json(const struct options *options, const struct vectors_report *report) {
+static json_t *vectors_json(const struct options *options, const struct vectors_report *report) {
     json_t *sets = json_object();
     for (unsigned i = 0; i < report->set_count; i++) {
         json_object_set_new(sets, report->sets[i].name, count_json(&report->sets[i].count));
     }
-    return json_pack("{s:s, s:s, s:o, s:o}", "mmu", options->mmu, "cpu", options->cpu, "sets", sets, "total",
-                     count_json(&report->total));
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I}", "mmu", options->mmu, "cpu", options->cpu, "sets", sets, "total",
+                     count_json(&report->total), "excused_p", (json_int_t)report->excused_p, "excused_n",
+                     (json_int_t)report->excused_n);
 }
 
-/* The file appears under its name only when it is whole. */
 static int write_json(const struct options *options, const struct vectors_report *report) {
-    char path[4096];
-    if (snprintf(path, sizeof path, "%s.part", options->json) >= (int)sizeof path) {
-        return cli_error("%.64s…: found a path that is too long, expected at most 4090 characters", options->json);
-    }
-    json_t *root = report_json(options, report);
-    int status = root ? json_dump_file(root, path, JSON_INDENT(2)) : -1;
+    char err[1024];
+    json_t *root = vectors_json(options, report);
+    int result = report_write_json(root, options->json, err, sizeof err);
     json_decref(root);
-    if (status == 0 && rename(path, options->json) == 0) { return EXIT_OK; }
-    remove(path);
-    return cli_error("%s: cannot be written", options->json);
+    return result == 0 ? EXIT_OK : cli_error("%s", err);
 }
 
 static int run_files(const struct options *options, const struct vectors_config *config,
@@ -116,6 +117,7 @@ int cmd_vectors(int argc, char **argv) {
     struct vectors_report report = {0};
     int status = run_files(&options, &config, &report);
     if (status == EXIT_CANNOT) { return status; }
-    if (!cli_quiet()) { print_summary(&options, &report); }
+    bool json_on_stdout = options.json && strcmp(options.json, "-") == 0;
+    if (!cli_quiet() && !json_on_stdout) { print_summary(&options, &report); }
     return options.json && write_json(&options, &report) == EXIT_CANNOT ? EXIT_CANNOT : status;
 }

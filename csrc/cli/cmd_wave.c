@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MARKER_MAX  20
 #define VIEW_MARGIN 10  /* cycles shown before and behind */
@@ -84,26 +83,15 @@ static void receive(void *ctx, const struct log_record *r) {
 
 /* ---- which cycles ---- */
 
-/* There is nothing to see in what was dumped. */
-static void drop_wave(const struct replay *r) {
-    if (r->wave_begun) { unlink(r->config.wave); }
-}
-
 static int choose_view(struct wave_view *view) {
-    const struct replay *r = &view->replay;
+    struct replay *r = &view->replay;
     const struct wave_window *window = &r->config.window;
+    int rc = replay_window_reached(r);
+    if (rc != EXIT_OK) { return rc; }
     if (window->what == WAVE_CYCLES) {
         view->from = window->first;
         view->to = window->last;
-        if (now(view) > window->first) { return EXIT_OK; }
-        drop_wave(r);
-        return cli_error("%s: found %" PRIu64 " cycles, expected more than %" PRIu64, r->config.options.trace,
-                         now(view), window->first);
-    }
-    if (r->events <= r->window_event) {
-        drop_wave(r);
-        return cli_error("%s: found %" PRIu64 " events, expected more than %" PRIu64, r->config.options.trace,
-                         r->events, r->window_event);
+        return EXIT_OK;
     }
     uint64_t first = r->window_cycle[0], last = r->window_cycle[1] > first ? r->window_cycle[1] : now(view);
     view->from = first > VIEW_MARGIN ? first - VIEW_MARGIN : 0;
@@ -168,8 +156,9 @@ static int simulate(struct wave_view *view, const struct replay_config *config) 
     log_subscribe(machine_log(view->replay.machine[0]),
                   LOG_BIT(LOG_FAULT) | LOG_BIT(LOG_RESOLVED) | LOG_BIT(LOG_ACCESS), receive, view);
     rc = replay_run(&view->replay);
-    if (rc == EXIT_INTERRUPTED || rc == EXIT_CANNOT) { return rc; }
-    return choose_view(view); /* an event that failed is often what is to be seen: its report stands on stdout */
+    /* an event that failed or stopped the machine is often what is to be seen: its report stands there already */
+    bool stopped = view->replay.stopped;
+    return rc == EXIT_OK || rc == EXIT_FAILED || stopped ? choose_view(view) : rc;
 }
 
 int cmd_wave(int argc, char **argv) {

@@ -1,6 +1,10 @@
 /* The machine options of run, check and wave. */
 #include "cli.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -88,4 +92,42 @@ const struct argp cli_machine_argp = {.options = option_table, .parser = parse_o
 
 void cli_machine_defaults(struct cli_machine_options *options) {
     *options = (struct cli_machine_options){.mmu = "rtl", .cpu = "ref64", .latency = 4};
+}
+
+static void print_word(FILE *out, const char *word) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./,:=+@%";
+    if (*word && word[strspn(word, plain)] == '\0') {
+        fprintf(out, " %s", word);
+        return;
+    }
+    fputs(" '", out);
+    for (; *word; word++) { fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out); }
+    fputc('\'', out);
+}
+
+char *cli_wave_command(const struct cli_machine_options *o) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) { return NULL; }
+    struct cli_machine_options usual;
+    cli_machine_defaults(&usual);
+    fprintf(out, "%s wave", program_invocation_name);
+    if (strcmp(o->cpu, usual.cpu) != 0) {
+        fputs(" --cpu", out);
+        print_word(out, o->cpu);
+    }
+    if (o->has_ram) { fprintf(out, " --ram %" PRIu64, o->ram); }
+    if (o->has_pagefile) { fprintf(out, " --pagefile %" PRIu64, o->pagefile); }
+    if (o->max_ws) { fprintf(out, " --ws %" PRIu32 ":%" PRIu32, o->min_ws, o->max_ws); }
+    if (o->kernel_direct) { fputs(" --kernel direct", out); }
+    if (o->reference_counting) { fputs(" --counting reference", out); }
+    if (o->latency != usual.latency) { fprintf(out, " --latency %" PRIu64, o->latency); }
+    if (o->assertions) { fputs(" --assertions", out); }
+    print_word(out, o->trace);
+    if (fclose(out)) {
+        free(text);
+        return NULL;
+    }
+    return text;
 }

@@ -118,7 +118,7 @@ static bool rtl_newer(const char *home, const struct timespec *than) {
     return found;
 }
 
-static bool is_stale(const char *home, const char *object) {
+static bool is_stale(const char *home, const struct mmu_preset *preset, const char *object) {
     static const char *const source[] = {
         "tb/shim.cpp",
         "tb/build_preset.sh",
@@ -129,12 +129,13 @@ static bool is_stale(const char *home, const char *object) {
     };
     struct stat status;
     if (stat(object, &status)) { return true; }
-    char path[PATH_MAX + 64];
+    char path[PATH_MAX + 128];
     for (size_t i = 0; i < sizeof source / sizeof *source; i++) {
         snprintf(path, sizeof path, "%s/%s", home, source[i]);
         if (file_newer(path, &status.st_mtim)) { return true; }
     }
-    return rtl_newer(home, &status.st_mtim);
+    snprintf(path, sizeof path, "%s/rtl/presets/%s.preset", home, preset->name);
+    return file_newer(path, &status.st_mtim) || rtl_newer(home, &status.st_mtim);
 }
 
 /* ---- building ---- */
@@ -184,7 +185,7 @@ int cli_build_preset(const struct mmu_preset *preset, bool assertions, char *pat
     model_directory(directory, sizeof directory);
     model_name(preset, assertions, name, sizeof name);
     snprintf(path, path_size, "%s/%s", directory, name);
-    if (!is_stale(home, path)) { return 0; }
+    if (!is_stale(home, preset, path)) { return 0; }
     if (make_directory(directory)) {
         snprintf(err, err_size, "%s: %s", directory, strerror(errno));
         return -1;

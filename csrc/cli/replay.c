@@ -1,10 +1,13 @@
 /* The loop of run, check and wave. */
 #include "replay.h"
+#include "wave_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PROGRESS_EVENTS 4096 /* events between two looks at the clock */
 
@@ -47,19 +50,28 @@ static uint64_t cycles(const struct replay *r) {
 }
 
 static int open_window(struct replay *r, uint64_t from, uint64_t to) {
-    r->window_open = r->wave_begun = true;
-    return set_wave(r, r->config.wave, from, to);
+    wave_file_guard(r->config.wave);
+    int rc = set_wave(r, r->config.wave, from, to);
+    r->window_open = r->wave_begun = rc == EXIT_OK;
+    return rc;
 }
 
 static void close_window(struct replay *r) {
     if (!r->window_open) { return; }
     r->window_open = false;
     machine_mmu_ops(r->machine[0])->wave(machine_mmu(r->machine[0]), NULL, 0, 0);
+    if (wave_file_is_whole(r->config.wave)) { return; }
+    unlink(r->config.wave);
+    r->wave_lost = true;
+    cli_error("%s: cannot write the waveform: the disk is full", r->config.wave);
 }
 
 /* Which event is the N-th fault? The C MMU faults where the RTL does, and many times faster. */
 static int find_fault(struct replay *r) {
     struct replay_config config = r->config;
+    if (strcmp(config.options.trace, "-") == 0) {
+        return cli_error("fault:N: found standard input, expected a file: the trace is read twice");
+    }
     config.options.mmu = "c";
     config.wave = NULL;
     config.second_mmu = NULL;
@@ -78,7 +90,9 @@ static int find_fault(struct replay *r) {
             r->window_known = true;
         }
     }
-    if (rc == EXIT_OK && kind == TRACE_ERROR) { rc = cli_error("%s", trace_error(scout.trace.reader)); }
+    if (rc == EXIT_OK && kind == TRACE_ERROR && !cli_interrupted) {
+        rc = cli_error("%s", trace_error(scout.trace.reader));
+    }
     if (rc == EXIT_OK && !r->window_known && !cli_interrupted) {
         rc = cli_error("%s: found %" PRIu64 " page faults, expected at least %" PRIu64, config.options.trace,
                        machine_counts(scout.machine[0])->page_faults, config.window.first);
@@ -122,6 +136,21 @@ static void window_after(struct replay *r, uint64_t index) {
     }
 }
 
+int replay_window_reached(const struct replay *r) {
+    const struct wave_window *window = &r->config.window;
+    const char *unit = NULL;
+    uint64_t found = 0, needed = 0;
+    if (window->what == WAVE_CYCLES && cycles(r) <= window->first) {
+        unit = "cycles", found = cycles(r), needed = window->first;
+    } else if (r->window_known && r->events <= r->window_event) {
+        unit = "events", found = r->events, needed = r->window_event;
+    }
+    if (!unit) { return EXIT_OK; }
+    if (r->wave_begun) { unlink(r->config.wave); }
+    return cli_error("%s: found %" PRIu64 " %s, expected more than %" PRIu64, r->config.options.trace, found, unit,
+                     needed);
+}
+
 /* ---- opening and closing ---- */
 
 static struct machine *create_machine(struct replay *r, const char *mmu) {
@@ -138,10 +167,12 @@ static int open_checks(struct replay *r) {
     char err[512];
     r->counting = counting_create(r->machine[0]);
     if (!r->counting) { return cli_error("out of memory"); }
+    r->wave_command = cli_wave_command(&r->config.options);
     struct check_config config = {
         .machine = {r->machine[0], r->machine[1]},
         .flags = r->config.checks,
         .trace = r->config.options.trace,
+        .wave_command = r->wave_command,
         .audit_interval = r->config.audit_interval,
         .closed = r->trace.closed,
     };
@@ -154,7 +185,9 @@ int replay_open(struct replay *r, const struct replay_config *config) {
     memset(r, 0, sizeof *r);
     r->config = *config;
     if (cli_trace_open(&r->trace, &config->options, &r->machine_config, err, sizeof err)) {
-        return cli_error("%s", err);
+        if (!cli_interrupted) { return cli_error("%s", err); }
+        cli_error("interrupted before the first event");
+        return EXIT_INTERRUPTED;
     }
     r->machine[0] = create_machine(r, config->options.mmu);
     if (r->machine[0] && config->second_mmu) { r->machine[1] = create_machine(r, config->second_mmu); }
@@ -171,6 +204,8 @@ void replay_close(struct replay *r) {
     counting_destroy(r->counting);
     for (unsigned i = 0; i < 2; i++) { machine_destroy(r->machine[i]); }
     cli_trace_close(&r->trace);
+    free(r->wave_command);
+    r->wave_command = NULL;
     r->check = NULL;
     r->counting = NULL;
     r->machine[0] = r->machine[1] = NULL;
@@ -197,7 +232,9 @@ static int one_event(struct replay *r, const struct event *event) {
     const struct machine_result *result = check_result(r->check);
     if (verdict == CHECK_OK && result) { counting_event(r->counting, event, result); }
     if (r->config.wave) { window_after(r, event->index); }
-    if (r->events % PROGRESS_EVENTS == 0) { cli_progress(trace_progress(r->trace.reader), r->events); }
+    if (r->events % PROGRESS_EVENTS == 0) {
+        cli_progress(trace_progress(r->trace.reader), r->events, machine_counts(r->machine[0])->accesses);
+    }
     return verdict_exit(r, verdict);
 }
 
@@ -216,7 +253,9 @@ static int loop(struct replay *r) {
         switch (cli_trace_next(&r->trace, &item)) {
         case TRACE_EVENT: rc = one_event(r, &item.event); break;
         case TRACE_EXPECT: rc = verdict_exit(r, check_expect(r->check, &item)); break;
-        case TRACE_ERROR: return cli_error("%s", trace_error(r->trace.reader));
+        case TRACE_ERROR:
+            if (cli_interrupted) { break; } /* while it waited for a pipe */
+            return cli_error("%s", trace_error(r->trace.reader));
         case TRACE_EOF: return verdict_exit(r, check_finish(r->check));
         default: break;
         }
@@ -230,8 +269,8 @@ int replay_run(struct replay *r) {
     int rc = loop(r);
     clock_gettime(CLOCK_MONOTONIC, &to);
     r->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
-    r->bugcheck = check_stopped(r->check);
+    r->stopped = check_stopped(r->check);
     close_window(r);
     cli_progress_end();
-    return rc;
+    return r->wave_lost && rc != EXIT_INTERRUPTED ? EXIT_CANNOT : rc;
 }

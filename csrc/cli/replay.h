@@ -34,12 +34,14 @@ struct replay {
     struct machine *machine[2];
     struct counting *counting;
     struct check *check;
+    char *wave_command;
     uint64_t events;
     uint64_t window_event;    /* the event the window is about, once known */
     uint64_t window_cycle[2]; /* cycles of the first machine around that event */
     bool window_known, window_open, window_done;
     bool wave_begun; /* the FST file is ours */
-    bool bugcheck;   /* the machine stopped, as the trace expects */
+    bool wave_lost;  /* and could not be written */
+    bool stopped;    /* the machine stopped, by a bugcheck or because it cannot go on */
     double seconds;
 };
 
@@ -47,6 +49,8 @@ struct replay {
 int replay_open(struct replay *replay, const struct replay_config *config);
 /* To the end of the trace. EXIT_OK, or the exit code after a message (a failed check: its report on stdout). */
 int replay_run(struct replay *replay);
+/* After replay_run: was there anything to dump? EXIT_OK, or EXIT_CANNOT after a message, the empty waveform removed. */
+int replay_window_reached(const struct replay *replay);
 void replay_close(struct replay *replay);
 
 #endif

@@ -81,7 +81,7 @@ void replay_defaults(struct replay_options *options) {
 static const char *result_name(const struct replay *replay, int rc) {
     if (rc == EXIT_INTERRUPTED) { return "interrupted"; }
     if (rc == EXIT_FAILED) { return "failed"; }
-    return replay->bugcheck ? "bugcheck" : "completed";
+    return replay->stopped ? "bugcheck" : "completed";
 }
 
 /* "lockstep, shadow memory, …", of those that are on. */
@@ -134,6 +134,7 @@ int replay_whole(const struct replay_options *options) {
     int rc = replay_open(&replay, &options->replay);
     if (rc != EXIT_OK) { return rc; }
     rc = replay_run(&replay);
+    if (rc == EXIT_OK && options->replay.wave) { rc = replay_window_reached(&replay); }
     if (rc != EXIT_CANNOT) { rc = report(&replay, options, rc); }
     replay_close(&replay);
     return rc;

@@ -17,7 +17,7 @@ struct setting {
     const char *name;
     unsigned min_words, max_words; /* values behind the name */
     const char *expected;
-    /* 0, or -1 if a value is not what `expected` says */
+    /* 0, or -1 if a value is not what `expected` says; NULL: the first value must be `expected` itself */
     int (*apply)(struct os_config *os, struct directives *seen, const struct trace_item *item);
 };
 
@@ -117,6 +117,9 @@ static const struct setting settings[] = {
     {"maxmem", 1, 1, "a frame number", apply_maxmem},
     {"bad", 1, 1, "FIRST-LAST, two frame numbers", apply_bad},
     {"ws", 1, 1, "MIN:MAX in pages", apply_ws},
+    {"page", 1, 1, "4096", NULL},
+    {"gran", 1, 1, "65536", NULL},
+    {"va", 3, 3, "32", NULL},
 };
 
 static const struct setting *find_setting(const struct trace_item *item) {
@@ -135,7 +138,9 @@ static int apply(const struct trace_item *item, const char *file, struct os_conf
     const struct setting *setting = find_setting(item);
     if (!setting) { return 0; } /* says where the trace comes from, or how it was folded */
     unsigned values = item->word_count - 1;
-    if (values >= setting->min_words && values <= setting->max_words && setting->apply(os, seen, item) == 0) {
+    bool counted = values >= setting->min_words && values <= setting->max_words;
+    if (counted &&
+        (setting->apply ? setting->apply(os, seen, item) == 0 : strcmp(item->words[1], setting->expected) == 0)) {
         return 0;
     }
     snprintf(err, err_size, "%s:%llu: !%s: found '%s', expected %s", file, (unsigned long long)item->line,

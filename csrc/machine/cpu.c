@@ -31,12 +31,24 @@ struct os_outcome cpu_page_fault(struct machine *m, va_t cr2, uint32_t error_cod
     return outcome;
 }
 
-void cpu_log_tables(struct machine *m) {
+static void log_tables(struct machine *m, va_t va) {
     const struct mmu_result *t = &m->translation;
     for (unsigned i = 0; i < t->table_count; i++) {
         const struct mmu_table_access *a = &t->table[i];
-        log_send(&m->log, LOG_TABLE, a->pa, a->value, a->desired, (uint64_t)a->op | (uint64_t)a->level << 8, 0);
+        log_send(&m->log, LOG_TABLE, a->pa, a->value, a->desired, (uint64_t)a->op | (uint64_t)a->level << 8, va);
     }
+}
+
+void cpu_translate(struct machine *m, const struct mmu_request *request) {
+    if (m->config.mmu->translate(m->mmu, request, &m->translation, 1) == 0) {
+        machine_panic(m, "the hardware hangs: no answer to the access to %08llx", (unsigned long long)request->va);
+    }
+    if (log_wants(&m->log, LOG_TABLE)) { log_tables(m, request->va); }
+}
+
+uint64_t cpu_access_word(const struct machine *m, uint8_t type, uint8_t mode, uint8_t bytes) {
+    return type | (uint64_t)mode << 4 | (uint64_t)bytes << 8 | (uint64_t)m->translation.hit << 16 |
+           (uint64_t)m->translation.page_shift << 24;
 }
 
 /* One #PF of a trace access. ACCESS_DONE: try again. */
@@ -90,19 +102,16 @@ static void move_data(struct machine *m, const struct touch *touch) {
     if (touch->access >= EVENT_STORE) { physmem_write(&m->mem, t->pa, &touch->stored, touch->bytes); }
     m->result.data = data;
     if (log_wants(&m->log, LOG_ACCESS)) {
-        uint64_t how = touch->type | (uint64_t)touch->mode << 4 | (uint64_t)touch->bytes << 8 | (uint64_t)t->hit << 16 |
-                       (uint64_t)t->page_shift << 24;
-        log_send(&m->log, LOG_ACCESS, touch->va, t->pa, data, t->cycles, how);
+        log_send(&m->log, LOG_ACCESS, touch->va, t->pa, data, t->cycles,
+                 cpu_access_word(m, touch->type, touch->mode, touch->bytes));
     }
 }
 
 static enum access_end do_touch(struct machine *m, const struct touch *touch, bool started, uint64_t *object) {
-    const struct mmu_ops *mmu = m->config.mmu;
     struct mmu_request request = {.va = touch->va, .type = touch->type, .mode = touch->mode, .size = touch->size};
     for (unsigned attempt = 0;; attempt++) {
-        mmu->translate(m->mmu, &request, &m->translation, 1);
+        cpu_translate(m, &request);
         if (attempt == 0 && !started) { count_lookup(m, touch); }
-        if (log_wants(&m->log, LOG_TABLE)) { cpu_log_tables(m); }
         if (m->translation.vector == MMU_VECTOR_NONE) { break; }
         if (m->translation.vector != MMU_VECTOR_PF) {
             machine_panic(m, "the MMU raised vector %u for an access to %08llx", m->translation.vector,

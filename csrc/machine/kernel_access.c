@@ -86,11 +86,16 @@ static pa_t translate(struct machine *m, va_t va, bool write, size_t size) {
                                   .size = (uint8_t)(size < 64 ? size : 64)};
     for (unsigned attempt = 0;; attempt++) {
         struct mmu_result *t = &m->translation;
-        m->config.mmu->translate(m->mmu, &request, t, 1);
+        cpu_translate(m, &request);
         m->counts.kernel_accesses++;
         m->counts.kernel_misses += t->hit == MMU_HIT_WALK;
-        if (log_wants(&m->log, LOG_TABLE)) { cpu_log_tables(m); }
-        if (t->vector == MMU_VECTOR_NONE) { return t->pa; }
+        if (t->vector == MMU_VECTOR_NONE) {
+            if (log_wants(&m->log, LOG_KERNEL_ACCESS)) {
+                log_send(&m->log, LOG_KERNEL_ACCESS, va, t->pa, 0, t->cycles,
+                         cpu_access_word(m, request.type, request.mode, 0));
+            }
+            return t->pa;
+        }
         if (t->vector != MMU_VECTOR_PF) {
             machine_panic(m, "the MMU raised vector %u for a kernel access to %08" PRIx64, t->vector, va);
         }

@@ -40,7 +40,7 @@ const char *log_kind_name(enum log_kind kind) {
         [LOG_BLOCK] = "BLOCK",       [LOG_STATUS] = "STATUS",       [LOG_PTE] = "PTE",
         [LOG_PFN] = "PFN",           [LOG_LIST] = "LIST",           [LOG_WS] = "WS",
         [LOG_TLB] = "TLB",           [LOG_SWITCH] = "SWITCH",       [LOG_IO] = "IO",
-        [LOG_COMMIT] = "COMMIT",     [LOG_SIGNAL] = "SIGNAL",
+        [LOG_COMMIT] = "COMMIT",     [LOG_SIGNAL] = "SIGNAL",       [LOG_KERNEL_ACCESS] = "KERNEL",
     };
     return (unsigned)kind < LOG_KINDS ? name[kind] : "?";
 }
@@ -95,10 +95,10 @@ static void add_status(struct line *line, uint64_t status) {
 static void add_access(struct line *line, const struct log_record *r) {
     static const char *const type[] = {"r", "w", "i", "m"};
     static const char *const mode[] = {"kernel", "user", "implicit"};
-    add(line, " %s %08" PRIx64 " -> %08" PRIx64 " = %0*" PRIx64 " (%s, %s, %" PRIu64 " cycle%s%s)",
-        PICK(type, r->e & 0xF), r->a, r->b, (int)(2 * (r->e >> 8 & 0xFF)), r->c, PICK(mode, r->e >> 4 & 0xF),
-        hit_name(r->e >> 16 & 0xFF), r->d, r->d == 1 ? "" : "s",
-        (r->e >> 24 & 0xFF) > PAGE_SHIFT ? ", large page" : "");
+    add(line, " %s %08" PRIx64 " -> %08" PRIx64, PICK(type, r->e & 0xF), r->a, r->b);
+    if (r->kind == LOG_ACCESS) { add(line, " = %0*" PRIx64, (int)(2 * (r->e >> 8 & 0xFF)), r->c); }
+    add(line, " (%s, %s, %" PRIu64 " cycle%s%s)", PICK(mode, r->e >> 4 & 0xF), hit_name(r->e >> 16 & 0xFF), r->d,
+        r->d == 1 ? "" : "s", (r->e >> 24 & 0xFF) > PAGE_SHIFT ? ", large page" : "");
 }
 
 static void add_table(struct line *line, const struct log_record *r) {
@@ -109,6 +109,7 @@ static void add_table(struct line *line, const struct log_record *r) {
     } else {
         add(line, " exchange %s at %08" PRIx64 ": held %08" PRIx64 ", new %08" PRIx64, name, r->a, r->b, r->c);
     }
+    add(line, ", for %08" PRIx64, r->e);
 }
 
 static void add_fault(struct line *line, const struct log_record *r) {
@@ -170,7 +171,8 @@ int log_format(const struct log_record *r, char *out, size_t out_size) {
     struct line line = {.out = out, .size = out_size};
     add(&line, "%s", log_kind_name(r->kind));
     switch (r->kind) {
-    case LOG_ACCESS: add_access(&line, r); break;
+    case LOG_ACCESS:
+    case LOG_KERNEL_ACCESS: add_access(&line, r); break;
     case LOG_TABLE: add_table(&line, r); break;
     case LOG_FAULT: add_fault(&line, r); break;
     case LOG_RESOLVED: add_resolved(&line, r); break;

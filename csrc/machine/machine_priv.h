@@ -82,7 +82,10 @@ enum access_end cpu_access(struct machine *m, const struct event *event, unsigne
                            uint64_t *object);
 /* Gives a fault to the kernel. */
 struct os_outcome cpu_page_fault(struct machine *m, va_t cr2, uint32_t error_code);
-void cpu_log_tables(struct machine *m);
+/* Translates into m->translation and logs the walk; does not return if the hardware hangs. */
+void cpu_translate(struct machine *m, const struct mmu_request *request);
+/* Field e of LOG_ACCESS and LOG_KERNEL_ACCESS. */
+uint64_t cpu_access_word(const struct machine *m, uint8_t type, uint8_t mode, uint8_t bytes);
 /* The run-level offsets. */
 void process_follow(struct machine *m, const struct event *event); /* after a fork, exec or exit succeeded */
 void process_free_all(struct machine *m);

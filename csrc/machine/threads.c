@@ -75,23 +75,10 @@ static void unstick(struct machine *m, struct machine_thread *t) {
     t->stuck = false;
 }
 
-static bool has_text(const struct event *event) {
-    switch (event->kind) {
-    case EV_PROC_CREATE:
-    case EV_EXEC:
-    case EV_ALLOC:
-    case EV_SECTION:
-    case EV_RUN_THREAD:
-    case EV_POOL:
-    case EV_CALL: return true;
-    default: return false;
-    }
-}
-
 static struct held_event *copy_event(struct machine *m, const struct event *event) {
     struct held_event *h = malloc(sizeof *h);
     if (!h) { machine_panic(m, "out of memory"); }
-    size_t length = offsetof(struct event, text) + (has_text(event) ? sizeof event->text : 0);
+    size_t length = offsetof(struct event, text) + (event_has_text(event->kind) ? sizeof event->text : 0);
     struct held_event *smaller = realloc(h, offsetof(struct held_event, event) + length);
     h = smaller ? smaller : h;
     memset(h, 0, offsetof(struct held_event, event));

@@ -21,3 +21,20 @@ pa_t MmGetPhysicalAddress(struct os *os, va_t va) {
 }
 
 bool MmIsAddressValid(struct os *os, va_t va) { return MiValidEntry(os, va) != 0; }
+
+/* What the system working set may lose is no place for data that must be there at any time. */
+bool MmIsNonPagedSystemAddressValid(struct os *os, va_t va) {
+    bool paged_pool = va >= MM_PAGED_POOL_START && va <= MM_PAGED_POOL_END;
+    bool cache = va >= MM_SYSTEM_WS_LIST && va <= MM_SYSTEM_CACHE_END; /* and the system working set's own pages */
+    return !paged_pool && !cache && MmIsAddressValid(os, va);
+}
+
+va_t MmDbgTranslatePhysicalAddress(struct os *os, pa_t pa) {
+    va_t pte_va = MiGetPteAddress(MM_DEBUG_PAGE);
+    pte_t old = MiReadPte(os, pte_va);
+    pte_t pte = (pa & ~(pa_t)PAGE_MASK) | (PTE_TEMPLATE_KERNEL & ~(pte_t)PTE_GLOBAL) | os->GlobalBit;
+    if (!(old & PTE_VALID)) { MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(MM_DEBUG_PAGE)))); }
+    MiWritePte(os, pte_va, pte);
+    if (old & PTE_VALID) { MiFlushSingleTb(os, MM_DEBUG_PAGE); }
+    return MM_DEBUG_PAGE + (pa & PAGE_MASK);
+}

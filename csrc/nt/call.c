@@ -77,6 +77,20 @@ static ntstatus_t MiCallIsAddressValid(struct os *os, struct eprocess *process, 
     return STATUS_SUCCESS;
 }
 
+static ntstatus_t MiCallIsNonPagedValid(struct os *os, struct eprocess *process, const struct event *event,
+                                        uint64_t out[2]) {
+    (void)process;
+    out[0] = MmIsNonPagedSystemAddressValid(os, event->args.arg[0]);
+    return STATUS_SUCCESS;
+}
+
+static ntstatus_t MiCallTranslatePhysical(struct os *os, struct eprocess *process, const struct event *event,
+                                          uint64_t out[2]) {
+    (void)process;
+    out[0] = MmDbgTranslatePhysicalAddress(os, event->args.arg[0]);
+    return STATUS_SUCCESS;
+}
+
 #define NO_HANDLE 0xFFu
 
 static const struct service {
@@ -93,6 +107,8 @@ static const struct service {
     {"NtUnmapViewOfSection", 2, 0, MiCallUnmapView},
     {"MmGetPhysicalAddress", 1, NO_HANDLE, MiCallPhysicalAddress},
     {"MmIsAddressValid", 1, NO_HANDLE, MiCallIsAddressValid},
+    {"MmIsNonPagedSystemAddressValid", 1, NO_HANDLE, MiCallIsNonPagedValid},
+    {"MmDbgTranslatePhysicalAddress", 1, NO_HANDLE, MiCallTranslatePhysical},
 };
 
 static const struct service *MiFindService(const struct event *event) {
@@ -115,7 +131,9 @@ struct os_service_result MiServiceCall(struct os *os, const struct event *event)
     struct eprocess *process = PsGetCurrentProcess(os), *current = process;
     if (service->handle != NO_HANDLE) {
         process = MiReferenceProcess(os, ARGUMENT(event, service->handle));
-        if (process == NULL) { return (struct os_service_result){.status = STATUS_INVALID_HANDLE}; }
+        if (process == NULL) {
+            return (struct os_service_result){.status = MiNoSuchProcess(os, ARGUMENT(event, service->handle))};
+        }
     }
     struct os_service_result result = {0};
     if (process != current) { KeAttachProcess(os, process); }

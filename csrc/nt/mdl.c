@@ -90,6 +90,7 @@ static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, v
         if (!NT_SUCCESS(status)) { return status; }
     }
     pfn_t frame = MmGetPhysicalAddress(os, va) >> PAGE_SHIFT;
+    if (user) { MiCaptureDirty(os, frame, MiReadPte(os, MiGetPteAddress(va))); }
     MiWrite32(os, mdl->Address + MDL_ARRAY + 4 * (va_t)index, (uint32_t)frame);
     mdl->Frames[index] = (uint32_t)frame;
     if (frame > os->MmHighestPhysicalPage) {

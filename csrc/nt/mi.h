@@ -34,6 +34,7 @@
 #define MM_NONPAGED_SYSTEM_START      0xF8000000u
 #define MM_SYSTEM_PTE_END             0xF9FFFFFFu
 #define MM_NONPAGED_POOL_EXPANSION    0xFA000000u
+#define MM_DEBUG_PAGE                 0xFFBFF000u /* behind what a crash dump uses */
 #define MM_SHARED_KERNEL_PAGE         0xFFDF0000u
 #define MM_NONPAGED_POOL_FRAME        0x260u /* in CFG-A; in general os->MmNonPagedPoolStart */
 #define MM_SYSTEM_DIRECTORY_FRAME     0x30u
@@ -380,6 +381,8 @@ ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault);
 ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault); /* NT-51 */
 pa_t MmGetPhysicalAddress(struct os *os, va_t va);                            /* NT-19 */
 bool MmIsAddressValid(struct os *os, va_t va);
+bool MmIsNonPagedSystemAddressValid(struct os *os, va_t va);
+va_t MmDbgTranslatePhysicalAddress(struct os *os, pa_t pa); /* until the next call */
 
 /* ---- proto.c: NT-56..58 ---- */
 ntstatus_t MiResolveProtoPteFault(struct os *os, struct mmfault *fault);
@@ -499,6 +502,7 @@ unsigned MiQueryPageProtection(struct os *os, struct eprocess *process, struct m
 void MiFreeMdls(struct os *os);                               /* host memory, when the machine goes */
 uint32_t MiMdlLocksOfFrame(const struct os *os, pfn_t frame); /* references that locked MDLs hold on it */
 struct os_service_result MiServiceMdl(struct os *os, const struct event *event);
+ntstatus_t MiNoSuchProcess(const struct os *os, uint32_t pid);                    /* ended (NT-74), or never there */
 struct os_service_result MiServiceCall(struct os *os, const struct event *event); /* `call NAME ARG…` */
 struct os_service_result MiService(struct os *os, const struct event *event);     /* service.c */
 void MiInitializeMachine(struct os *os); /* mminit.c: NT-02, NT-06, NT-13, NT-106 */

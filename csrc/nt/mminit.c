@@ -60,10 +60,12 @@ static bool MiLayout(const struct os_config *config, struct boot_layout *out, ch
         MiLayoutOf(config->boot == OS_CFG_S ? 0x800u : FRAMES_64MB, out);
     } else {
         uint64_t free_frames = config->ram_free >> PAGE_SHIFT, frames = 0;
-        if (free_frames < MINIMUM_FREE_FRAMES || free_frames >= MAXIMUM_FRAMES) {
+        MiLayoutOf(MAXIMUM_FRAMES, out);
+        uint64_t most = MAXIMUM_FRAMES - out->first_free - MiBootTopFrames();
+        if (free_frames < MINIMUM_FREE_FRAMES || free_frames > most) {
             snprintf(err, err_size, "--ram: found %llu bytes, expected %llu to %llu",
                      (unsigned long long)config->ram_free, (unsigned long long)(MINIMUM_FREE_FRAMES * PAGE_SIZE),
-                     (unsigned long long)(MAXIMUM_FRAMES << PAGE_SHIFT));
+                     (unsigned long long)(most << PAGE_SHIFT));
             return false;
         }
         MiLayoutOf(free_frames, out);

@@ -82,4 +82,9 @@ void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const stru
     }
 }
 
+va_t nt_view_stack_limit(const struct os *os, uint32_t tid) {
+    const struct ethread *thread = PsLookupThread(os, tid);
+    return thread ? thread->StackLimit : 0;
+}
+
 uint32_t nt_view_mdl_locks(const struct os *os, pfn_t frame) { return MiMdlLocksOfFrame(os, frame); }

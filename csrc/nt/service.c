@@ -14,7 +14,7 @@ static result_t MiResult(ntstatus_t status, uint64_t out0, uint64_t out1) {
     return (result_t){.status = status, .out = {out0, out1}};
 }
 
-static ntstatus_t MiNoSuchProcess(const struct os *os, uint32_t pid) {
+ntstatus_t MiNoSuchProcess(const struct os *os, uint32_t pid) {
     for (const struct eprocess *process = os->ExitedProcesses; process; process = process->Next) {
         if (process->Pid == pid) { return STATUS_PROCESS_IS_TERMINATING; }
     }
@@ -181,12 +181,13 @@ static result_t MiUndrain(struct os *os, const struct event *event) {
 
 static result_t MiHyperMap(struct os *os, const struct event *event) {
     va_t va = 0;
+    unsigned irql, irql_while_mapped = 0;
     for (unsigned i = 0; i < event->args.count; i++) {
-        unsigned irql;
         va = MiMapPageInHyperSpace(os, event->args.arg[i], &irql);
+        irql_while_mapped = os->M->ops->irql(os->M);
         MiUnmapPageInHyperSpace(os, irql);
     }
-    return MiResult((ntstatus_t)va, va, 0);
+    return MiResult((ntstatus_t)va, va, irql_while_mapped);
 }
 
 static result_t MiPool(struct os *os, const struct event *event) {

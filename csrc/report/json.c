@@ -180,13 +180,18 @@ static int write_renamed(const json_t *root, const char *path) {
     return -1;
 }
 
-int report_json(const struct run_report *report, const char *path, char *err, size_t err_size) {
-    json_t *root = make_json(report);
+int report_write_json(const json_t *root, const char *path, char *err, size_t err_size) {
     struct stat status;
     bool direct = strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
     errno = 0;
     int rc = direct ? write_directly(root, path) : write_renamed(root, path);
     if (rc) { snprintf(err, err_size, "%s: cannot write: %s", path, errno ? strerror(errno) : "output error"); }
+    return rc;
+}
+
+int report_json(const struct run_report *report, const char *path, char *err, size_t err_size) {
+    json_t *root = make_json(report);
+    int rc = report_write_json(root, path, err, err_size);
     json_decref(root);
     return rc;
 }

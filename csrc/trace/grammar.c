@@ -2,6 +2,7 @@
 #include "grammar.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define AT(member) offsetof(struct event, member)
 #define PID(member)                                                                                                    \
@@ -100,4 +101,17 @@ static const struct event_rule rules[EV_KINDS] = {
 
 const struct event_rule *event_rule(enum event_kind kind) {
     return (unsigned)kind < EV_KINDS ? &rules[kind] : &rules[EV_NONE];
+}
+
+enum directive_kind directive_kind(const char *name) {
+    static const char *const notes[] = {"name", "page", "gran", "va", "level", "source"};
+    static const char *const settings[] = {"boot", "profile", "threads",  "ram",   "maxmem",
+                                           "bad",  "ws",      "pagefile", "closed"};
+    for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+        if (strcmp(name, notes[i]) == 0) { return DIRECTIVE_NOTE; }
+    }
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (strcmp(name, settings[i]) == 0) { return DIRECTIVE_SETTING; }
+    }
+    return DIRECTIVE_UNKNOWN;
 }

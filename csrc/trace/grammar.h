@@ -47,6 +47,10 @@ struct event_rule {
 
 const struct event_rule *event_rule(enum event_kind kind);
 
+/* A note says where the trace comes from; a setting is for the machine, so it stands before the first event. */
+enum directive_kind { DIRECTIVE_UNKNOWN, DIRECTIVE_NOTE, DIRECTIVE_SETTING };
+enum directive_kind directive_kind(const char *name);
+
 /* Parses the words of one event line into *event (kind and its fields). false with "found …, expected …" in err. */
 bool event_parse(struct event *event, const char **words, const bool *quoted, unsigned count, char *err,
                  size_t err_size);

@@ -150,7 +150,14 @@ static int read_directive(struct trace_reader *r, struct trace_item *item, unsig
         r->ended = true;
         return TRACE_BLANK;
     }
-    if (!*r->words[0]) { return fail(r, "found '!' alone, expected the name of a directive"); }
+    char text[200];
+    enum directive_kind kind = directive_kind(r->words[0]);
+    if (kind == DIRECTIVE_UNKNOWN || (kind == DIRECTIVE_SETTING && r->events)) {
+        snprintf(text, sizeof text, "found '!%.80s'%s", r->words[0],
+                 kind == DIRECTIVE_SETTING ? " behind an event, expected it before the first one"
+                                           : ", expected a directive of traces/FORMAT.md");
+        return fail(r, text);
+    }
     item->words = r->words;
     item->word_count = count;
     return item->kind = TRACE_DIRECTIVE;

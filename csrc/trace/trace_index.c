@@ -1,4 +1,4 @@
-/* See vmt_index.h. */
+/* See trace_index.h. */
 #include "ntmmu/trace_index.h"
 
 #include <stdio.h>

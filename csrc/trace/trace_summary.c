@@ -1,4 +1,4 @@
-/* See summary.h. */
+/* See trace_summary.h. */
 #include "ntmmu/trace_summary.h"
 
 #include <stdio.h>

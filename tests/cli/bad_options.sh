@@ -25,4 +25,9 @@ for command in run check; do
     expect 2 "--wave-at: found no --wave" "$ntmmu" "$command" --wave-at fault:1 "$work/a.vmt"
 done
 expect 2 'found no preset' "$ntmmu" build
+# the limit that the message names works
+expect 2 '--ram: found 4294967296 bytes, expected 262144 to [0-9]+$' "$ntmmu" run --mmu c --ram 4G "$work/a.vmt"
+most=$(sed 's/.* //' "$work/stderr")
+expect 0 '' "$ntmmu" run --quiet --mmu c --ram "$most" "$work/a.vmt"
+expect 2 "expected 262144 to $most" "$ntmmu" run --mmu c --ram $((most + 4096)) "$work/a.vmt"
 [ -z "$(ls "$work" | grep -v -e a.vmt -e std)" ] || fail "something was left behind: $(ls "$work")"

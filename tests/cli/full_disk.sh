@@ -2,10 +2,16 @@
 # No room for the result: one line, exit code 2, nothing half written.
 . "$(dirname "$0")/common.inc"
 small_trace "$work/a.vmt"
-expect 2 '/dev/full: cannot write' "$ntmmu" run --quiet --mmu c --json /dev/full "$work/a.vmt"
+printf '# MAXPHYADDR 40\n' >"$work/none.vec"
+json() { # FILE PATTERN: every command that writes JSON says so in one line
+    expect 2 "$2" "$ntmmu" run --quiet --mmu c --json "$1" "$work/a.vmt"
+    expect 2 "$2" "$ntmmu" info --quiet --json "$1" "$work/a.vmt"
+    expect 2 "$2" "$ntmmu" vectors --quiet --mmu c --json "$1" "$work/none.vec"
+}
+json /dev/full '/dev/full: cannot write'
 [ -c /dev/full ] || fail "/dev/full was replaced"
 mkdir "$work/d"
-expect 2 'd/no/out.json: cannot write' "$ntmmu" run --quiet --mmu c --json "$work/d/no/out.json" "$work/a.vmt"
+json "$work/d/no/out.json" 'd/no/out.json: cannot write'
 [ -z "$(ls "$work/d")" ] || fail "something was left behind"
 "$ntmmu" run --mmu c "$work/a.vmt" >/dev/full 2>"$work/stderr" && fail "a summary nobody could read was a success"
 grep -q 'standard output' "$work/stderr" || fail "no message about standard output"

@@ -21,3 +21,20 @@ wait $child || rc=$?
 grep -qE 'interrupted after [1-9][0-9]* events' "$work/stderr" || { cat "$work/stderr"; fail "does not say how far it came"; }
 fst2vcd "$work/a.fst" >"$work/a.vcd" || fail "the waveform cannot be read"
 grep -q '^#[1-9]' "$work/a.vcd" || fail "the waveform is empty"
+
+# in the middle of waiting for a pipe that says nothing: once is enough
+for begun in no yes; do
+    waited=0
+    "$ntmmu" run --quiet --mmu c - <"$work/pipe" 2>"$work/stderr" &
+    child=$!
+    exec 3>"$work/pipe"
+    [ $begun = no ] || cat "$work/long.vmt" >&3
+    until grep -qE 'pipe_read|pipe_wait' /proc/$child/wchan 2>/dev/null || [ $((waited++)) -ge 20 ]; do sleep 0.1; done
+    kill -INT $child
+    rc=0
+    timeout 10 tail --pid=$child -f /dev/null || fail "does not stop while it waits"
+    wait $child || rc=$?
+    exec 3>&-
+    [ $rc = 130 ] || { cat "$work/stderr"; fail "waiting: exit code $rc, expected 130"; }
+    grep -qE '^ntmmu: interrupted (after 6|before the first) event' "$work/stderr" || { cat "$work/stderr"; fail "waiting: does not say how far it came"; }
+done

@@ -206,13 +206,11 @@ TEST(AuditShared, ShareCountOfASharedPage) {
         pool = peek_pfn(m, frame).ContainingFrame;
     };
     o = nt_replay([&](machine *m) { find(m), change32(m, pfn_pa(frame) + U2, 1); }, 9).run(SHARED);
-    ASSERT_EQ(o.verdict, CHECK_FAILED);
-    EXPECT_TRUE(o.says("share count expected 2, found 1")) << o.report;
+    EXPECT_TRUE(o.fails_saying({"share count expected 2, found 1"}));
     o = nt_replay([&](machine *m) { find(m), change32(m, pfn_pa(pool) + U2, peek_pfn(m, pool).u2 + 1); }, 9)
             .run(SHARED);
-    ASSERT_EQ(o.verdict, CHECK_FAILED);
-    EXPECT_TRUE(o.says("audit I4: frame")) << o.report;
-    EXPECT_TRUE(o.says("share count expected 2, found 3")) << o.report; /* itself and one valid prototype */
+    EXPECT_TRUE(
+        o.fails_saying({"audit I4: frame", "share count expected 2, found 3"})); /* itself and one valid prototype */
 }
 
 /* Non-direct entries are in the hash once a list is long. */
@@ -244,8 +242,7 @@ TEST(AuditShared, HashOfALongWorkingSet) {
         events + 1);
     r.audit_interval = events + 2;
     o = r.run(lines);
-    ASSERT_EQ(o.verdict, CHECK_FAILED);
-    EXPECT_TRUE(o.says("audit I8: process 2, working-set hash, entries 0: expected 1, found 0")) << o.report;
+    EXPECT_TRUE(o.fails_saying({"audit I8: process 2, working-set hash, entries 0: expected 1, found 0"}));
 }
 
 TEST(Audit, NeedsTheNtKernel) {

@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include <vector>
 
+#include "small_preset.h"
+
 extern "C" {
 #include "ntmmu/check.h"
 #include "ntmmu/nt_view.h"
@@ -190,21 +192,18 @@ inline const os_ops *ops() {
 
 } // namespace fake
 
-inline mmu_preset small_preset(unsigned sets, unsigned ways) {
-    mmu_preset p = {};
-    snprintf(p.name, sizeof p.name, "test");
-    for (auto &side : p.tlb) {
-        for (auto &geometry : side) { geometry = {sets, ways}; }
-    }
-    p.replacement = TLB_LRU;
-    p.physical_bits = 32;
-    return p;
-}
-
 struct Outcome {
     check_verdict verdict = CHECK_OK;
     std::string report;
     bool says(const std::string &text) const { return report.find(text) != std::string::npos; }
+    /* A check failed, and its report says all of this. */
+    testing::AssertionResult fails_saying(std::initializer_list<std::string> texts) const {
+        if (verdict != CHECK_FAILED) { return testing::AssertionFailure() << "verdict " << verdict << "\n" << report; }
+        for (const std::string &text : texts) {
+            if (!says(text)) { return testing::AssertionFailure() << "no '" << text << "' in\n" << report; }
+        }
+        return testing::AssertionSuccess();
+    }
 };
 
 /* Replays the lines between `!vmt 1` and `!end` that a test gives. */
@@ -215,6 +214,7 @@ struct Replay {
     Mistakes mistakes;
     bool closed = false;
     uint64_t audit_interval = 0;
+    const mmu_ops *mmu[2] = {&mmu_c_ops, &mmu_c_ops};
     mmu_preset preset[2] = {small_preset(4, 4), small_preset(4, 4)};
     std::function<void(uint64_t event, machine *first, machine *second)> before; /* before each event */
     std::function<void(uint64_t event, machine *first)> after;
@@ -234,7 +234,7 @@ struct Replay {
     machine *create(unsigned k) {
         char err[512] = "";
         machine_config config = {};
-        config.mmu = &mmu_c_ops;
+        config.mmu = mmu[k];
         config.preset = preset[k];
         config.os = os;
         config.os_config = os_options;
@@ -272,6 +272,7 @@ struct Replay {
         config.machine[1] = m[1];
         config.flags = flags;
         config.trace = "T.vmt";
+        config.wave_command = "ntmmu wave T.vmt";
         config.closed = closed;
         config.audit_interval = audit_interval;
         check *c = check_create(&config, err, sizeof err);

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "small_preset.h"
+
 extern "C" {
 #include "ntmmu/filedata.h"
 #include "ntmmu/machine.h"
@@ -176,12 +178,7 @@ class Machine : public ::testing::Test {
     void start(uint32_t mask = (1u << LOG_KINDS) - 1) {
         machine_config config = {};
         config.mmu = &mmu_c_ops;
-        strcpy(config.preset.name, "test");
-        config.preset.replacement = TLB_LRU;
-        config.preset.physical_bits = 40;
-        for (auto &side : config.preset.tlb) {
-            for (auto &g : side) { g = {16, 4}; }
-        }
+        config.preset = small_preset(16, 4, 40);
         config.os = &fake_os;
         config.kernel_direct = direct;
         config.os_config.reference_counting = reference;
@@ -711,6 +708,7 @@ TEST_F(Machine, TableAccessesOfWalks) {
     EXPECT_EQ(log[1].d, (uint64_t)MMU_TABLE_READ | 1 << 8);
     EXPECT_EQ(log[2].d, (uint64_t)MMU_TABLE_EXCHANGE | 1 << 8);
     EXPECT_EQ(log[2].c, log[2].b | 0x40);
+    for (auto &record : log) { EXPECT_EQ(record.e, 0x1000u); } // the address walked for
 }
 
 TEST(Log, LinesForAPerson) {

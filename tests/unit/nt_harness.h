@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "small_preset.h"
+
 extern "C" {
 #include "ntmmu/machine.h"
 #include "ntmmu/nt_view.h"
@@ -33,12 +35,7 @@ class NtMachine {
     explicit NtMachine(const os_config &os = manual()) {
         machine_config config = {};
         config.mmu = &mmu_c_ops;
-        strcpy(config.preset.name, "test");
-        config.preset.replacement = TLB_LRU;
-        config.preset.physical_bits = 32;
-        for (auto &side : config.preset.tlb) {
-            for (auto &geometry : side) { geometry = {16, 4}; }
-        }
+        config.preset = small_preset(16, 4);
         config.os = &nt_os_ops;
         config.os_config = os;
         m = machine_create(&config, error, sizeof error);

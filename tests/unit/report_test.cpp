@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "small_preset.h"
+
 extern "C" {
 #include "ntmmu/report.h"
 #include "ntmmu/status.h"
@@ -38,10 +40,7 @@ class Report : public ::testing::Test {
     void SetUp() override {
         machine_config config = {};
         config.mmu = &mmu_c_ops;
-        config.preset.physical_bits = 40;
-        for (auto &side : config.preset.tlb) {
-            for (auto &g : side) { g = {1, 1}; }
-        }
+        config.preset = small_preset(1, 1, 40);
         config.os = &idle_os;
         char err[256] = "";
         m = machine_create(&config, err, sizeof err);

@@ -227,20 +227,35 @@ TEST(TraceReader, EveryKindHasAWordInThisTest) {
 }
 
 TEST(TraceReader, DirectivesExpectLinesCommentsAndNumbers) {
-    Result r = read_text("# a comment\n\n!vmt 1\n!name a b\n  proc+ 1 0 \"p # no comment\" # one\r\n"
-                         "expect fault=none status=0 # more\n\tx 0 1\n!closed\n!end\n\n# over\n");
+    Result r = read_text("# a comment\n\n!vmt 1\n!name a b\n!closed\n  proc+ 1 0 \"p # no comment\" # one\r\n"
+                         "expect fault=none status=0 # more\n\tx 0 1\n!source x\n!end\n\n# over\n");
     ASSERT_EQ(r.error, "");
-    ASSERT_EQ(r.items.size(), 5u);
+    ASSERT_EQ(r.items.size(), 6u);
     EXPECT_EQ(r.items[0].kind, TRACE_DIRECTIVE);
     EXPECT_EQ(r.items[0].words, (std::vector<std::string>{"name", "a", "b"}));
     EXPECT_EQ(r.items[0].line, 4u);
-    EXPECT_STREQ(r.items[1].e.text, "p # no comment");
-    EXPECT_EQ(r.items[1].e.index, 0u);
-    EXPECT_EQ(r.items[1].e.line, 5u);
-    EXPECT_EQ(r.items[2].kind, TRACE_EXPECT);
-    EXPECT_EQ(r.items[2].words, (std::vector<std::string>{"fault=none", "status=0"}));
-    EXPECT_EQ(r.items[3].e.index, 1u) << "an expect line is no event";
-    EXPECT_EQ(r.items[4].words, (std::vector<std::string>{"closed"}));
+    EXPECT_EQ(r.items[1].words, (std::vector<std::string>{"closed"}));
+    EXPECT_STREQ(r.items[2].e.text, "p # no comment");
+    EXPECT_EQ(r.items[2].e.index, 0u);
+    EXPECT_EQ(r.items[2].e.line, 6u);
+    EXPECT_EQ(r.items[3].kind, TRACE_EXPECT);
+    EXPECT_EQ(r.items[3].words, (std::vector<std::string>{"fault=none", "status=0"}));
+    EXPECT_EQ(r.items[4].e.index, 1u) << "an expect line is no event";
+    EXPECT_EQ(r.items[5].words, (std::vector<std::string>{"source", "x"}));
+}
+
+/* A misspelt or late setting would silently be no setting. */
+TEST(TraceReader, DirectivesAreKnownAndSettingsComeFirst) {
+    EXPECT_EQ(error_of("!thread manual"), "T:2: found '!thread', expected a directive of traces/FORMAT.md");
+    EXPECT_EQ(error_of("!"), "T:2: found '!', expected a directive of traces/FORMAT.md");
+    for (const char *name : {"name", "page", "gran", "va", "level", "source"}) {
+        EXPECT_EQ(error_of("x 0 1\n!" + std::string(name) + " a"), "") << name;
+    }
+    for (const char *name : {"boot", "profile", "threads", "ram", "maxmem", "bad", "ws", "pagefile", "closed"}) {
+        EXPECT_EQ(error_of("!" + std::string(name) + " a"), "") << name;
+        EXPECT_EQ(error_of("x 0 1\n!" + std::string(name) + " a"),
+                  "T:3: found '!" + std::string(name) + "' behind an event, expected it before the first one");
+    }
 }
 
 TEST(TraceReader, BadLinesSayWhereWhatAndWhatElse) {

@@ -36,6 +36,8 @@ std::string vector_file(const std::string &name) {
 struct File {
     const char *name;
     uint64_t passed, skipped; /* counted with awk over the file's text: V; A, I, R lines; A lines of class X */
+    /* Lines of class P and N that a legally stale entry answers: recorded, so that the leniency cannot grow unseen. */
+    uint64_t excused_p, excused_n;
 };
 
 class VectorFile : public testing::TestWithParam<std::tuple<File, const char *>> {};
@@ -48,11 +50,14 @@ TEST_P(VectorFile, EveryLinePasses) {
     EXPECT_EQ(outcome.report.total.failed, 0u) << outcome.first_failure;
     EXPECT_EQ(outcome.report.total.passed, file.passed);
     EXPECT_EQ(outcome.report.total.skipped, file.skipped);
+    EXPECT_EQ(outcome.report.excused_p, file.excused_p);
+    EXPECT_EQ(outcome.report.excused_n, file.excused_n);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, VectorFile,
-                         testing::Combine(testing::Values(File{"pg32", 47972, 0}, File{"pg32-pa36", 47879, 0},
-                                                          File{"seq32", 18603, 70}),
+                         testing::Combine(testing::Values(File{"pg32", 47972, 0, 0, 0},
+                                                          File{"pg32-pa36", 47879, 0, 0, 0},
+                                                          File{"seq32", 18603, 70, 29, 2}),
                                           testing::Values("c", "rtl")),
                          [](const testing::TestParamInfo<std::tuple<File, const char *>> &info) {
                              std::string name = std::get<0>(info.param).name;
@@ -63,9 +68,9 @@ INSTANTIATE_TEST_SUITE_P(Files, VectorFile,
 /* A vector file of the test's own making. */
 class VectorText : public testing::Test {
   protected:
-    Outcome run_text(const std::string &text) {
+    Outcome run_text(const std::string &text, const mmu_ops *ops = &mmu_c_ops) {
         std::ofstream(path_) << text;
-        return run(path_, &mmu_c_ops, test_preset("tiny"));
+        return run(path_, ops, test_preset("tiny"));
     }
     void TearDown() override { unlink(path_.c_str()); }
     std::string path_ = testing::TempDir() + "vectors_test_" + std::to_string(getpid()) + ".vec";
@@ -129,6 +134,58 @@ TEST_F(VectorText, AllowsStaleOnlyWhereItMayBe) {
     EXPECT_EQ(run_text(HEAD + fresh).report.total.failed, 1u);
     fresh.insert(fresh.find("A 1 3"), "I 1 3 40155FFF ok\n");
     EXPECT_EQ(run_text(HEAD + fresh).report.total.failed, 0u);
+}
+
+/* Gives the frame of the neighbouring page for every TLB hit. */
+size_t translate_to_neighbour(mmu *m, const mmu_request *requests, mmu_result *results, size_t count) {
+    size_t done = mmu_c_ops.translate(m, requests, results, count);
+    for (size_t i = 0; i < done; i++) {
+        if (results[i].hit == MMU_HIT_L1) { results[i].pa += 0x1000; }
+    }
+    return done;
+}
+
+TEST_F(VectorText, WantsAStaleOutcomeToComeFromAnEntryOfTheAddress) {
+    mmu_ops wrong = mmu_c_ops;
+    wrong.translate = translate_to_neighbour;
+    std::string text = HEAD + SEQUENCE;
+    text.insert(text.find("A 1 1"), "M 1 102558 556007\n");
+    EXPECT_EQ(run_text(text).report.total.failed, 0u);
+    Outcome outcome = run_text(text, &wrong);
+    EXPECT_EQ(outcome.report.total.failed, 1u);
+    EXPECT_NE(outcome.first_failure.find("ok, pa 556140, neither fresh nor stale"), std::string::npos)
+        << outcome.first_failure;
+}
+
+/* The S line before is served stale, so the fault that a P line counts on has not happened. */
+TEST_F(VectorText, OwesAPLineOnlyAfterTheFault) {
+    const std::string p = "A 1 5 0 SR 40155140 P pf 0 40155140 - - QB\n";
+    Outcome excused = run_text(HEAD + SEQUENCE + p);
+    EXPECT_EQ(excused.report.total.failed, 0u) << excused.first_failure;
+    EXPECT_EQ(excused.report.excused_p, 1u);
+    Outcome fresh = run_text(HEAD + SEQUENCE + "I 1 4 40155000 ok\n" + p);
+    EXPECT_EQ(fresh.report.total.failed, 0u) << fresh.first_failure;
+    EXPECT_EQ(fresh.report.excused_p, 0u);
+    /* The fault happened: the page that is mapped afterwards must be seen, not an older one. */
+    std::string wrong = "A 1 5 0 SR 40155140 F pf 0 40155140 - - QB\nW 1 6 102554 777007\n"
+                        "A 1 7 0 SR 40155140 P ok - - 555140 100400:20,102554:20 QB\n";
+    EXPECT_EQ(run_text(HEAD + SEQUENCE + "I 1 4 40155000 ok\n" + wrong).report.total.failed, 1u);
+}
+
+/* A table takes the place of a 4 MB page: the page beside the one that was accessed comes from the 4 MB translation. */
+TEST_F(VectorText, OwesAnNLineUnlessALargeTranslationIsHeld) {
+    const std::string text = "Q 1 small 2 80000011 10 0 100000\nM 1 100400 800087\nM 1 102558 556007\n"
+                             "A 1 1 0 SR 40155140 F ok - - 955140 100400:20 QB\nW 1 2 100400 102007\n";
+    const std::string n = "A 1 4 0 SR 40156140 N ok - - 556140 100400:20,102558:20 QB\n";
+    Outcome excused = run_text(HEAD + text + n);
+    EXPECT_EQ(excused.report.total.failed, 0u) << excused.first_failure;
+    EXPECT_EQ(excused.report.excused_n, 1u);
+    Outcome fresh = run_text(HEAD + text + "I 1 3 40155000 ok\n" + n);
+    EXPECT_EQ(fresh.report.total.failed, 0u) << fresh.first_failure;
+    EXPECT_EQ(fresh.report.excused_n, 0u);
+    std::string wrong = n;
+    wrong.replace(wrong.find("556140"), 6, "557140");
+    EXPECT_EQ(run_text(HEAD + text + "I 1 3 40155000 ok\n" + wrong).report.total.failed, 1u);
 }
 
 TEST_F(VectorText, WantsTheBitsOfTheMustList) {

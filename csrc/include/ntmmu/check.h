@@ -33,7 +33,8 @@ struct check_config {
     struct machine *machine[2]; /* freshly created, no event replayed; [1] NULL for one machine */
     unsigned flags;             /* CHECK_LOCKSTEP | … */
     uint64_t audit_interval;    /* audit after each so many events; 0: only at the end */
-    const char *trace;          /* name of the trace, as messages and the `ntmmu wave` command shall show it */
+    const char *trace;          /* name of the trace, as messages shall show it */
+    const char *wave_command;   /* to which a difference adds " --at access:N"; NULL: "ntmmu wave TRACE" */
     bool closed; /* !closed: each PTE, PFN, LIST, WS, IO, TLB, COMMIT record needs an expect line that names it */
 };
 
@@ -51,7 +52,7 @@ enum check_verdict check_event(struct check *check, const struct event *event);
 enum check_verdict check_expect(struct check *check, const struct trace_item *item);
 /* No more expect lines follow the last event: judges its outcome. Called by check_event and check_finish as well. */
 enum check_verdict check_settle(struct check *check);
-/* End of the trace: settles, finishes the machines, compares them a last time, audits. */
+/* End of the trace: settles, finishes the machines, compares them a last time (their statistics, too), audits. */
 enum check_verdict check_finish(struct check *check);
 
 /* The text of the first failure, several lines, newline at the end; "" if there was none. */

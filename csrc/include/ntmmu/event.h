@@ -165,10 +165,23 @@ struct event {
             uint64_t arg[EVENT_ARG_MAX];
         } args; /* HYPERMAP frames, CALL arguments; name in text */
     };
-    char text[EVENT_TEXT_MAX]; /* image, path, tag, thread or service name; "" if none. Only valid for kinds that have
-                                  one */
+    char text[EVENT_TEXT_MAX]; /* image, path, tag, thread or service name; "" if none; see event_has_text */
 };
 
 const char *event_kind_name(enum event_kind kind);
+
+/* Whether the text of an event of this kind is valid; of others it may be left over from an event before. */
+static inline bool event_has_text(enum event_kind kind) {
+    switch (kind) {
+    case EV_PROC_CREATE:
+    case EV_EXEC:
+    case EV_ALLOC:
+    case EV_SECTION:
+    case EV_RUN_THREAD:
+    case EV_POOL:
+    case EV_CALL: return true;
+    default: return false;
+    }
+}
 
 #endif

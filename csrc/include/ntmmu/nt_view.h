@@ -54,6 +54,8 @@ void nt_view_memory(const struct os *os, struct nt_memory_view *out);
 void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);
 void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx);
 void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *), void *ctx);
+/* The lowest committed address of a thread's stack, NT-51; 0: no such thread, or no stack was declared. */
+va_t nt_view_stack_limit(const struct os *os, uint32_t tid);
 /* Extra reference of a frame by MDLs now locked. */
 uint32_t nt_view_mdl_locks(const struct os *os, pfn_t frame);
 

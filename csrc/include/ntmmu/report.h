@@ -26,10 +26,12 @@
  *                       INVLPG instructions, flushes of everything by CR4.PGE
  *   cycles              of MMU and table accesses
  *   faults              object: faults of trace accesses by what servicing them came to: other, demand_zero,
- * transition, file, section, clone, cow_file, cow_fork, cow_reuse, guard, page_file file_reads          pages read from
- * files kernel_accesses, kernel_misses    the kernel's own translations, and those of them that walked mmu_statistics
- * object, everything that went through the MMU, the kernel's accesses included: tlb               object itlb_4k,
- * itlb_large, dtlb_4k, dtlb_large, each with hits, misses; a miss counts for the page size the walk found
+ *                       transition, file, section, clone, cow_file, cow_fork, cow_reuse, guard, page_file
+ *   file_reads          pages read from files
+ *   kernel_accesses, kernel_misses    the kernel's own translations, and those of them that walked
+ *   mmu_statistics      object, everything that went through the MMU, the kernel's accesses included, run_hits not:
+ *     tlb               object itlb_4k, itlb_large, dtlb_4k, dtlb_large, each with hits, misses; a miss counts for the
+ *                       page size the walk found
  *     itlb_miss_fault, dtlb_miss_fault      misses whose walk faulted before it knew a page size
  *     walks, dirty_walks, walk_restarts, walk_cycles    walks include the dirty_walks, made to set a dirty bit
  *     table_reads, table_writes             of walks; writes: accessed and dirty bits set
@@ -74,8 +76,11 @@ struct run_report {
     double seconds;                      /* of the replay, for the summary only */
 };
 
-/* Writes PATH ("-" = standard output). The file appears under its name only when it is complete. 0, or -1 with one line
- * in err and nothing left behind. */
+/* Writes ROOT (jansson) to PATH ("-" = standard output). The file appears under its name only when it is complete. 0,
+ * or -1 with one line in err and nothing left behind. */
+struct json_t;
+int report_write_json(const struct json_t *root, const char *path, char *err, size_t err_size);
+/* The same of the object described above. */
 int report_json(const struct run_report *report, const char *path, char *err, size_t err_size);
 /* A few lines for a person. 0, or -1 if out does not take them. */
 int report_summary(const struct run_report *report, FILE *out);
