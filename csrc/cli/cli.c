@@ -1,9 +1,12 @@
 /* Messages, command lines, numbers, progress and Ctrl-C, for every subcommand. */
 #include "cli.h"
 
+#include "ntmmu/report.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +33,13 @@ int cli_error(const char *format, ...) {
     fputc('\n', stderr);
     va_end(args);
     return EXIT_CANNOT;
+}
+
+int cli_write_json(struct json_t *root, const char *path) {
+    char err[1024];
+    int result = report_write_json(root, path, err, sizeof err);
+    json_decref(root);
+    return result == 0 ? EXIT_OK : cli_error("%s", err);
 }
 
 /* ---- command lines ---- */

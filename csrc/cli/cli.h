@@ -27,6 +27,11 @@ int cmd_build(int argc, char **argv);
 /* "ntmmu: MESSAGE" as one line on stderr; returns EXIT_CANNOT. */
 int cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+struct json_t; /* jansson's */
+
+/* Writes ROOT as report_write_json does and drops the reference to it. EXIT_OK, or EXIT_CANNOT after a message. */
+int cli_write_json(struct json_t *root, const char *path);
+
 /* ---- command lines ---- */
 
 /* argp_parse for a subcommand: usage errors are one line and EXIT_CANNOT, --help prints and exits 0, --quiet is handled
@@ -65,9 +70,8 @@ void cli_home(char *out, size_t out_size);
 /* ---- progress and interruption ---- */
 
 /* Rewrites one line on stderr: done events, accesses a second (events where there are no accesses: 0), time left.
- * Silent unless stderr is a terminal, with
- * --quiet, in the first second, and when the last line is fresher than a fifth of a second: call it as often as you
- * like. fraction 0..1, negative if unknown. */
+ * Silent unless stderr is a terminal, with --quiet, in the first second, and when the last line is fresher than a fifth
+ * of a second: call it as often as you like. fraction 0..1, negative if unknown. */
 void cli_progress(double fraction, uint64_t events, uint64_t accesses);
 /* Removes the line. */
 void cli_progress_end(void);

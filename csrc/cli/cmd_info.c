@@ -1,7 +1,6 @@
 /* `ntmmu info`: what is in a trace. */
 #include "cli.h"
 
-#include "ntmmu/report.h"
 #include "ntmmu/trace_index.h"
 #include "ntmmu/trace_summary.h"
 
@@ -123,13 +122,6 @@ static json_t *summary_json(const char *trace, const struct trace_summary *s, co
                      (json_int_t)s->vm_events, "pages", (json_int_t)s->pages);
 }
 
-static int write_json(const char *path, json_t *json) {
-    char err[1024];
-    int result = report_write_json(json, path, err, sizeof err);
-    json_decref(json);
-    return result == 0 ? EXIT_OK : cli_error("%s", err);
-}
-
 static void show_progress(double fraction, uint64_t events) { cli_progress(fraction, events, 0); }
 
 int cmd_info(int argc, char **argv) {
@@ -147,7 +139,7 @@ int cmd_info(int argc, char **argv) {
     look_at_file(options.trace, &file);
     bool table = !options.json || strcmp(options.json, "-") != 0;
     if (table && !cli_quiet()) { print_summary(&summary, &file); }
-    int code = options.json ? write_json(options.json, summary_json(options.trace, &summary, &file)) : EXIT_OK;
+    int code = options.json ? cli_write_json(summary_json(options.trace, &summary, &file), options.json) : EXIT_OK;
     if (file.state == VMT_INDEX_INVALID) { code = cli_error("%s: the index is invalid: %s", options.trace, file.why); }
     if (table && fflush(stdout) != 0) { code = cli_error("standard output: cannot be written"); }
     free(file.index.frame);

@@ -1,6 +1,5 @@
 /* `ntmmu vectors`: runs an MMU through files of paging vectors and counts the lines it passes. */
 #include "cli.h"
-#include "ntmmu/report.h"
 #include "ntmmu/vectors.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -89,14 +88,6 @@ static json_t *vectors_json(const struct options *options, const struct vectors_
                      (json_int_t)report->excused_n);
 }
 
-static int write_json(const struct options *options, const struct vectors_report *report) {
-    char err[1024];
-    json_t *root = vectors_json(options, report);
-    int result = report_write_json(root, options->json, err, sizeof err);
-    json_decref(root);
-    return result == 0 ? EXIT_OK : cli_error("%s", err);
-}
-
 static int run_files(const struct options *options, const struct vectors_config *config,
                      struct vectors_report *report) {
     char err[512];
@@ -119,5 +110,6 @@ int cmd_vectors(int argc, char **argv) {
     if (status == EXIT_CANNOT) { return status; }
     bool json_on_stdout = options.json && strcmp(options.json, "-") == 0;
     if (!cli_quiet() && !json_on_stdout) { print_summary(&options, &report); }
-    return options.json && write_json(&options, &report) == EXIT_CANNOT ? EXIT_CANNOT : status;
+    if (!options.json) { return status; }
+    return cli_write_json(vectors_json(&options, &report), options.json) == EXIT_OK ? status : EXIT_CANNOT;
 }

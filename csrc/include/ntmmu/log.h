@@ -11,7 +11,7 @@ enum log_kind {
     LOG_TABLE,     /* a table access of a walk: a=pa b=value c=desired d=op|level<<8 e=va that is walked for */
     LOG_FAULT,     /* #PF raised: a=cr2 b=error code c=cycles d=hit */
     LOG_RESOLVED,  /* #PF serviced: a=va b=status c=enum fault_kind d=file identity e=file offset of the page; sent by
-                      the  kernel, its cause is that of the access that faulted */
+                      the kernel, its cause is that of the access that faulted */
     LOG_EXCEPTION, /* delivered to the program: a=code b=p0 c=p1 d=p2 */
     LOG_BUGCHECK,  /* a=code b..e=p1..p4 */
     LOG_BLOCK,     /* thread waits: a=tid b=object */

@@ -76,9 +76,10 @@ struct run_report {
     double seconds;                      /* of the replay, for the summary only */
 };
 
-/* Writes ROOT (jansson) to PATH ("-" = standard output). The file appears under its name only when it is complete. 0,
+struct json_t; /* jansson's */
+
+/* Writes ROOT to PATH ("-" = standard output). The file appears under its name only when it is complete. 0,
  * or -1 with one line in err and nothing left behind. */
-struct json_t;
 int report_write_json(const struct json_t *root, const char *path, char *err, size_t err_size);
 /* The same of the object described above. */
 int report_json(const struct run_report *report, const char *path, char *err, size_t err_size);
