@@ -76,9 +76,17 @@ static int apply_ram(struct os_config *os, struct directives *seen, const struct
     return parse_trace_size(item->words[1], &os->ram_free) || os->ram_free == 0 ? -1 : 0;
 }
 
+static void set_pagefile(struct os_config *os, uint64_t bytes) {
+    os->pagefiles = bytes != 0;
+    os->pagefile[0] = (struct os_pagefile){bytes, bytes};
+}
+
 static int apply_pagefile(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+    uint64_t bytes;
     seen->pagefile = true;
-    return parse_trace_size(item->words[1], &os->pagefile);
+    if (parse_trace_size(item->words[1], &bytes)) { return -1; }
+    set_pagefile(os, bytes);
+    return 0;
 }
 
 static int apply_maxmem(struct os_config *os, struct directives *seen, const struct trace_item *item) {
@@ -169,9 +177,9 @@ static void apply_options(const struct cli_machine_options *options, const struc
                           struct os_config *os) {
     if (options->has_ram) { os->ram_free = options->ram; }
     if (options->has_pagefile) {
-        os->pagefile = options->pagefile;
+        set_pagefile(os, options->pagefile);
     } else if (!seen->pagefile && !seen->boot) {
-        os->pagefile = CAPTURED_PAGEFILE;
+        set_pagefile(os, CAPTURED_PAGEFILE);
     }
     if (options->max_ws) {
         os->min_ws = options->min_ws;

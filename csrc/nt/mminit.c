@@ -273,5 +273,8 @@ void MiInitializeMachine(struct os *os) {
     MiInitializeWorkingSetList(os, system);
     MiInitializeSystemWorkingSet(os);
     os->MmAvailablePagesEvent = true;
-    os->MmTotalCommitLimit = os->MmAvailablePages + (uint32_t)(os->Config.pagefile >> PAGE_SHIFT);
+    os->MmTotalCommitLimit = os->MmAvailablePages;
+    for (unsigned i = 0; i < os->Config.pagefiles; i++) {
+        os->MmTotalCommitLimit += (uint32_t)(os->Config.pagefile[i].min >> PAGE_SHIFT);
+    }
 }

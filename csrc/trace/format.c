@@ -140,6 +140,9 @@ static void put_field(struct out *o, const struct event *event, const struct fie
         break;
     case FIELD_SHARE: put(o, "share"); break;
     case FIELD_FORCE: put(o, "force"); break;
+    case FIELD_IO_MODE: put(o, *flag ? "manual" : "auto"); break;
+    case FIELD_INJECTION: put(o, injection_names[*byte]); break;
+    case FIELD_FILTER: put(o, event->bracket.filter < 0 ? "-1" : event->bracket.filter ? "1" : "0"); break;
     case FIELD_TRIM_COUNT:
         if (event->trim.all) {
             put(o, "all");
@@ -162,7 +165,9 @@ static bool is_default(const struct event *event, const struct field *f) {
     const void *from = (const char *)event + f->offset;
     switch (f->type) {
     case FIELD_DEC32:
+    case FIELD_HEX32:
     case FIELD_POOL_TAG: return *(const uint32_t *)from == 0;
+    case FIELD_FILTER: return !event->bracket.has_filter;
     case FIELD_WORD: return event->text[0] == '\0';
     case FIELD_SHARE:
     case FIELD_FORCE: return !*(const bool *)from;

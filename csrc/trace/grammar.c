@@ -19,6 +19,8 @@
     { FIELD_HEX64, false, AT(member), "a size" }
 #define PROT(member)                                                                                                   \
     { FIELD_PROT, false, AT(member), "a protection" }
+#define KIND(member)                                                                                                   \
+    { FIELD_DEC32, true, AT(member), "1 (in the working set) or 2 (in memory)" }
 #define TEXT(type, optional, what)                                                                                     \
     { type, optional, AT(text), what }
 
@@ -64,8 +66,8 @@ static const struct event_rule rules[EV_KINDS] = {
                  {FIELD_SHARE, true, AT(map.share), "share"}}},
     [EV_UNMAP] = {"unmap", {BASE(range.base)}},
     [EV_PROTECT] = {"prot", {BASE(range.base), SIZE(range.size), PROT(range.prot)}},
-    [EV_LOCK] = {"lock", {BASE(range.base), SIZE(range.size)}},
-    [EV_UNLOCK] = {"unlock", {BASE(range.base), SIZE(range.size)}},
+    [EV_LOCK] = {"lock", {BASE(range.base), SIZE(range.size), KIND(range.kind)}},
+    [EV_UNLOCK] = {"unlock", {BASE(range.base), SIZE(range.size), KIND(range.kind)}},
     [EV_FLUSH] = {"flush", {BASE(range.base), SIZE(range.size)}},
     [EV_MOVE] = {"move", {BASE(move.from), BASE(move.to), SIZE(move.size)}},
     [EV_IRQL] = {"irql", {CPU(irql.cpu), {FIELD_DEC32, false, AT(irql.level), "an interrupt request level"}}},
@@ -97,7 +99,39 @@ static const struct event_rule rules[EV_KINDS] = {
     [EV_POKE] = {"poke",
                  {{FIELD_HEX64, false, AT(poke.pa), "a physical address"},
                   {FIELD_HEX32, false, AT(poke.value), "a value of 32 bits"}}},
+    [EV_PAGEFILE] = {"pagefile",
+                     {{FIELD_HEX64, false, AT(pagefile.min), "a minimum length"},
+                      {FIELD_HEX64, false, AT(pagefile.max), "a maximum length"}}},
+    [EV_IO_MODE] = {"io", {{FIELD_IO_MODE, false, AT(io.manual), "auto or manual"}}},
+    [EV_IO_DONE] = {"iodone",
+                    {{FIELD_DEC64, false, AT(reply.id), "the number of a transfer"},
+                     {FIELD_HEX32, true, AT(reply.status), "a status"}}},
+    [EV_ATTACH] = {"attach", {PID(proc.pid)}},
+    [EV_DETACH] = {"detach", {{0}}},
+    [EV_PREFETCH] = {"prefetch", {{FIELD_HEX_LIST, false, AT(args), "a section, an offset and a size"}}},
+    [EV_COMMIT_REPLY] = {"commitreply",
+                         {{FIELD_DEC64, false, AT(reply.id), "the number of a request"},
+                          {FIELD_DEC32, false, AT(reply.status), "a number of pages"}}},
+    [EV_INJECT] = {"inject",
+                   {{FIELD_INJECTION, false, AT(inject.what),
+                     "read-error, write-error, pagefile-full, commit-limit, no-frame or parity"},
+                    {FIELD_DEC32, true, AT(inject.count), "how many occasions"}}},
+    [EV_TRY] = {"try", {{FIELD_FILTER, true, AT(bracket.filter), "-1, 0 or 1"}}},
+    [EV_EXCEPT] = {"except", {{0}}},
+    [EV_FINALLY] = {"finally", {{0}}},
+    [EV_END_TRY] = {"endtry", {{0}}},
+    [EV_DRIVER] = {"driver", {{FIELD_BIT, false, AT(driver.id), "0 or 1"}}},
+    [EV_DRIVER_LOAD] = {"drv+",
+                        {{FIELD_DEC32, false, AT(driver.id), "a driver id"},
+                         TEXT(FIELD_QUOTED, false, "a path"),
+                         {FIELD_HEX32, false, AT(driver.nonpaged), "the size of the nonpaged part"},
+                         {FIELD_HEX32, false, AT(driver.paged), "the size of section PAGE"},
+                         {FIELD_HEX32, false, AT(driver.init), "the size of section INIT"}}},
+    [EV_DRIVER_UNLOAD] = {"drv-", {{FIELD_DEC32, false, AT(driver.id), "a driver id"}}},
 };
+
+const char *const injection_names[] = {"read-error", "write-error", "pagefile-full", "commit-limit",
+                                       "no-frame",   "parity",      NULL};
 
 const struct event_rule *event_rule(enum event_kind kind) {
     return (unsigned)kind < EV_KINDS ? &rules[kind] : &rules[EV_NONE];

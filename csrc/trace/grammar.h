@@ -27,6 +27,9 @@ enum field_type {
     FIELD_POOL_TYPE,    /* paged | nonpaged */
     FIELD_POOL_TAG,     /* up to four characters */
     FIELD_MILLISECONDS, /* +N */
+    FIELD_IO_MODE,      /* auto | manual */
+    FIELD_INJECTION,    /* read-error | write-error | … */
+    FIELD_FILTER,       /* -1 | 0 | 1 ; the byte before says that there is one */
     FIELD_REST,         /* one or more words, joined by a blank */
     FIELD_HEX_LIST      /* the rest of the line into args */
 };

@@ -146,11 +146,13 @@ static bool parse_choice(const struct field *f, void *to, const char *text) {
     static const char *const pools[] = {"nonpaged", "paged", NULL};
     static const char *const share[] = {"", "share", NULL};
     static const char *const force[] = {"", "force", NULL};
+    static const char *const io_modes[] = {"auto", "manual", NULL};
     const char *const *list = f->type == FIELD_SECTION_TYPE ? section_types
                               : f->type == FIELD_FREE_TYPE  ? free_types
                               : f->type == FIELD_READ_WRITE ? directions
                               : f->type == FIELD_POOL_TYPE  ? pools
                               : f->type == FIELD_SHARE      ? share
+                              : f->type == FIELD_IO_MODE    ? io_modes
                                                             : force;
     int choice = one_of(text, list);
     if (choice < 0) { return false; }
@@ -159,6 +161,25 @@ static bool parse_choice(const struct field *f, void *to, const char *text) {
     } else {
         *(bool *)to = choice == 1;
     }
+    return true;
+}
+
+static bool parse_injection(uint8_t *to, const char *text) {
+    for (unsigned i = 0; injection_names[i]; i++) {
+        if (strcmp(text, injection_names[i]) == 0) {
+            *to = (uint8_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_filter(struct event *event, const char *text) {
+    bool minus = *text == '-';
+    uint64_t value;
+    if (!parse_number(text + minus, 10, 1, &value) || (minus && value == 0)) { return false; }
+    event->bracket.has_filter = true;
+    event->bracket.filter = (int8_t)(minus ? -1 : (int)value);
     return true;
 }
 
@@ -207,7 +228,10 @@ static bool parse_field(struct words *w, struct event *event, const struct field
     case FIELD_READ_WRITE:
     case FIELD_POOL_TYPE:
     case FIELD_SHARE:
+    case FIELD_IO_MODE:
     case FIELD_FORCE: return parse_choice(f, to, text);
+    case FIELD_INJECTION: return parse_injection(to, text);
+    case FIELD_FILTER: return parse_filter(event, text);
     default: return parse_number_field(f, to, text);
     }
 }

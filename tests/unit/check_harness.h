@@ -186,7 +186,7 @@ inline void counters(const struct os *os, void (*visit)(void *, const char *, ui
 
 inline const os_ops *ops() {
     static const os_ops ops = {ram_size, boot,        destroy,     page_fault,   service,
-                               tick,     current_pid, current_tid, directory_of, counters};
+                               tick,     NULL, current_pid, current_tid, directory_of, counters};
     return &ops;
 }
 

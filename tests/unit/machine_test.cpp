@@ -162,7 +162,7 @@ uint64_t fake_directory(const os *o, uint32_t pid) {
 void fake_counters(const os *, void (*)(void *, const char *, uint64_t), void *) {}
 
 const os_ops fake_os = {fake_ram,  fake_boot, fake_destroy, fake_fault,     fake_service,
-                        fake_tick, fake_pid,  fake_tid,     fake_directory, fake_counters};
+                        fake_tick, NULL, fake_pid,  fake_tid,     fake_directory, fake_counters};
 
 void collect(void *ctx, const log_record *r) { static_cast<std::vector<log_record> *>(ctx)->push_back(*r); }
 

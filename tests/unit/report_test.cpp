@@ -29,8 +29,8 @@ static uint64_t idle_directory(const os *, uint32_t) { return 0; }
 static void idle_counters(const os *, void (*visit)(void *, const char *, uint64_t), void *ctx) {
     visit(ctx, "commit_total", 42);
 }
-static const os_ops idle_os = {idle_ram,  idle_boot, idle_destroy, idle_fault,     idle_service,
-                               idle_tick, idle_pid,  idle_pid,     idle_directory, idle_counters};
+static const os_ops idle_os = {idle_ram, idle_boot, idle_destroy, idle_fault,     idle_service, idle_tick,
+                               NULL,     idle_pid,  idle_pid,     idle_directory, idle_counters};
 
 class Report : public ::testing::Test {
   protected:

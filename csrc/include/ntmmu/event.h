@@ -28,8 +28,8 @@ enum event_kind {
     EV_MAP,           /* map[!] SID BASE SIZE OFF (PROT|image) [share] */
     EV_UNMAP,         /* unmap BASE */
     EV_PROTECT,       /* prot BASE SIZE PROT */
-    EV_LOCK,          /* lock BASE SIZE */
-    EV_UNLOCK,        /* unlock BASE SIZE */
+    EV_LOCK,          /* lock BASE SIZE [KIND] */
+    EV_UNLOCK,        /* unlock BASE SIZE [KIND] */
     EV_FLUSH,         /* flush BASE SIZE */
     EV_MOVE,          /* move OLD NEW SIZE */
     /* kernel */
@@ -40,7 +40,7 @@ enum event_kind {
     EV_MDL_UNLOCK, /* mdl- ID */
     /* scenario steps, NT-102 */
     EV_INTERRUPTS, /* if CPU 0|1          EFLAGS.IF */
-    EV_RUN_THREAD, /* run zero            runs a system thread until it blocks */
+    EV_RUN_THREAD, /* run NAME [WORD…]    runs a system thread until it blocks */
     EV_TRIM,       /* trim PID N|all [force] */
     EV_DRAIN,      /* drain N             kernel takes frames until MmAvailablePages = N */
     EV_UNDRAIN,    /* undrain N           gives N drained frames back to the Free list */
@@ -51,6 +51,21 @@ enum event_kind {
     EV_TIME,       /* time +MS            decimal milliseconds */
     EV_CALL,       /* call NAME ARG…      a service with raw arguments, in the order of NT-105 */
     EV_POKE,       /* poke ADDR VALUE     stores 4 bytes in physical memory behind everybody's back */
+    EV_PAGEFILE,      /* pagefile MIN MAX    NtCreatePagingFile, lengths in bytes */
+    EV_IO_MODE,       /* io auto|manual      how transfers end (NT-43) */
+    EV_IO_DONE,       /* iodone ID [STATUS]  transfer ID ends */
+    EV_ATTACH,        /* attach PID          KeAttachProcess by the current thread */
+    EV_DETACH,        /* detach */
+    EV_PREFETCH,      /* prefetch SID OFF SIZE …   NT-60, up to 5 ranges */
+    EV_COMMIT_REPLY,  /* commitreply ID RESULT     the dereference thread answers request ID with RESULT pages (NT-95) */
+    EV_INJECT,        /* inject WHAT [COUNT]      the next COUNT (1 if left out) occasions fail, see os.h */
+    EV_TRY,           /* try [-1|0|1]        opens a bracket with this filter (NT-05); without one: of a finally */
+    EV_EXCEPT,        /* except              closes it: where filter 1 goes on */
+    EV_FINALLY,       /* finally             what follows runs on every way out */
+    EV_END_TRY,       /* endtry              closes a finally */
+    EV_DRIVER,        /* driver 0|1          kernel accesses are tagged as a driver's (NT-45) */
+    EV_DRIVER_LOAD,   /* drv+ ID "path" NONPAGED PAGED INIT   sizes of the image's parts (NT-85); status is its base */
+    EV_DRIVER_UNLOAD, /* drv- ID */
     EV_KINDS
 };
 
@@ -124,7 +139,8 @@ struct event {
         struct {
             va_t base, size;
             uint8_t prot;
-        } range; /* UNMAP, PROTECT, LOCK, UNLOCK, FLUSH */
+            uint32_t kind; /* LOCK, UNLOCK: 1 in the working set, 2 in memory */
+        } range;           /* UNMAP, PROTECT, LOCK, UNLOCK, FLUSH */
         struct {
             va_t from, to, size;
         } move;
@@ -161,14 +177,38 @@ struct event {
             uint32_t value;
         } poke;
         struct {
+            uint64_t min, max;
+        } pagefile; /* bytes */
+        struct {
+            uint64_t id;
+            uint32_t status; /* IO_DONE: NTSTATUS; COMMIT_REPLY: pages */
+        } reply;
+        struct {
+            bool manual;
+        } io;
+        struct {
+            uint8_t what; /* enum os_injection */
+            uint32_t count;
+        } inject;
+        struct {
+            bool has_filter;
+            int8_t filter;
+        } bracket; /* TRY */
+        struct {
+            uint32_t id;
+            uint32_t nonpaged, paged, init; /* bytes */
+        } driver; /* DRIVER: id 0 or 1 */
+        struct {
             unsigned count;
             uint64_t arg[EVENT_ARG_MAX];
-        } args; /* HYPERMAP frames, CALL arguments; name in text */
+        } args; /* HYPERMAP frames, PREFETCH ranges, CALL arguments; name in text */
     };
     char text[EVENT_TEXT_MAX]; /* image, path, tag, thread or service name; "" if none; see event_has_text */
 };
 
 const char *event_kind_name(enum event_kind kind);
+/* What `inject` and --inject can bring about, in the order of enum os_injection (os.h); NULL ends it. */
+extern const char *const injection_names[];
 
 /* Whether the text of an event of this kind is valid; of others it may be left over from an event before. */
 static inline bool event_has_text(enum event_kind kind) {
@@ -179,6 +219,7 @@ static inline bool event_has_text(enum event_kind kind) {
     case EV_SECTION:
     case EV_RUN_THREAD:
     case EV_POOL:
+    case EV_DRIVER_LOAD:
     case EV_CALL: return true;
     default: return false;
     }

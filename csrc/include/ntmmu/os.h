@@ -9,9 +9,36 @@
 #include "ntmmu/paging.h"
 #include "ntmmu/types.h"
 
-#define OS_CPU_MAX 1 /* one CPU for now; interfaces carry the CPU number already */
+#define OS_CPU_MAX          1 /* one CPU for now; interfaces carry the CPU number already */
+#define OS_PAGING_FILES_MAX 16
+#define OS_IO_PAGES_MAX     16
 
 typedef uint32_t ntstatus_t;
+
+/* One transfer between a file and frames, by DMA (no translation). A write takes its data when it is started, a read
+ * delivers when it completes. */
+struct os_io {
+    uint64_t file;   /* file identity (filedata.h), or os_paging_file(N) */
+    uint64_t offset; /* bytes, a multiple of the page size */
+    uint32_t pages;  /* 1..OS_IO_PAGES_MAX */
+    bool write;
+    uint64_t valid_bytes; /* of a read: what exists of the file from offset on; the rest of the pages is zero */
+    pfn_t frame[OS_IO_PAGES_MAX];
+};
+static inline uint64_t os_paging_file(unsigned number) { return ~(uint64_t)0xFF | number; }
+static inline bool os_is_paging_file(uint64_t file) { return file >= ~(uint64_t)0xFF; }
+
+/* Faults that --inject and the step `inject` bring about. The machine decides when; the kernel asks at each occasion,
+ * except for disk errors, which come as the status of a transfer. */
+enum os_injection {
+    OS_INJECT_READ_ERROR,
+    OS_INJECT_WRITE_ERROR,
+    OS_INJECT_PAGEFILE_FULL, /* an allocation of slots finds none */
+    OS_INJECT_COMMIT_LIMIT,  /* a charge finds the limit reached and nobody who extends it */
+    OS_INJECT_NO_FRAME,      /* a fault finds no frame available */
+    OS_INJECT_PARITY,        /* a frame that is given free has a parity error */
+    OS_INJECTIONS
+};
 
 /* ---- downward: what the machine offers the kernel ---- */
 
@@ -35,8 +62,22 @@ struct os_machine_ops {
     /* Disk: transfers one page between the file and frame by DMA (no translation). valid_bytes of the page come from
      * the file, the rest is zero. Completes at once for now; logs LOG_IO start and done. Returns an NTSTATUS. */
     ntstatus_t (*disk_read)(struct os_machine *m, uint64_t file, uint64_t offset, pfn_t frame, uint32_t valid_bytes);
-    /* Wakes every thread that waits on object (any non-zero number the kernel chose). */
+    /* Starts a transfer and returns its number: 1, 2, 3… in order of issue. os_ops.io_complete reports its end: with
+     * automatic I/O and no latency model a read ends when somebody waits, a write before the next delivery of APCs; with
+     * a model, after its number of steps; with manual I/O, at the step `iodone`. Logs LOG_IO. */
+    uint64_t (*disk_start)(struct os_machine *m, const struct os_io *io);
+    /* Reads that are due with automatic I/O and no latency complete now (before wait returns they have). */
+    void (*disk_poll)(struct os_machine *m, bool writes);
+    /* Makes (or enlarges) the host's sparse file behind paging file NUMBER; false: the host refuses. */
+    bool (*disk_create)(struct os_machine *m, unsigned number, uint64_t bytes);
+    /* The current thread waits until object (any non-zero number the kernel chose) is signalled; other threads, system
+     * threads and later events run meanwhile, and the thread's IRQL is its own. Nothing is latched: a caller asks for
+     * its condition before and after. Not from io_complete. */
+    void (*wait)(struct os_machine *m, uint64_t object);
+    /* Wakes every thread that waits on object. */
     void (*signal)(struct os_machine *m, uint64_t object);
+    /* Whether the fault is to be simulated at this occasion. */
+    bool (*inject)(struct os_machine *m, enum os_injection what);
     /* Stops the machine; does not return. */
     __attribute__((noreturn)) void (*bugcheck)(struct os_machine *m, uint32_t code, uint64_t p1, uint64_t p2,
                                                uint64_t p3, uint64_t p4);
@@ -52,14 +93,18 @@ struct os_machine {
 
 /* ---- upward: what the kernel offers the machine ---- */
 
-enum os_profile { OS_NT4, OS_NT5 };
+enum os_profile { OS_NT4, OS_NT5, OS_NT5PAE };
 enum os_boot { OS_CFG_A, OS_CFG_B, OS_CFG_COL, OS_CFG_NOPGE, OS_CFG_S }; /* NT-02 */
 
 struct os_config {
     enum os_profile profile;
     enum os_boot boot;
     uint64_t ram_free;            /* --ram: bytes free after boot (NT-02), 0 = the boot configuration's own RAM */
-    uint64_t pagefile;            /* --pagefile bytes: raises the commit limit; 0 = none */
+    struct os_pagefile {
+        uint64_t min, max; /* bytes; 0 < min <= max */
+    } pagefile[OS_PAGING_FILES_MAX]; /* created before the first event, as the session manager would (NT-106) */
+    unsigned pagefiles;
+    bool refuse_popups; /* the user refuses to raise the commit limit (NT-95) */
     uint32_t min_ws, max_ws;      /* --ws pages, 0 = default (NT-02) */
     bool manual_threads;          /* !threads manual */
     bool reference_counting;      /* --counting reference: traces/FORMAT.md, counting rule 6 */
@@ -68,7 +113,8 @@ struct os_config {
     uint32_t bad_first, bad_last; /* !bad: frames of the Bad list, both 0 = none */
 };
 
-enum os_outcome_kind { OS_RETRY, OS_EXCEPTION, OS_BLOCK };
+/* OS_REFAULT: the fault waited, or met another on its way; the access is made again, and no status is reported. */
+enum os_outcome_kind { OS_RETRY, OS_EXCEPTION, OS_BLOCK, OS_REFAULT };
 
 struct os_outcome {
     enum os_outcome_kind kind;
@@ -81,6 +127,8 @@ struct os_service_result {
     ntstatus_t status;
     bool blocked; /* the caller waits on object; the machine calls again when it is signalled */
     uint64_t object;
+    bool raised; /* status is raised as an exception in the caller (NT-05), with exception_p */
+    uint64_t exception_p[3];
     uint64_t out[2]; /* rounded base and size, address, va: what the service hands back */
 };
 
@@ -97,8 +145,11 @@ struct os_ops {
     struct os_outcome (*page_fault)(struct os *os, va_t cr2, uint32_t error_code);
     /* Every event that is not an access, EV_IRQL, EV_INTERRUPTS or EV_POKE. */
     struct os_service_result (*service)(struct os *os, const struct event *event);
-    /* Runs pending system threads to their next wait; called before each event unless manual_threads. */
+    /* Runs pending system threads to their next wait; called before each event unless manual_threads. May wait; it is
+     * then not called again until it has gone on and returned. */
     void (*tick)(struct os *os);
+    /* A transfer has ended. May be called inside any other call that waits or polls; must not wait itself. */
+    void (*io_complete)(struct os *os, uint64_t id, ntstatus_t status);
     /* The process and thread that run on a CPU (0, 0 = System's idle thread). */
     uint32_t (*current_pid)(const struct os *os);
     uint32_t (*current_tid)(const struct os *os);
