@@ -1,14 +1,9 @@
 /* `call NAME ARG…`: a service with raw arguments, in the order of NT-105. Tests of argument checks need calls that no
  * captured program makes. */
-#include "mi.h"
-
-#include <string.h>
+#include "exports.h"
 
 #define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
-#define ARGUMENT(event, n)     ((uint32_t)(event)->args.arg[n])
-
-typedef ntstatus_t (*service_routine)(struct os *os, struct eprocess *process, const struct event *event,
-                                      uint64_t out[2]);
+#define ARGUMENT(event, n)     MI_ARGUMENT(event, n)
 
 static ntstatus_t MiCallAllocate(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
     uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 3);
@@ -91,34 +86,19 @@ static ntstatus_t MiCallTranslatePhysical(struct os *os, struct eprocess *proces
     return STATUS_SUCCESS;
 }
 
-#define NO_HANDLE 0xFFu
-
-static const struct service {
-    const char *name;
-    uint8_t arguments;
-    uint8_t handle; /* position of the process handle */
-    service_routine routine;
-} services[] = {
+const struct mi_export MiVirtualMemoryExports[] = {
     {"NtAllocateVirtualMemory", 6, 0, MiCallAllocate},
     {"NtFreeVirtualMemory", 4, 0, MiCallFree},
     {"NtProtectVirtualMemory", 4, 0, MiCallProtect},
-    {"NtCreateSection", 5, NO_HANDLE, MiCallCreateSection},
+    {"NtCreateSection", 5, MI_NO_HANDLE, MiCallCreateSection},
     {"NtMapViewOfSection", 10, 1, MiCallMapView},
     {"NtUnmapViewOfSection", 2, 0, MiCallUnmapView},
-    {"MmGetPhysicalAddress", 1, NO_HANDLE, MiCallPhysicalAddress},
-    {"MmIsAddressValid", 1, NO_HANDLE, MiCallIsAddressValid},
-    {"MmIsNonPagedSystemAddressValid", 1, NO_HANDLE, MiCallIsNonPagedValid},
-    {"MmDbgTranslatePhysicalAddress", 1, NO_HANDLE, MiCallTranslatePhysical},
+    {"MmGetPhysicalAddress", 1, MI_NO_HANDLE, MiCallPhysicalAddress},
+    {"MmIsAddressValid", 1, MI_NO_HANDLE, MiCallIsAddressValid},
+    {"MmIsNonPagedSystemAddressValid", 1, MI_NO_HANDLE, MiCallIsNonPagedValid},
+    {"MmDbgTranslatePhysicalAddress", 1, MI_NO_HANDLE, MiCallTranslatePhysical},
+    {0},
 };
-
-static const struct service *MiFindService(const struct event *event) {
-    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
-        if (strcmp(services[i].name, event->text) == 0) {
-            return event->args.count == services[i].arguments ? &services[i] : NULL;
-        }
-    }
-    return NULL;
-}
 
 /* A process handle is its id. */
 static struct eprocess *MiReferenceProcess(struct os *os, uint32_t handle) {
@@ -126,18 +106,19 @@ static struct eprocess *MiReferenceProcess(struct os *os, uint32_t handle) {
 }
 
 struct os_service_result MiServiceCall(struct os *os, const struct event *event) {
-    const struct service *service = MiFindService(event);
-    if (service == NULL) { MiAssert(os, "call: no such service with that number of arguments in this version"); }
+    const struct mi_export *service = MiFindExport(event->text);
+    if (service == NULL) { MiAssert(os, "call: the kernel has no such function"); }
+    if (event->args.count != service->Arguments) { MiAssert(os, "call: wrong number of arguments"); }
     struct eprocess *process = PsGetCurrentProcess(os), *current = process;
-    if (service->handle != NO_HANDLE) {
-        process = MiReferenceProcess(os, ARGUMENT(event, service->handle));
+    if (service->Handle != MI_NO_HANDLE) {
+        process = MiReferenceProcess(os, ARGUMENT(event, service->Handle));
         if (process == NULL) {
-            return (struct os_service_result){.status = MiNoSuchProcess(os, ARGUMENT(event, service->handle))};
+            return (struct os_service_result){.status = MiNoSuchProcess(os, ARGUMENT(event, service->Handle))};
         }
     }
     struct os_service_result result = {0};
     if (process != current) { KeAttachProcess(os, process); }
-    result.status = service->routine(os, process, event, result.out);
+    result.status = service->Routine(os, process, event, result.out);
     if (process != current) { KeDetachProcess(os); }
     return result;
 }

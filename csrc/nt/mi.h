@@ -36,7 +36,9 @@
 #define MM_NONPAGED_POOL_EXPANSION    0xFA000000u
 #define MM_DEBUG_PAGE                 0xFFBFF000u /* behind what a crash dump uses */
 #define MM_SHARED_KERNEL_PAGE         0xFFDF0000u
-#define MM_NONPAGED_POOL_FRAME        0x260u /* in CFG-A; in general os->MmNonPagedPoolStart */
+#define MM_USER_PROBE_ADDRESS         0x7FFF0000u
+#define MM_SECTION_OBJECT_TYPE        0x801F0000u /* the object type, in the kernel image's data */
+#define MM_NONPAGED_POOL_FRAME        0x260u      /* in CFG-A; in general os->MmNonPagedPoolStart */
 #define MM_SYSTEM_DIRECTORY_FRAME     0x30u
 #define MM_SYSTEM_PAGE_PTES           (MM_KSEG0_BASE + (MM_SYSTEM_DIRECTORY_FRAME << PAGE_SHIFT)) /* NT-08 */
 #define MM_FIRST_FREE_FRAME           0x400u
@@ -239,6 +241,8 @@ struct os {
     uint32_t WaitTimeouts;
     struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log only. */
     uint32_t ServicePid;        /* scratch of the service being run */
+    bool Raised;                /* the service ends in an exception, NT-05; only MiRaise sets it */
+    uint64_t RaisedP[3];
 };
 
 /* ---- memory.c: simulated memory and the log ---- */
@@ -482,6 +486,10 @@ void SwapContext(struct os *os, struct ethread *next);
 void KiSwapProcess(struct os *os, struct eprocess *process);
 void KeAttachProcess(struct os *os, struct eprocess *process);
 void KeDetachProcess(struct os *os);
+
+/* ---- raise.c: NT-05. Both return the status, for the service to return at once. ---- */
+ntstatus_t MiRaise(struct os *os, ntstatus_t status, uint64_t p0, uint64_t p1, uint64_t p2);
+ntstatus_t ExRaiseStatus(struct os *os, ntstatus_t status);
 
 /* ---- services: allocvm.c NT-77, freevm.c NT-78, protect.c NT-79, mdl.c NT-86/87 (lock and unlock), call.c ---- */
 ntstatus_t NtAllocateVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t zero_bits,

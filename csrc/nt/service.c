@@ -262,5 +262,10 @@ result_t MiService(struct os *os, const struct event *event) {
         result.blocked = true;
         result.object = WRFREEPAGE_OBJECT;
     }
+    if (os->Raised) {
+        result.raised = true;
+        memcpy(result.exception_p, os->RaisedP, sizeof result.exception_p);
+        os->Raised = false;
+    }
     return result;
 }

@@ -1,0 +1,30 @@
+/* Functions that a trace's `call NAME ARG…` and C code (ntmmu/nt_exports.h) reach. Each subject's file has a table of
+ * its own, ended by an entry without a name; exports.c lists the tables. */
+#ifndef NTMMU_MI_EXPORTS_H
+#define NTMMU_MI_EXPORTS_H
+
+#include "mi.h"
+
+/* process: whom the handle names, attached to; without a handle the current one. out: what the function hands back
+ * besides its status: rounded base and size, address, value, boolean. */
+typedef ntstatus_t (*mi_export_routine)(struct os *os, struct eprocess *process, const struct event *event,
+                                        uint64_t out[2]);
+
+#define MI_NO_HANDLE          0xFFu
+#define MI_ARGUMENT(event, n) ((uint32_t)(event)->args.arg[n])
+
+struct mi_export {
+    const char *Name;
+    uint8_t Arguments; /* exactly so many */
+    uint8_t Handle;    /* position of the process handle, or MI_NO_HANDLE */
+    mi_export_routine Routine;
+};
+
+/* One line a table, here and in exports.c. */
+extern const struct mi_export MiVirtualMemoryExports[]; /* call.c */
+extern const struct mi_export MiExceptionExports[];     /* raise.c */
+extern const struct mi_export MiConstantExports[];      /* exports.c */
+
+const struct mi_export *MiFindExport(const char *name); /* NULL: no such function */
+
+#endif
