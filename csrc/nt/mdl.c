@@ -4,18 +4,6 @@
 
 #include <stdlib.h>
 
-enum {
-    MDL_NEXT = 0x00,
-    MDL_SIZE = 0x04,
-    MDL_FLAGS = 0x06,
-    MDL_PROCESS = 0x08,
-    MDL_MAPPED_VA = 0x0C,
-    MDL_START_VA = 0x10,
-    MDL_BYTE_COUNT = 0x14,
-    MDL_BYTE_OFFSET = 0x18,
-    MDL_ARRAY = 0x1C
-};
-enum { MDL_PAGES_LOCKED = 0x02, MDL_WRITE_OPERATION = 0x80, MDL_IO_SPACE = 0x800 };
 #define POOL_TAG_MDL 0x206C644Du /* "Mdl " */
 
 struct mmmdl {

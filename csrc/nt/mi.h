@@ -194,6 +194,27 @@ struct kprcb {
     struct eprocess *SavedProcess;   /* attached: where to return to */
 };
 
+/* An MDL in memory, NT-86: offsets, then its flags. */
+enum {
+    MDL_NEXT = 0x00,
+    MDL_SIZE = 0x04,
+    MDL_FLAGS = 0x06,
+    MDL_PROCESS = 0x08,
+    MDL_MAPPED_VA = 0x0C,
+    MDL_START_VA = 0x10,
+    MDL_BYTE_COUNT = 0x14,
+    MDL_BYTE_OFFSET = 0x18,
+    MDL_ARRAY = 0x1C
+};
+enum { MDL_PAGES_LOCKED = 0x02, MDL_IO_PAGE_READ = 0x40, MDL_WRITE_OPERATION = 0x80, MDL_IO_SPACE = 0x800 };
+
+/* A paging file, NT-40: the structure proper and its bitmap are in nonpaged pool. */
+struct mmpagingfile {
+    va_t Address;
+    va_t Mdl[2];     /* what its two MDL entries use; the structure names one while it is in flight */
+    uint64_t NameId; /* which file: creating it again lets it grow */
+};
+
 struct mmpfnlist {
     uint32_t Count, FirstFrame, LastFrame;
 };
@@ -236,8 +257,12 @@ struct os {
     struct eprocess *ExitedProcesses;
     uint32_t HyperspaceMappings; /* held now; none may be held across a CR3 load */
     bool MmModifiedPageWriterEvent;
-    bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
-    uint64_t WaitMilliseconds; /* since it began, or its last time-out */
+    struct mmpagingfile MmPagingFile[OS_PAGING_FILES_MAX]; /* pagefile.c */
+    uint32_t MmNumberOfPagingFiles, MmNumberOfActiveMdlEntries /* free for a write */;
+    bool MmPageFileFull;          /* no slot anywhere, and told so */
+    struct mmtransfer *Transfers; /* pageio.c: those that have not ended */
+    bool WaitingForPage;          /* some fault waits on MmAvailablePagesEvent */
+    uint64_t WaitMilliseconds;    /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
     struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log only. */
     uint32_t ServicePid;        /* scratch of the service being run */
@@ -289,7 +314,44 @@ void MiCaptureDirty(struct os *os, pfn_t frame, pte_t valid_pte); /* NT-28 */
 static inline uint32_t MiPageColor(struct os *os, va_t va) {
     return (uint32_t)(va >> PAGE_SHIFT) & os->MmSecondaryColorMask;
 }
-void MiReleasePageFileSpace(struct os *os, pte_t pte); /* NT-40; nothing to release until paging files come */
+
+/* ---- pagefile.c: NT-39, NT-40 ---- */
+enum { /* PAGING_FILE, 40h bytes */
+       PAGING_FILE_SIZE_NOW = 0x00,
+       PAGING_FILE_MAXIMUM = 0x04,
+       PAGING_FILE_FOR_FLUSHING = 0x08,
+       PAGING_FILE_FREE = 0x0C,
+       PAGING_FILE_USED = 0x10,
+       PAGING_FILE_MAX_USED = 0x14,
+       PAGING_FILE_HINT = 0x18,
+       PAGING_FILE_ENTRY = 0x20 /* 2 words */,
+       PAGING_FILE_BITMAP = 0x28,
+       PAGING_FILE_OBJECT = 0x2C,
+       PAGING_FILE_NUMBER = 0x30,
+       PAGING_FILE_NAME = 0x34,
+       PAGING_FILE_LOCK = 0x3C
+};
+#define PAGING_FILE_ENTRY_FREE 0x61u
+ntstatus_t NtCreatePagingFile(struct os *os, uint64_t name, uint64_t minimum, uint64_t maximum); /* lengths in bytes */
+uint32_t MiPagingFileField(struct os *os, uint32_t number, unsigned offset);
+/* Sets the bits of up to `count` adjacent slots; returns how many, 0 if the file is full. */
+uint32_t MiAllocatePageFileRun(struct os *os, uint32_t number, uint32_t count, uint32_t *first);
+/* The last `count` slots of a run that was just allocated go back, and the hint with them. */
+void MiReturnPageFileRun(struct os *os, uint32_t number, uint32_t first, uint32_t count);
+void MiReleasePageFileSpace(struct os *os, pte_t pte); /* of a page-file PTE; does nothing for any other form */
+bool MiPageFileSlotInUse(struct os *os, pte_t pte);    /* false: no such file, beyond its end, or a clear bit */
+/* The same protection, no slot; releases it. */
+void MiForgetPageFileSlot(struct os *os, struct mmpfn *pfn);
+uint32_t MiExtendPagingFiles(struct os *os, uint32_t pages); /* what they grew by; the commit limit rises with them */
+
+/* ---- pageio.c: NT-43 ---- */
+/* Called when the transfer ends, from anywhere that waits or polls: must not wait itself. */
+typedef void (*mmtransfer_done)(struct os *os, void *context, ntstatus_t status);
+uint64_t MiStartTransfer(struct os *os, const struct os_io *io, mmtransfer_done done, void *context);
+void MiTransferEnded(struct os *os, uint64_t id, ntstatus_t status); /* os_ops.io_complete */
+void MiFreeTransfers(struct os *os, void (*release)(void *context)); /* host memory, when the machine goes */
+/* An MDL over the frames at a nonpaged address, as a transfer of the memory manager's own needs it. */
+void MiBuildPagingMdl(struct os *os, va_t mdl, const struct os_io *io);
 
 /* ---- hyper.c: NT-13..15 ---- */
 static inline bool MiDirectMapped(const struct os *os, pfn_t frame) { return frame < os->MmKseg2Frame; }

@@ -274,7 +274,9 @@ void MiInitializeMachine(struct os *os) {
     MiInitializeSystemWorkingSet(os);
     os->MmAvailablePagesEvent = true;
     os->MmTotalCommitLimit = os->MmAvailablePages;
-    for (unsigned i = 0; i < os->Config.pagefiles; i++) {
-        os->MmTotalCommitLimit += (uint32_t)(os->Config.pagefile[i].min >> PAGE_SHIFT);
+    for (unsigned i = 0; i < os->Config.pagefiles; i++) { /* the session manager's part, NT-106 (6) */
+        const struct os_pagefile *file = &os->Config.pagefile[i];
+        ntstatus_t status = NtCreatePagingFile(os, i, file->min, file->max);
+        if (!NT_SUCCESS(status)) { MiAssert(os, "a paging file cannot be made: 1 MB at least, less than 4 GB each"); }
     }
 }

@@ -38,6 +38,7 @@ static void nt_destroy(struct os *os) {
         os->Threads = next;
     }
     MiFreeMdls(os);
+    MiFreeTransfers(os, free);
     MiFreeSectionStructures(os);
     MiFreePoolStructures(os);
     free(os->DrainedFrames);
@@ -126,6 +127,7 @@ const struct os_ops nt_os_ops = {
     .page_fault = nt_page_fault,
     .service = MiService,
     .tick = nt_tick,
+    .io_complete = MiTransferEnded,
     .current_pid = nt_current_pid,
     .current_tid = nt_current_tid,
     .directory = nt_directory,

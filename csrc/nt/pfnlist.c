@@ -339,17 +339,10 @@ void MiCaptureDirty(struct os *os, pfn_t frame, pte_t valid_pte) {
     if (!(valid_pte & PTE_DIRTY)) { return; }
     struct mmpfn pfn = MiReadPfn(os, frame);
     if (pte_form(pfn.OriginalPte) == PTE_FORM_PAGE_FILE && !(pfn.Flags & PFN_WRITE_IN_PROGRESS)) {
-        MiReleasePageFileSpace(os, pfn.OriginalPte);
-        pfn.OriginalPte = (uint32_t)pte_demand_zero(pte_protection(pfn.OriginalPte));
+        MiForgetPageFileSlot(os, &pfn);
     } else if (pfn.Flags & PFN_MODIFIED) {
         return;
     }
     pfn.Flags |= PFN_MODIFIED;
     MiWritePfn(os, frame, &pfn);
-}
-
-void MiReleasePageFileSpace(struct os *os, pte_t pte) {
-    if (pte_form(pte) == PTE_FORM_PAGE_FILE) {
-        MiAssert(os, "a paging-file slot is named: paging files are not in this version");
-    }
 }

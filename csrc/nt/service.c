@@ -209,6 +209,12 @@ static result_t MiTimePasses(struct os *os, const struct event *event) {
     return MiResult(STATUS_SUCCESS, os->WaitTimeouts, 0);
 }
 
+/* The session manager makes one paging file after another; a name of its own each. */
+static result_t MiPagingFile(struct os *os, const struct event *event) {
+    uint32_t number = os->MmNumberOfPagingFiles;
+    return MiResult(NtCreatePagingFile(os, number, event->pagefile.min, event->pagefile.max), number, 0);
+}
+
 static result_t MiPoolFree(struct os *os, const struct event *event) {
     ExFreePool(os, event->address.va);
     return MiResult(STATUS_SUCCESS, 0, 0);
@@ -251,6 +257,7 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_STACK: return MiDeclareStack(os, event);
     case EV_TIME: return MiTimePasses(os, event);
     case EV_CALL: return MiServiceCall(os, event);
+    case EV_PAGEFILE: return MiPagingFile(os, event);
     default: return MiNotInThisVersion(os, event_kind_name(event->kind));
     }
 }
