@@ -45,8 +45,11 @@ _Noreturn static void down_bugcheck(struct os_machine *downward, uint32_t code, 
 
 static bool paging(const struct machine *m) { return m->cr0 & CR0_PG; }
 
-/* A fault of a kernel access, handled by the kernel within itself. Returns when the access may be tried again. */
-static void kernel_fault(struct machine *m, va_t va, uint32_t error_code, unsigned attempt) {
+#define NO_ADDRESS UINT64_MAX
+
+/* A fault of a kernel access, handled by the kernel within itself. True: the access may be tried again; false: it ended
+ * in *guard, which somebody catches. */
+static bool kernel_fault(struct machine *m, va_t va, uint32_t error_code, unsigned attempt, struct os_outcome *guard) {
     if (attempt == RETRY_LIMIT) {
         machine_panic(m, "the kernel's access to %08" PRIx64 " faulted more than %d times", va, RETRY_LIMIT);
     }
@@ -58,6 +61,10 @@ static void kernel_fault(struct machine *m, va_t va, uint32_t error_code, unsign
     m->kernel_depth++;
     struct os_outcome outcome = cpu_page_fault(m, va, error_code);
     m->kernel_depth--;
+    if (outcome.kind == OS_EXCEPTION && guard) {
+        *guard = outcome;
+        return false;
+    }
     if (outcome.kind == OS_EXCEPTION) {
         down_bugcheck(&m->downward, BUGCHECK_KMODE_EXCEPTION_NOT_HANDLED, outcome.status, va, outcome.p[0],
                       outcome.p[1]);
@@ -65,21 +72,24 @@ static void kernel_fault(struct machine *m, va_t va, uint32_t error_code, unsign
     if (outcome.kind == OS_BLOCK) {
         machine_panic(m, "the kernel's own access to %08" PRIx64 " would have to wait", va);
     }
+    return true;
 }
 
-static pa_t translate_direct(struct machine *m, va_t va, bool write) {
+static pa_t translate_direct(struct machine *m, va_t va, bool write, struct os_outcome *guard) {
     const struct mmu_ops *mmu = m->config.mmu;
     for (unsigned attempt = 0;; attempt++) {
         struct table_path path =
             table_walk(&m->mem, mmu->read_control(m->mmu, MMU_CR3), mmu->read_control(m->mmu, MMU_CR4), va);
         if (path.present && (!write || path.writable || !(m->cr0 & CR0_WP))) { return path.pa; }
-        kernel_fault(m, va, (path.present ? PF_PRESENT : 0u) | (write ? PF_WRITE : 0u), attempt);
+        uint32_t error_code = (path.present ? PF_PRESENT : 0u) | (write ? PF_WRITE : 0u);
+        if (!kernel_fault(m, va, error_code, attempt, guard)) { return NO_ADDRESS; }
     }
 }
 
-static pa_t translate(struct machine *m, va_t va, bool write, size_t size) {
+/* NO_ADDRESS only with a guard. */
+static pa_t translate_guarded(struct machine *m, va_t va, bool write, size_t size, struct os_outcome *guard) {
     if (!paging(m)) { return va; }
-    if (m->kernel_direct) { return translate_direct(m, va, write); }
+    if (m->kernel_direct) { return translate_direct(m, va, write, guard); }
     struct mmu_request request = {.va = va,
                                   .type = write ? MMU_WRITE : MMU_READ,
                                   .mode = MMU_SUPERVISOR,
@@ -101,8 +111,12 @@ static pa_t translate(struct machine *m, va_t va, bool write, size_t size) {
         }
         uint32_t error_code = t->error_code;
         log_send(&m->log, LOG_FAULT, t->cr2, error_code, t->cycles, t->hit, 0);
-        kernel_fault(m, t->cr2, error_code, attempt);
+        if (!kernel_fault(m, t->cr2, error_code, attempt, guard)) { return NO_ADDRESS; }
     }
+}
+
+static pa_t translate(struct machine *m, va_t va, bool write, size_t size) {
+    return translate_guarded(m, va, write, size, NULL);
 }
 
 static size_t within_page(va_t va, size_t length) {
@@ -156,6 +170,33 @@ static void down_copy(struct os_machine *downward, va_t to, va_t from, size_t le
         from += here;
         length -= here;
     }
+}
+
+static size_t down_try_read(struct os_machine *downward, va_t va, void *out, size_t length, struct os_outcome *guard) {
+    struct machine *m = machine_of(downward);
+    size_t done = 0;
+    while (done < length) {
+        size_t here = within_page(va + done, length - done);
+        pa_t pa = translate_guarded(m, va + done, false, here, guard);
+        if (pa == NO_ADDRESS) { break; }
+        physmem_read(&m->mem, pa, (uint8_t *)out + done, (unsigned)here);
+        done += here;
+    }
+    return done;
+}
+
+static size_t down_try_write(struct os_machine *downward, va_t va, const void *data, size_t length,
+                             struct os_outcome *guard) {
+    struct machine *m = machine_of(downward);
+    size_t done = 0;
+    while (done < length) {
+        size_t here = within_page(va + done, length - done);
+        pa_t pa = translate_guarded(m, va + done, true, here, guard);
+        if (pa == NO_ADDRESS) { break; }
+        physmem_write(&m->mem, pa, (const uint8_t *)data + done, (unsigned)here);
+        done += here;
+    }
+    return done;
 }
 
 /* ---- control registers and TLB ---- */
@@ -231,6 +272,8 @@ const struct os_machine_ops machine_downward_ops = {
     .write = down_write,
     .fill = down_fill,
     .copy = down_copy,
+    .try_read = down_try_read,
+    .try_write = down_try_write,
     .write_control = down_write_control,
     .read_control = down_read_control,
     .invlpg = down_invlpg,

@@ -139,6 +139,15 @@ static bool call_service(struct machine *m, const struct event *event, uint64_t 
         *object = service.object;
         return true;
     }
+    if (service.raised) {
+        m->counts.exceptions++;
+        m->result.exception = true;
+        m->result.exception_code = service.status;
+        memcpy(m->result.exception_p, service.exception_p, sizeof service.exception_p);
+        log_send(&m->log, LOG_EXCEPTION, service.status, service.exception_p[0], service.exception_p[1],
+                 service.exception_p[2], 0);
+        return false;
+    }
     m->result.service_status = service.status;
     m->result.service_out[0] = service.out[0];
     m->result.service_out[1] = service.out[1];

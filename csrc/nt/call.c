@@ -2,8 +2,7 @@
  * captured program makes. */
 #include "exports.h"
 
-#define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
-#define ARGUMENT(event, n)     MI_ARGUMENT(event, n)
+#define ARGUMENT(event, n) MI_ARGUMENT(event, n)
 
 static ntstatus_t MiCallAllocate(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
     uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 3);
@@ -32,7 +31,11 @@ static ntstatus_t MiCallProtect(struct os *os, struct eprocess *process, const s
 }
 
 static ntstatus_t MiCallMapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    struct control_area *section = MiLookupSection(os, ARGUMENT(event, 0));
+    uint32_t sid;
+    ntstatus_t handle =
+        ObReferenceObjectByHandle(os, ARGUMENT(event, 0), MI_OBJECT_SECTION, MiSectionAccess(ARGUMENT(event, 9)), &sid);
+    if (!NT_SUCCESS(handle)) { return handle; }
+    struct control_area *section = MiLookupSection(os, sid);
     if (section == NULL) { return STATUS_INVALID_HANDLE; }
     uint32_t base = ARGUMENT(event, 2), size = ARGUMENT(event, 6);
     uint64_t offset = event->args.arg[5];
@@ -100,25 +103,21 @@ const struct mi_export MiVirtualMemoryExports[] = {
     {0},
 };
 
-/* A process handle is its id. */
-static struct eprocess *MiReferenceProcess(struct os *os, uint32_t handle) {
-    return handle == CURRENT_PROCESS_HANDLE ? PsGetCurrentProcess(os) : PsLookupProcess(os, handle);
-}
-
 struct os_service_result MiServiceCall(struct os *os, const struct event *event) {
     const struct mi_export *service = MiFindExport(event->text);
     if (service == NULL) { MiAssert(os, "call: the kernel has no such function"); }
     if (event->args.count != service->Arguments) { MiAssert(os, "call: wrong number of arguments"); }
     struct eprocess *process = PsGetCurrentProcess(os), *current = process;
+    bool attach = false;
     if (service->Handle != MI_NO_HANDLE) {
-        process = MiReferenceProcess(os, ARGUMENT(event, service->Handle));
-        if (process == NULL) {
-            return (struct os_service_result){.status = MiNoSuchProcess(os, ARGUMENT(event, service->Handle))};
-        }
+        uint32_t handle = ARGUMENT(event, service->Handle & ~MI_NO_ATTACH);
+        ntstatus_t status = MiReferenceProcess(os, handle, service->Name, &process);
+        if (!NT_SUCCESS(status)) { return (struct os_service_result){.status = status}; }
+        attach = process != current && !(service->Handle & MI_NO_ATTACH);
     }
     struct os_service_result result = {0};
-    if (process != current) { KeAttachProcess(os, process); }
+    if (attach) { KeAttachProcess(os, process); }
     result.status = service->Routine(os, process, event, result.out);
-    if (process != current) { KeDetachProcess(os); }
+    if (attach) { KeDetachProcess(os); }
     return result;
 }

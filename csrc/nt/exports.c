@@ -38,9 +38,8 @@ const struct mi_export MiConstantExports[] = {
 };
 
 static const struct mi_export *const tables[] = {
-    MiVirtualMemoryExports,
-    MiExceptionExports,
-    MiConstantExports,
+    MiVirtualMemoryExports, MiExceptionExports, MiConstantExports, MiRtlExports,
+    MiProbeExports,         MiReadWriteExports, MiHandleExports,
 };
 
 const struct nt_export nt_exports[NT_EXPORTS] = {

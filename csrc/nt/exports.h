@@ -11,6 +11,7 @@ typedef ntstatus_t (*mi_export_routine)(struct os *os, struct eprocess *process,
                                         uint64_t out[2]);
 
 #define MI_NO_HANDLE          0xFFu
+#define MI_NO_ATTACH          0x40u /* or'ed to the position: the function attaches by itself */
 #define MI_ARGUMENT(event, n) ((uint32_t)(event)->args.arg[n])
 
 struct mi_export {
@@ -24,6 +25,10 @@ struct mi_export {
 extern const struct mi_export MiVirtualMemoryExports[]; /* call.c */
 extern const struct mi_export MiExceptionExports[];     /* raise.c */
 extern const struct mi_export MiConstantExports[];      /* exports.c */
+extern const struct mi_export MiRtlExports[];           /* rtl.c */
+extern const struct mi_export MiProbeExports[];         /* probe.c */
+extern const struct mi_export MiReadWriteExports[];     /* readwrite.c */
+extern const struct mi_export MiHandleExports[];        /* obhandle.c */
 
 const struct mi_export *MiFindExport(const char *name); /* NULL: no such function */
 

@@ -228,6 +228,8 @@ struct mmcounters {
         ZeroThreadPages, StandbyRepurposed, WorkingSetGrowth, CloneReuse, KernelPdeCopied;
 };
 
+#define MI_RANDOM_TABLE 128 /* NT-93 */
+
 struct os {
     struct os_machine *M;
     struct os_config Config;
@@ -268,6 +270,8 @@ struct os {
     uint32_t ServicePid;        /* scratch of the service being run */
     bool Raised;                /* the service ends in an exception, NT-05; only MiRaise sets it */
     uint64_t RaisedP[3];
+    struct mi_handle *Handles; /* obhandle.c */
+    uint32_t RtlRandomTable[MI_RANDOM_TABLE];
 };
 
 /* ---- memory.c: simulated memory and the log ---- */
@@ -552,6 +556,30 @@ void KeDetachProcess(struct os *os);
 /* ---- raise.c: NT-05. Both return the status, for the service to return at once. ---- */
 ntstatus_t MiRaise(struct os *os, ntstatus_t status, uint64_t p0, uint64_t p1, uint64_t p2);
 ntstatus_t ExRaiseStatus(struct os *os, ntstatus_t status);
+
+/* ---- rtl.c: NT-93, probe.c: NT-90, readwrite.c: NT-81. What fails is raised (MiRaise). ---- */
+ntstatus_t MiCopyBytes(struct os *os, va_t to, va_t from, uint32_t length); /* within a page on both sides */
+ntstatus_t RtlCopyMemory(struct os *os, va_t to, va_t from, uint32_t length);
+ntstatus_t RtlMoveMemory(struct os *os, va_t to, va_t from, uint32_t length);
+ntstatus_t RtlFillMemory(struct os *os, va_t to, uint32_t length, uint8_t byte);
+ntstatus_t RtlCompareMemory(struct os *os, va_t a, va_t b, uint32_t length, uint32_t *equal);
+void MiInitializeRandom(struct os *os);
+uint32_t RtlRandom(struct os *os, uint32_t *seed);
+ntstatus_t ProbeForRead(struct os *os, va_t va, uint32_t length, uint32_t alignment);
+ntstatus_t ProbeForWrite(struct os *os, va_t va, uint32_t length, uint32_t alignment);
+ntstatus_t NtReadVirtualMemory(struct os *os, struct eprocess *process, va_t start, va_t buffer, uint32_t bytes,
+                               uint32_t *moved);
+ntstatus_t NtWriteVirtualMemory(struct os *os, struct eprocess *process, va_t start, va_t buffer, uint32_t bytes,
+                                uint32_t *moved);
+
+/* ---- obhandle.c: handles, NT-105 ---- */
+enum mi_object_kind { MI_OBJECT_PROCESS = 1, MI_OBJECT_SECTION, MI_OBJECT_FILE };
+ntstatus_t ObReferenceObjectByHandle(struct os *os, uint32_t value, enum mi_object_kind kind, uint32_t access,
+                                     uint32_t *id);
+uint32_t MiSectionAccess(uint32_t protect);
+/* The process that the service's handle names. */
+ntstatus_t MiReferenceProcess(struct os *os, uint32_t value, const char *service, struct eprocess **process);
+void MiCloseHandles(struct os *os, const struct eprocess *process); /* NULL: everybody's */
 
 /* ---- services: allocvm.c NT-77, freevm.c NT-78, protect.c NT-79, mdl.c NT-86/87 (lock and unlock), call.c ---- */
 ntstatus_t NtAllocateVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t zero_bits,

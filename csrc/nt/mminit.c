@@ -265,6 +265,7 @@ void MiInitializeMachine(struct os *os) {
     os->Prcb[0].CurrentProcess = system;
     MiEnablePaging(os);
     MiInitializePools(os);
+    MiInitializeRandom(os);
     snprintf(system->ImageName, sizeof system->ImageName, "System");
     system->Address = (uint32_t)ExAllocatePool(os, false, 0x1F8, 0x636F7250u);
     MiDescribeBootFrames(os);

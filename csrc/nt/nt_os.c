@@ -37,6 +37,7 @@ static void nt_destroy(struct os *os) {
         free(os->Threads);
         os->Threads = next;
     }
+    MiCloseHandles(os, NULL);
     MiFreeMdls(os);
     MiFreeTransfers(os, free);
     MiFreeSectionStructures(os);

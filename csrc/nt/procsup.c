@@ -220,6 +220,7 @@ void PspExitProcess(struct os *os, struct eprocess *process) {
         KeBugCheckEx(os, BUGCHECK_PROCESS_HAS_LOCKED_PAGES, 0, process->Address, process->NumberOfLockedPages, 0);
     }
     process->Exiting = true;
+    MiCloseHandles(os, process);
     KeAttachProcess(os, process);
     MmCleanProcessAddressSpace(os, process);
     MiDeleteLeftPageTables(os);

@@ -43,6 +43,7 @@ enum os_injection {
 /* ---- downward: what the machine offers the kernel ---- */
 
 struct os_machine;
+struct os_outcome;
 
 struct os_machine_ops {
     /* Kernel virtual memory. Any length; one translation for each page touched. Before paging is on, va = pa. */
@@ -50,6 +51,10 @@ struct os_machine_ops {
     void (*write)(struct os_machine *m, va_t va, const void *data, size_t length);
     void (*fill)(struct os_machine *m, va_t va, uint8_t byte, size_t length);
     void (*copy)(struct os_machine *m, va_t to, va_t from, size_t length); /* within one page each side at a time */
+    /* read and write by code that catches exceptions: how many bytes were moved, a page at a time. Fewer than length:
+     * the next page's fault ended in *exception. */
+    size_t (*try_read)(struct os_machine *m, va_t va, void *out, size_t length, struct os_outcome *exception);
+    size_t (*try_write)(struct os_machine *m, va_t va, const void *data, size_t length, struct os_outcome *exception);
     /* control registers of the current CPU */
     void (*write_control)(struct os_machine *m, enum mmu_control which, uint64_t value);
     uint64_t (*read_control)(struct os_machine *m, enum mmu_control which);
@@ -63,8 +68,8 @@ struct os_machine_ops {
      * the file, the rest is zero. Completes at once for now; logs LOG_IO start and done. Returns an NTSTATUS. */
     ntstatus_t (*disk_read)(struct os_machine *m, uint64_t file, uint64_t offset, pfn_t frame, uint32_t valid_bytes);
     /* Starts a transfer and returns its number: 1, 2, 3… in order of issue. os_ops.io_complete reports its end: with
-     * automatic I/O and no latency model a read ends when somebody waits, a write before the next delivery of APCs; with
-     * a model, after its number of steps; with manual I/O, at the step `iodone`. Logs LOG_IO. */
+     * automatic I/O and no latency model a read ends when somebody waits, a write before the next delivery of APCs;
+     * with a model, after its number of steps; with manual I/O, at the step `iodone`. Logs LOG_IO. */
     uint64_t (*disk_start)(struct os_machine *m, const struct os_io *io);
     /* Reads that are due with automatic I/O and no latency complete now (before wait returns they have). */
     void (*disk_poll)(struct os_machine *m, bool writes);
@@ -99,12 +104,12 @@ enum os_boot { OS_CFG_A, OS_CFG_B, OS_CFG_COL, OS_CFG_NOPGE, OS_CFG_S }; /* NT-0
 struct os_config {
     enum os_profile profile;
     enum os_boot boot;
-    uint64_t ram_free;            /* --ram: bytes free after boot (NT-02), 0 = the boot configuration's own RAM */
+    uint64_t ram_free; /* --ram: bytes free after boot (NT-02), 0 = the boot configuration's own RAM */
     struct os_pagefile {
-        uint64_t min, max; /* bytes; 0 < min <= max */
+        uint64_t min, max;           /* bytes; 0 < min <= max */
     } pagefile[OS_PAGING_FILES_MAX]; /* created before the first event, as the session manager would (NT-106) */
     unsigned pagefiles;
-    bool refuse_popups; /* the user refuses to raise the commit limit (NT-95) */
+    bool refuse_popups;           /* the user refuses to raise the commit limit (NT-95) */
     uint32_t min_ws, max_ws;      /* --ws pages, 0 = default (NT-02) */
     bool manual_threads;          /* !threads manual */
     bool reference_counting;      /* --counting reference: traces/FORMAT.md, counting rule 6 */
