@@ -87,6 +87,20 @@ capture: all ## trace a program of this machine and convert it  [CMD='â€¦' OUT=â
 
 presets: $(PRESETS) ## build every CPU preset
 
+# ---- measuring ----
+
+.PHONY: bench
+$(BUILD)/obj/bench/%.o: bench/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/nt_bench: $(BUILD)/obj/bench/nt_bench.o $(ROOM_LIBS)
+	$(LINK) $(LDLIBS)
+
+bench: $(BUILD)/nt_bench $(BUILD)/presets/ref64.so ## soft faults and TLB hits a second (figures of this computer, no test)
+	@$(BUILD)/nt_bench $(BUILD)/presets/ref64.so
+
 # ---- tests ----
 
 .PHONY: test test-build asan clean

@@ -1,0 +1,163 @@
+/* How fast the simulator is, measured: soft page faults a second, which the machine with the C MMU and no checks
+ * services, at several sizes of simulated memory, and TLB hits a second on both MMUs. Not a test: absolute times are of
+ * the computer it runs on. Ratios compare figures of one run.
+ * Usage: nt_bench [RTL.so]  (without the RTL's shared object its line is left out) */
+#include "ntmmu/machine.h"
+#include "ntmmu/pte.h"
+#include "ntmmu/status.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FIRST_VA   0x10000000u
+#define BENCH_PAGES 12288u /* 48 MB: what fits the smallest machine */
+#define ROUNDS     8u
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+_Noreturn static void fail(const char *what, const char *detail) {
+    fprintf(stderr, "nt_bench: %s: %s\n", what, detail);
+    exit(2);
+}
+
+struct bench {
+    struct machine *m;
+    uint64_t events;
+};
+
+static const struct machine_result *step(struct bench *b, struct event *event) {
+    event->index = b->events++;
+    const struct machine_result *result = machine_step(b->m, event);
+    if (result->stop != MACHINE_RUNS) { fail("the machine stopped", result->message); }
+    return result;
+}
+
+static void service(struct bench *b, struct event event) {
+    if (!NT_SUCCESS(step(b, &event)->service_status)) { fail("a service failed", event_kind_name(event.kind)); }
+}
+
+static void start(struct bench *b, const struct mmu_ops *mmu, uint64_t ram) {
+    struct machine_config config = {.mmu = mmu, .os = &nt_os_ops};
+    char err[256] = "";
+    if (preset_load(&config.preset, NTMMU_ROOT "/rtl/presets", "ref64", err, sizeof err)) { fail("ref64", err); }
+    config.os_config.manual_threads = true;
+    config.os_config.ram_free = ram;
+    *b = (struct bench){.m = machine_create(&config, err, sizeof err)};
+    if (!b->m) { fail("no machine", err); }
+    struct event process = {.kind = EV_PROC_CREATE, .proc = {.pid = 1}};
+    strcpy(process.text, "bench");
+    service(b, process);
+    service(b, (struct event){.kind = EV_THREAD_CREATE, .thread = {.tid = 2, .pid = 1}});
+    service(b, (struct event){.kind = EV_SWITCH, .sw = {.tid = 2}});
+}
+
+static void allocate(struct bench *b, uint32_t pages) {
+    service(b, (struct event){.kind = EV_ALLOC,
+                              .alloc = {.base = FIRST_VA,
+                                        .size = (va_t)pages << PAGE_SHIFT,
+                                        .type = EVENT_RESERVE | EVENT_COMMIT,
+                                        .prot = MM_READWRITE}});
+}
+
+/* Touches each page once; every touch must be one fault of that kind. */
+static double touch(struct bench *b, uint32_t pages, enum fault_kind kind) {
+    uint64_t before = machine_counts(b->m)->resolved[kind];
+    struct event event = {.kind = EV_ACCESS, .access = {.size = 4, .access = EVENT_STORE}};
+    double begin = now();
+    for (uint32_t i = 0; i < pages; i++) {
+        event.access.va = FIRST_VA + ((va_t)i << PAGE_SHIFT);
+        step(b, &event);
+    }
+    double took = now() - begin;
+    if (machine_counts(b->m)->resolved[kind] - before != pages) { fail("soft faults", "not one fault for each page"); }
+    return took;
+}
+
+static void run_thread(struct bench *b, const char *name) {
+    struct event event = {.kind = EV_RUN_THREAD};
+    strcpy(event.text, name);
+    service(b, event);
+}
+
+struct rates {
+    double demand_zero, transition;
+};
+
+/* The best round counts: what disturbs a round only makes it slower. */
+static struct rates soft_faults(uint64_t ram) {
+    struct bench b;
+    start(&b, &mmu_c_ops, ram);
+    double zero = 1e9, transition = 1e9;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        allocate(&b, BENCH_PAGES);
+        double took = touch(&b, BENCH_PAGES, FAULT_DEMAND_ZERO);
+        if (took < zero) { zero = took; }
+        service(&b, (struct event){.kind = EV_TRIM, .trim = {.pid = 1, .all = true, .force = true}});
+        took = touch(&b, BENCH_PAGES, FAULT_TRANSITION);
+        if (took < transition) { transition = took; }
+        service(&b, (struct event){.kind = EV_FREE, .free = {.base = FIRST_VA, .release = true}});
+        run_thread(&b, "zero");
+    }
+    machine_destroy(b.m);
+    return (struct rates){BENCH_PAGES / zero, BENCH_PAGES / transition};
+}
+
+/* Loads that hit the TLB, through the whole machine. */
+static double hits(const struct mmu_ops *mmu, uint32_t count) {
+    struct bench b;
+    start(&b, mmu, 64 << 20);
+    allocate(&b, 16);
+    struct event event = {.kind = EV_ACCESS, .access = {.size = 4, .access = EVENT_LOAD}};
+    double begin = 0;
+    for (uint32_t i = 0; i < count + 16; i++) {
+        if (i == 16) { begin = now(); }
+        event.access.va = FIRST_VA + ((va_t)(i & 15) << PAGE_SHIFT);
+        step(&b, &event);
+    }
+    double took = now() - begin;
+    machine_destroy(b.m);
+    return count / took;
+}
+
+static const struct mmu_ops *load_rtl(const char *path) {
+    void *object = dlopen(path, RTLD_NOW);
+    if (!object) { fail("RTL", dlerror()); }
+    mmu_ops_fn ops;
+    void *symbol = dlsym(object, MMU_OPS_SYMBOL);
+    if (!symbol) { fail("RTL", dlerror()); }
+    memcpy(&ops, &symbol, sizeof ops);
+    return ops();
+}
+
+int main(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } sizes[] = {{"64 MB", 64 << 20}, {"256 MB", 256 << 20}, {"1 GB", 1ull << 30}, {"4 GB", (4ull << 30) - (64 << 20)}};
+    struct rates first = {0};
+    printf("soft faults, C MMU, no checks: millions a second of processor time (cost relative to 64 MB)\n");
+    printf("  %-8s %20s %20s\n", "memory", "demand zero", "transition");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct rates r = soft_faults(sizes[i].bytes);
+        if (i == 0) { first = r; }
+        printf("  %-8s %11.2f (%5.2f) %12.2f (%5.2f)\n", sizes[i].name, r.demand_zero / 1e6,
+               first.demand_zero / r.demand_zero, r.transition / 1e6, first.transition / r.transition);
+        fflush(stdout);
+    }
+    double c = hits(&mmu_c_ops, 4000000);
+    printf("TLB hits, whole machine: C %.1f million a second", c / 1e6);
+    if (argc > 1) {
+        double rtl = hits(load_rtl(argv[1]), 500000);
+        printf(", RTL %.2f million (C is %.1f times as fast)", rtl / 1e6, c / rtl);
+    }
+    printf("\n");
+    return 0;
+}
