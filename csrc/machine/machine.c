@@ -48,7 +48,9 @@ static int create_mmu(struct machine *m, char *err, size_t err_size) {
         return -1;
     }
     m->mmu = m->config.mmu->create(&config, err, err_size);
-    return m->mmu ? 0 : -1;
+    if (!m->mmu) { return -1; }
+    if (m->config.mmu == &mmu_c_ops && !m->kernel_direct) { m->shortcuts = mmu_c_shortcuts(m->mmu); }
+    return 0;
 }
 
 static int boot(struct machine *m, char *err, size_t err_size) {

@@ -3,6 +3,7 @@
 #define NTMMU_MACHINE_PRIV_H
 
 #include "ntmmu/machine.h"
+#include "ntmmu/mmu_shortcut.h"
 
 #include <setjmp.h>
 #include <uthash.h>
@@ -60,6 +61,7 @@ struct machine {
     bool interrupts;
     uint64_t cr0; /* as written, to know when paging is on */
     bool kernel_direct;
+    struct mmu_shortcuts *shortcuts; /* for the kernel's accesses: of the C MMU, else NULL */
 
     const struct event *event; /* being replayed */
     unsigned kernel_depth;

@@ -1,5 +1,6 @@
 /* The C MMU: control registers, TLB lookup, walk, fill, invalidation, and the cycle each of these takes in hardware.
  * It stands for the RTL in every field of struct mmu_result and in every statistic. */
+#include "ntmmu/mmu_shortcut.h"
 #include "tlb.h"
 #include "walk.h"
 #include <stdio.h>
@@ -9,17 +10,61 @@ struct mmu {
     struct mmu_config config;
     struct paging_controls controls;
     struct tlb tlb[TLB_SIDES][TLB_PAGE_SIZES];
-    uint64_t cycle; /* in which the last operation completed */
     struct mmu_statistics statistics;
+    struct mmu_shortcuts shortcuts; /* and .cycle, in which the last operation completed */
 };
 
 static const unsigned page_shift_of[TLB_PAGE_SIZES] = {[TLB_4K] = PAGE_SHIFT, [TLB_LARGE] = LARGE_PAGE_SHIFT};
 
 static enum tlb_side side_of(enum mmu_type type) { return type == MMU_FETCH ? TLB_INSTRUCTION : TLB_DATA; }
 
+/* ---- shortcuts: what the arrays would answer ---- */
+
+static void forget_all(struct mmu *mmu) { mmu->shortcuts.epoch += MMU_SHORTCUT_EPOCH(1); }
+
+static void forget_page(struct mmu *mmu, enum tlb_side side, uint64_t page) {
+    mmu->shortcuts.at[side][page % MMU_SHORTCUTS].key = 0;
+}
+
+/* Of an entry that just served a hit. True LRU only: the tree is changed in another way. */
+static void remember(struct mmu *mmu, enum tlb_side side, enum tlb_pages pages, unsigned index, va_t va) {
+    struct tlb *tlb = &mmu->tlb[side][pages];
+    if (tlb->replacement != TLB_LRU) { return; }
+    const struct tlb_entry *entry = &tlb->entry[index];
+    unsigned allowed = 0;
+    for (enum mmu_mode mode = MMU_SUPERVISOR; mode <= MMU_IMPLICIT; mode++) {
+        for (enum mmu_type type = MMU_READ; type <= MMU_MODIFY; type++) {
+            bool hits = (!is_write(type) || entry->dirty) && access_allowed(&mmu->controls, entry->rights, type, mode);
+            allowed |= (unsigned)hits << mmu_shortcut_right(type, mode);
+        }
+    }
+    uint64_t page = va >> PAGE_SHIFT;
+    mmu->shortcuts.at[side][page % MMU_SHORTCUTS] = (struct mmu_shortcut){
+        .key = mmu->shortcuts.epoch | page,
+        .frame = (entry->frame | (va & (((va_t)1 << tlb->page_shift) - 1))) & ~(pa_t)PAGE_MASK,
+        .hits = &mmu->statistics.tlb[side][pages].hits,
+        .touched = &tlb->touched[index],
+        .touches = &tlb->touches,
+        .allowed = (uint16_t)allowed,
+        .page_shift = (uint8_t)tlb->page_shift,
+    };
+}
+
+struct mmu_shortcuts *mmu_c_shortcuts(struct mmu *mmu) {
+    return &mmu->shortcuts;
+}
+
 /* ---- invalidation, SDM 4.10.4 ---- */
 
+/* A large entry covers many pages, of which any may have a shortcut. */
+static void drop(struct mmu *mmu, enum tlb_side side, enum tlb_pages pages, va_t va) {
+    bool dropped = tlb_drop(&mmu->tlb[side][pages], va);
+    if (dropped && pages == TLB_LARGE) { forget_all(mmu); }
+    forget_page(mmu, side, va >> PAGE_SHIFT);
+}
+
 static void flush(struct mmu *mmu, bool keep_global) {
+    forget_all(mmu);
     for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
         tlb_flush(&mmu->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES], keep_global);
     }
@@ -27,9 +72,7 @@ static void flush(struct mmu *mmu, bool keep_global) {
 
 /* Every entry that covers va, on both sides, of both sizes, global or not. */
 static void drop_page(struct mmu *mmu, va_t va) {
-    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
-        tlb_drop(&mmu->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES], va);
-    }
+    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) { drop(mmu, i / TLB_PAGE_SIZES, i % TLB_PAGE_SIZES, va); }
 }
 
 /* ---- translation ---- */
@@ -48,8 +91,8 @@ static void begin_result(struct mmu_result *result) {
 static void complete(struct mmu *mmu, struct mmu_result *result, enum mmu_hit hit, uint64_t cycle) {
     result->hit = (uint8_t)hit;
     result->done = cycle;
-    result->cycles = (uint32_t)(cycle - mmu->cycle);
-    mmu->cycle = cycle;
+    result->cycles = (uint32_t)(cycle - mmu->shortcuts.cycle);
+    mmu->shortcuts.cycle = cycle;
 }
 
 /* A page fault drops what the TLBs hold for its address (SDM 4.10.4.1), so that it cannot come twice from stale rights.
@@ -72,8 +115,11 @@ static void fill_tlb(struct mmu *mmu, enum tlb_side side, va_t va, const struct 
     enum tlb_pages other = pages == TLB_4K ? TLB_LARGE : TLB_4K;
     struct tlb_entry entry = {
         .frame = walk->frame, .rights = walk->rights, .dirty = walk->dirty, .global = walk->global};
-    tlb_fill(&mmu->tlb[side][pages], va, entry);
-    tlb_drop(&mmu->tlb[side][other], va);
+    uint64_t replaced = tlb_fill(&mmu->tlb[side][pages], va, entry);
+    forget_page(mmu, side, va >> PAGE_SHIFT);
+    forget_page(mmu, side, replaced >> 1);
+    if (pages == TLB_LARGE) { forget_all(mmu); }
+    drop(mmu, side, other, va);
 }
 
 static void count_walk(struct mmu *mmu, enum tlb_side side, const struct walk_result *walk,
@@ -115,7 +161,7 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
     begin_result(result);
     if (!(mmu->controls.cr0 & CR0_PG)) {
         result->pa = va;
-        complete(mmu, result, MMU_HIT_OFF, mmu->cycle + 1);
+        complete(mmu, result, MMU_HIT_OFF, mmu->shortcuts.cycle + 1);
         return;
     }
     enum tlb_side side = side_of(type);
@@ -132,13 +178,14 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
         }
         mmu->statistics.tlb[side][pages].hits++;
         result->page_shift = (uint8_t)tlb->page_shift;
-        complete(mmu, result, MMU_HIT_L1, mmu->cycle + 1);
+        complete(mmu, result, MMU_HIT_L1, mmu->shortcuts.cycle + 1);
         if (!allowed) {
             raise_page_fault(mmu, result, va, fault_error_code(&mmu->controls, PF_PRESENT, type, mode));
             return;
         }
         result->pa = physical_address(entry->frame, tlb->page_shift, va);
         tlb_touch(tlb, (unsigned)index);
+        remember(mmu, side, pages, (unsigned)index, va);
         return;
     }
     struct walk_params params = {
@@ -148,14 +195,27 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
         .va = va,
         .type = type,
         .mode = mode,
-        .cycle = mmu->cycle + 1,
+        .cycle = mmu->shortcuts.cycle + 1,
     };
     translate_by_walk(mmu, &params, miss, result);
+}
+
+static bool translate_shortly(struct mmu *mmu, const struct mmu_request *request, struct mmu_result *result) {
+    const struct mmu_shortcut *s = mmu_shortcut_take(&mmu->shortcuts, request->va, request->type, request->mode);
+    if (!s) { return false; }
+    begin_result(result);
+    result->pa = s->frame | (request->va & PAGE_MASK);
+    result->page_shift = s->page_shift;
+    result->hit = MMU_HIT_L1;
+    result->done = mmu->shortcuts.cycle;
+    result->cycles = 1;
+    return true;
 }
 
 static size_t c_translate(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results,
                           size_t count) {
     for (size_t i = 0; i < count; i++) {
+        if (translate_shortly(mmu, &requests[i], &results[i])) { continue; }
         translate_one(mmu, &requests[i], &results[i]);
         if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
     }
@@ -195,7 +255,8 @@ static int write_cr4(struct mmu *mmu, uint64_t value) {
 }
 
 static int c_write_control(struct mmu *mmu, enum mmu_control which, uint64_t value) {
-    mmu->cycle++;
+    mmu->shortcuts.cycle++;
+    forget_all(mmu); /* rights depend on most of them */
     switch (which) {
     case MMU_CR0: return write_cr0(mmu, value);
     case MMU_CR3: return write_cr3(mmu, value);
@@ -218,7 +279,7 @@ static uint64_t c_read_control(const struct mmu *mmu, enum mmu_control which) {
 }
 
 static void c_invlpg(struct mmu *mmu, va_t va) {
-    mmu->cycle++;
+    mmu->shortcuts.cycle++;
     mmu->statistics.invlpg++;
     drop_page(mmu, (uint32_t)va);
 }
@@ -240,6 +301,7 @@ static struct mmu *c_create(const struct mmu_config *config, char *err, size_t e
         return NULL;
     }
     mmu->config = *config;
+    mmu->shortcuts.epoch = MMU_SHORTCUT_EPOCH(1);
     int status = 0;
     for (unsigned side = 0; side < TLB_SIDES; side++) {
         for (unsigned pages = 0; pages < TLB_PAGE_SIZES; pages++) {
@@ -255,11 +317,11 @@ static struct mmu *c_create(const struct mmu_config *config, char *err, size_t e
     return mmu;
 }
 
-static uint64_t c_cycles(const struct mmu *mmu) { return mmu->cycle; }
+static uint64_t c_cycles(const struct mmu *mmu) { return mmu->shortcuts.cycle; }
 
 static void c_statistics(const struct mmu *mmu, struct mmu_statistics *out) {
     *out = mmu->statistics;
-    out->cycles = mmu->cycle;
+    out->cycles = mmu->shortcuts.cycle;
 }
 
 /* Appends the valid entries of one array from position n on; returns the new n, which may go beyond max. */

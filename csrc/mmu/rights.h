@@ -17,9 +17,28 @@ struct page_rights {
 
 static inline bool is_write(enum mmu_type type) { return type == MMU_WRITE || type == MMU_MODIFY; }
 
-/* SDM 4.6.1, with the registers as they are at the access. */
-bool access_allowed(const struct paging_controls *controls, struct page_rights page, enum mmu_type type,
-                    enum mmu_mode mode);
+static inline bool user_allowed(struct page_rights page, enum mmu_type type) {
+    return page.user && (page.writable || !is_write(type));
+}
+
+/* EFLAGS.AC lifts SMAP for explicit accesses only; an implicit one (a descriptor table, say) is never excused. */
+static inline bool smap_forbids(const struct paging_controls *controls, enum mmu_mode mode) {
+    bool excused = mode == MMU_SUPERVISOR && controls->ac;
+    return (controls->cr4 & CR4_SMAP) && !excused;
+}
+
+static inline bool supervisor_allowed(const struct paging_controls *controls, struct page_rights page,
+                                      enum mmu_type type, enum mmu_mode mode) {
+    if (type == MMU_FETCH) { return !(page.user && (controls->cr4 & CR4_SMEP)); }
+    if (page.user && smap_forbids(controls, mode)) { return false; }
+    return !is_write(type) || page.writable || !(controls->cr0 & CR0_WP);
+}
+
+/* SDM 4.6.1, with the registers as they are at the access. In the header because every TLB hit asks. */
+static inline bool access_allowed(const struct paging_controls *controls, struct page_rights page, enum mmu_type type,
+                                  enum mmu_mode mode) {
+    return mode == MMU_USER ? user_allowed(page, type) : supervisor_allowed(controls, page, type, mode);
+}
 
 /* SDM 4.7. cause: PF_PRESENT, PF_PRESENT | PF_RESERVED, or 0 for a not-present entry. */
 uint32_t fault_error_code(const struct paging_controls *controls, uint32_t cause, enum mmu_type type,

@@ -36,13 +36,9 @@ static unsigned tree_victim(uint64_t tree, unsigned ways) {
     return node - ways;
 }
 
-void tlb_touch(struct tlb *tlb, unsigned index) {
+void tlb_touch_tree(struct tlb *tlb, unsigned index) {
     unsigned ways = tlb->geometry.ways;
-    if (tlb->replacement == TLB_LRU) {
-        tlb->touched[index] = ++tlb->touches;
-    } else {
-        tree_touch(&tlb->tree[index / ways], index % ways, ways);
-    }
+    tree_touch(&tlb->tree[index / ways], index % ways, ways);
 }
 
 static unsigned least_recently_touched(const struct tlb *tlb, unsigned first) {
@@ -64,16 +60,19 @@ static unsigned choose_way(const struct tlb *tlb, va_t va) {
                                        : first + tree_victim(tlb->tree[first / ways], ways);
 }
 
-void tlb_fill(struct tlb *tlb, va_t va, struct tlb_entry entry) {
+uint64_t tlb_fill(struct tlb *tlb, va_t va, struct tlb_entry entry) {
     unsigned index = choose_way(tlb, va);
+    uint64_t old = tlb->tag[index];
     tlb->tag[index] = tlb_tag(tlb, va);
     tlb->entry[index] = entry;
     tlb_touch(tlb, index);
+    return old;
 }
 
-void tlb_drop(struct tlb *tlb, va_t va) {
+bool tlb_drop(struct tlb *tlb, va_t va) {
     int index = tlb_find(tlb, va);
     if (index != TLB_NONE) { tlb->tag[index] = 0; }
+    return index != TLB_NONE;
 }
 
 void tlb_flush(struct tlb *tlb, bool keep_global) {

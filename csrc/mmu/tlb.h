@@ -45,13 +45,22 @@ static inline int tlb_find(const struct tlb *tlb, va_t va) {
     return TLB_NONE;
 }
 
+void tlb_touch_tree(struct tlb *tlb, unsigned index);
+
 /* An access was served by the entry: it is the set's most recently used now. */
-void tlb_touch(struct tlb *tlb, unsigned index);
+static inline void tlb_touch(struct tlb *tlb, unsigned index) {
+    if (tlb->replacement == TLB_LRU) {
+        tlb->touched[index] = ++tlb->touches;
+    } else {
+        tlb_touch_tree(tlb, index);
+    }
+}
 
-/* Takes the way that holds the page already, else the lowest invalid way, else the replacement's victim. */
-void tlb_fill(struct tlb *tlb, va_t va, struct tlb_entry entry);
+/* Takes the way that holds the page already, else the lowest invalid way, else the replacement's victim. Returns the
+ * tag that stood there. */
+uint64_t tlb_fill(struct tlb *tlb, va_t va, struct tlb_entry entry);
 
-void tlb_drop(struct tlb *tlb, va_t va);
+bool tlb_drop(struct tlb *tlb, va_t va); /* true: there was one */
 void tlb_flush(struct tlb *tlb, bool keep_global);
 
 #endif

@@ -1,0 +1,45 @@
+/* A way round the C MMU's search, for callers that only want the physical address of an access that hits. No hardware:
+ * an entry says what a translate of that page would find in the TLB now, so that taking it leaves the MMU (cycle,
+ * statistics, replacement) exactly as that translate would. The C MMU forgets an entry whenever it would no longer be
+ * true. The Verilog MMU has none. */
+#ifndef NTMMU_MMU_SHORTCUT_H
+#define NTMMU_MMU_SHORTCUT_H
+
+#include "ntmmu/mmu.h"
+
+#define MMU_SHORTCUTS         256u
+#define MMU_SHORTCUT_EPOCH(n) ((uint64_t)(n) << 20) /* above a 32-bit address's page number */
+
+struct mmu_shortcut {
+    uint64_t key; /* epoch | page number; an older epoch is void */
+    pa_t frame;
+    uint64_t *hits;              /* statistics of the array that serves it */
+    uint64_t *touched, *touches; /* LRU: when the entry was used last, and the array's clock */
+    uint16_t allowed;            /* bit mmu_type + 4 * mmu_mode: hits without a fault or a walk to set D */
+    uint8_t page_shift;
+};
+
+struct mmu_shortcuts {
+    uint64_t epoch; /* MMU_SHORTCUT_EPOCH of 1, 2, … */
+    uint64_t cycle; /* the MMU's */
+    struct mmu_shortcut at[TLB_SIDES][MMU_SHORTCUTS];
+};
+
+static inline unsigned mmu_shortcut_right(unsigned type, unsigned mode) { return type + 4 * mode; }
+
+/* Makes the access and returns its entry, or returns NULL with nothing done. */
+static inline const struct mmu_shortcut *mmu_shortcut_take(struct mmu_shortcuts *shortcuts, va_t va, unsigned type,
+                                                           unsigned mode) {
+    uint64_t page = (uint32_t)va >> PAGE_SHIFT;
+    const struct mmu_shortcut *s = &shortcuts->at[type == MMU_FETCH ? TLB_INSTRUCTION : TLB_DATA][page % MMU_SHORTCUTS];
+    if (s->key != (shortcuts->epoch | page) || !(s->allowed >> mmu_shortcut_right(type, mode) & 1)) { return NULL; }
+    shortcuts->cycle++;
+    ++*s->hits;
+    *s->touched = ++*s->touches;
+    return s;
+}
+
+/* Of an MMU that mmu_c_ops created; lives as long as it does. */
+struct mmu_shortcuts *mmu_c_shortcuts(struct mmu *mmu);
+
+#endif
