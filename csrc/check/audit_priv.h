@@ -67,6 +67,9 @@ bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pi
 void audit_slot(struct audit *a, uint32_t pte, uint32_t where);
 uint32_t audit_pool_pages(struct audit *a);
 
+/* audit_sysptes.c: free lists; pages behind system PTEs, nonpaged pool expansion among them, and their commit. */
+bool audit_system_ptes(struct audit *a);
+
 /* audit_ws.c: one process's working set, I3, I8. valid: its valid PTEs that must have an entry. */
 bool audit_working_set(struct audit *a, const struct nt_process_view *process, uint32_t valid);
 

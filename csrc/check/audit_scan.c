@@ -21,10 +21,8 @@ static const struct {
 } kernel_ranges[] = {
     {0xC0C00000u, 0xC1000000u}, /* system working-set list */
     {0xE1000000u, 0xE2000000u}, /* paged pool */
-    {0xFA000000u, 0xFFBE0000u}, /* nonpaged expansion */
 };
 #define PAGED_POOL_RANGE 1
-#define NONPAGED_RANGE   2
 
 bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pid, uint32_t pte, pfn_t containing) {
     if (frame >= a->frames) {
@@ -318,16 +316,15 @@ bool audit_scan_kernel(struct audit *a) {
     return true;
 }
 
-/* Pool pages that have been given an address: charged from then on. */
+/* Pages of paged pool that have been given an address: charged from then on. */
 uint32_t audit_pool_pages(struct audit *a) {
     uint32_t pages = 0;
-    for (unsigned r = PAGED_POOL_RANGE; r <= NONPAGED_RANGE; r++) {
-        for (va_t va = kernel_ranges[r].start, end; va < kernel_ranges[r].end; va = end) {
-            pfn_t table;
-            if (!kernel_table(a, va, &end, &table)) { continue; }
-            for (va_t at = va; at < end && at < kernel_ranges[r].end; at += PAGE_SIZE) {
-                pages += physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) | (at >> 10 & 0xFFC)) != 0;
-            }
+    const va_t limit = kernel_ranges[PAGED_POOL_RANGE].end;
+    for (va_t va = kernel_ranges[PAGED_POOL_RANGE].start, end; va < limit; va = end) {
+        pfn_t table;
+        if (!kernel_table(a, va, &end, &table)) { continue; }
+        for (va_t at = va; at < end && at < limit; at += PAGE_SIZE) {
+            pages += physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) | (at >> 10 & 0xFFC)) != 0;
         }
     }
     return pages;

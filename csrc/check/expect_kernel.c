@@ -3,6 +3,7 @@
 #include "expect_priv.h"
 
 #include "ntmmu/nt_view.h"
+#include "ntmmu/pte.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -236,6 +237,48 @@ static enum check_verdict key_stack_limit(struct expect *e, const char *arg, con
     return verdict == CHECK_FAILED ? expect_mismatch(e, "%" PRIx64, found) : verdict;
 }
 
+/* ---- system PTEs ---- */
+
+/* The address that the free entry behind a reference maps, 0 for the end of a list. */
+static va_t referenced_va(const struct nt_system_ptes_view *view, uint32_t reference) {
+    if (reference == MM_PTE_LIST_END) { return 0; }
+    return MiGetVirtualAddressMappedByPte(view->base + ((reference & ~(uint32_t)PAGE_MASK) >> 10));
+}
+
+static enum check_verdict key_sysptes(struct expect *e, const char *arg, const char *value) {
+    const char *const usage = "sysptes.count.CLASS, .first.CLASS, .last.CLASS, .free.SPACE or .run.SPACE";
+    struct nt_system_ptes_view view;
+    nt_view_system_ptes(machine_os(e->machine), &view);
+    const char *dot = strchr(arg, '.');
+    uint64_t n;
+    if (!dot || !decimal_parse(dot + 1, &n)) { return expect_bad(e, usage); }
+    size_t length = (size_t)(dot - arg);
+    uint64_t found;
+    bool decimal = false;
+    if (piece_is(arg, length, "free") && n < MM_SYSTEM_PTE_SPACES) {
+        found = view.total_free[n];
+        decimal = true;
+    } else if (piece_is(arg, length, "count") && n < MM_SYS_PTE_CLASSES) {
+        found = view.block[n].count;
+        decimal = true;
+    } else if (piece_is(arg, length, "run") && n < MM_SYSTEM_PTE_SPACES) {
+        found = referenced_va(&view, view.first_free[n]);
+    } else if (piece_is(arg, length, "first") && n < MM_SYS_PTE_CLASSES) {
+        found = referenced_va(&view, view.block[n].first);
+    } else if (piece_is(arg, length, "last") && n < MM_SYS_PTE_CLASSES) {
+        found = referenced_va(&view, view.block[n].last);
+    } else {
+        return expect_bad(e, usage);
+    }
+    if (decimal) {
+        uint64_t want;
+        if (!decimal_parse(value, &want)) { return expect_bad(e, "a decimal number behind '='"); }
+        return want == found ? CHECK_OK : expect_mismatch(e, "%" PRIu64, found);
+    }
+    enum check_verdict verdict = match_text(e, value, strlen(value), found);
+    return verdict == CHECK_FAILED ? expect_mismatch(e, "%" PRIx64, found) : verdict;
+}
+
 /* ---- VADs ---- */
 
 struct vad_text {
@@ -288,7 +331,7 @@ static enum check_verdict key_decimal(struct expect *e, const char *value, uint6
 
 enum check_verdict expect_kernel_key(struct expect *e, const char *key, const char *arg, const char *value,
                                      bool *known) {
-    static const char *const dotted[] = {"pfn", "list", "ws", "wsle", "stack_limit"};
+    static const char *const dotted[] = {"pfn", "list", "ws", "wsle", "stack_limit", "sysptes"};
     static const char *const plain[] = {"available", "vad", "commit", "limit", "peak"};
     *known = false;
     for (size_t i = 0; *arg && i < sizeof dotted / sizeof *dotted; i++) { *known |= strcmp(key, dotted[i]) == 0; }
@@ -302,6 +345,7 @@ enum check_verdict expect_kernel_key(struct expect *e, const char *key, const ch
     if (strcmp(key, "list") == 0) { return key_list(e, &memory, arg, value); }
     if (strcmp(key, "ws") == 0) { return key_ws(e, arg, value); }
     if (strcmp(key, "vad") == 0) { return key_vad(e, value); }
+    if (strcmp(key, "sysptes") == 0) { return key_sysptes(e, arg, value); }
     if (strcmp(key, "stack_limit") == 0) { return key_stack_limit(e, arg, value); }
     if (strcmp(key, "available") == 0) { return key_decimal(e, value, memory.available_pages); }
     if (strcmp(key, "limit") == 0) { return key_decimal(e, value, memory.commit_limit); }

@@ -15,9 +15,9 @@
 #define ENTRIES    1024u
 #define TLB_MAX    8192u
 
-/* System PTEs: released lazily, NT-16 */
+/* System PTEs and nonpaged pool expansion: released lazily, NT-16, NT-17 */
 #define SYSTEM_PTE_START 0xF8000000u
-#define SYSTEM_PTE_END   0xFA000000u
+#define SYSTEM_PTE_END   0xFFBE0000u
 
 enum { RIGHT_WRITE = 1, RIGHT_USER = 2, RIGHT_DIRTY = 4 };
 

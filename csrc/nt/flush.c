@@ -34,3 +34,9 @@ void MiFlushPteList(struct os *os, struct mmptelist *list, bool bump_counter, pt
     }
     list->Count = 0;
 }
+
+/* For an address that is given out again (NT-16, NT-17): it is above every process's private range. */
+void MiFlushEntireTb(struct os *os) {
+    KeFlushCurrentTb(os, MM_NONPAGED_SYSTEM_START);
+    os->MmFlushCounter += MM_FLUSH_COUNTER_STEP;
+}

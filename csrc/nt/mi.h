@@ -34,6 +34,7 @@
 #define MM_NONPAGED_SYSTEM_START      0xF8000000u
 #define MM_SYSTEM_PTE_END             0xF9FFFFFFu
 #define MM_NONPAGED_POOL_EXPANSION    0xFA000000u
+#define MM_CRASH_DUMP_START           0xFFBE0000u
 #define MM_DEBUG_PAGE                 0xFFBFF000u /* behind what a crash dump uses */
 #define MM_SHARED_KERNEL_PAGE         0xFFDF0000u
 #define MM_USER_PROBE_ADDRESS         0x7FFF0000u
@@ -230,6 +231,15 @@ struct mmcounters {
 
 #define MI_RANDOM_TABLE 128 /* NT-93 */
 
+/* sysptes.c, NT-16, NT-17. References and list ends have the form in which free entries hold them. */
+struct mmsysptes {
+    va_t MmSystemPtesStart[MM_SYSTEM_PTE_SPACES], MmSystemPtesEnd[MM_SYSTEM_PTE_SPACES]; /* of entries: [start, end) */
+    uint32_t MmFirstFreeSystemPte[MM_SYSTEM_PTE_SPACES], MmTotalFreeSystemPtes[MM_SYSTEM_PTE_SPACES];
+    uint32_t Reserved[MM_SYSTEM_PTE_SPACES]; /* handed out */
+    uint32_t MmFreeSysPteListBySize[MM_SYS_PTE_CLASSES], MmLastSysPteListBySize[MM_SYS_PTE_CLASSES],
+        MmSysPteListBySizeCount[MM_SYS_PTE_CLASSES];
+};
+
 struct os {
     struct os_machine *M;
     struct os_config Config;
@@ -244,6 +254,7 @@ struct os {
     bool MmZeroingPageThreadActive, MmZeroingPageEvent, MmAvailablePagesEvent;
     uint32_t MmTotalCommitLimit, MmTotalCommittedPages, MmPeakCommitment;
     uint32_t MmFlushCounter; /* NT-18 */
+    struct mmsysptes SystemPtes;
     struct mmsupport MmSystemCacheWs;
     struct eprocess SystemProcess; /* pid 0, directory frame 30 */
     struct eprocess *Processes;    /* SystemProcess not included */
@@ -382,6 +393,19 @@ struct mmptelist {
 /* Adds one; stores value at once into entries beyond the 15th. */
 void MiAddToPteList(struct os *os, struct mmptelist *list, va_t pte, va_t va, pte_t value);
 void MiFlushPteList(struct os *os, struct mmptelist *list, bool bump_counter, pte_t value);
+
+void MiFlushEntireTb(struct os *os); /* everything, global entries too; older stamps become harmless */
+
+/* ---- sysptes.c: NT-16, NT-17. Space 0: system PTEs; 1: nonpaged pool expansion ---- */
+void MiInitializeSystemPtes(struct os *os, va_t pte, uint32_t count, unsigned space);
+/* Address of the first of count zeroed entries, or 0. alignment, offset: bytes of the address they map, a power of two;
+ * 0: anywhere. */
+va_t MiReserveSystemPtes(struct os *os, uint32_t count, unsigned space, uint32_t alignment, uint32_t offset,
+                         bool bugcheck_on_failure);
+void MiReleaseSystemPtes(struct os *os, va_t pte, uint32_t count, unsigned space);
+pte_t MiKernelPte(const struct os *os, pfn_t frame); /* 163 */
+/* A frame becomes the kernel's own behind a reserved entry: P35. attributes: PTE_CACHE_DISABLE, or 0. */
+void MiMapKernelPage(struct os *os, va_t pte, pfn_t frame, pte_t attributes);
 
 /* ---- wslist.c: NT-29..34, NT-37, NT-38 ---- */
 void MiInitializeWorkingSetList(struct os *os, struct eprocess *process); /* attached to it; NT-38 */

@@ -16,6 +16,8 @@
 #define SYSTEM_HYPERSPACE_FRAME 0x31u /* the system process's own, among the loader's frames */
 #define SYSTEM_WS_FRAME         0x32u
 #define HYPERSPACE_RING_FULL    0x000FF000u
+#define SYSTEM_PTES             ((MM_SYSTEM_PTE_END + 1 - MM_NONPAGED_SYSTEM_START) / PAGE_SIZE - 1) /* not page 0 */
+#define POOL_EXPANSION_PTES     ((MM_CRASH_DUMP_START - MM_NONPAGED_POOL_EXPANSION) / PAGE_SIZE)
 #define PFN_BATCH               (PAGE_SIZE / PFN_SIZE)
 #define COLOR_MASK              7u
 
@@ -26,7 +28,7 @@ static const struct {
     {MM_NONPAGED_SYSTEM_START >> 22, MM_SYSTEM_PTE_END >> 22},
     {MM_PAGED_POOL_START >> 22, MM_PAGED_POOL_END >> 22},
     {MM_SYSTEM_CACHE_START >> 22, MM_SYSTEM_CACHE_END >> 22},
-    {MM_NONPAGED_POOL_EXPANSION >> 22, 0xFFBDFFFFu >> 22},
+    {MM_NONPAGED_POOL_EXPANSION >> 22, (MM_CRASH_DUMP_START - 1) >> 22},
     {MM_SYSTEM_WS_LIST >> 22, MM_SYSTEM_WS_LIST >> 22},
     {MM_SHARED_KERNEL_PAGE >> 22, MM_SHARED_KERNEL_PAGE >> 22},
 };
@@ -264,6 +266,8 @@ void MiInitializeMachine(struct os *os) {
     MiBuildPfnDatabase(os);
     os->Prcb[0].CurrentProcess = system;
     MiEnablePaging(os);
+    MiInitializeSystemPtes(os, MiGetPteAddress(MM_NONPAGED_SYSTEM_START) + 4, SYSTEM_PTES, 0);
+    MiInitializeSystemPtes(os, MiGetPteAddress(MM_NONPAGED_POOL_EXPANSION), POOL_EXPANSION_PTES, 1);
     MiInitializePools(os);
     MiInitializeRandom(os);
     snprintf(system->ImageName, sizeof system->ImageName, "System");

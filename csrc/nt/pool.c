@@ -8,10 +8,9 @@
 #define POOL_PAGE_UNITS (PAGE_SIZE / POOL_UNIT)
 #define POOL_ALLOCATED                                                                                                 \
     0x80000000u /* first word of a header, with the block's size in units; the second word is the tag */
-#define POOL_EXPANSION_PAGES   32u /* paged pool grows by as much at a time; the first of them are boot's, uncharged */
-#define POOL_BAD_IRQL          8u
-#define POOL_DOUBLE_FREE       7u
-#define NONPAGED_EXPANSION_END 0xFFBE0000u
+#define POOL_EXPANSION_PAGES 32u /* paged pool grows by as much at a time; the first of them are boot's, uncharged */
+#define POOL_BAD_IRQL        8u
+#define POOL_DOUBLE_FREE     7u
 
 enum pool_page_state {
     POOL_PAGE_UNBACKED, /* no PTE, not charged */
@@ -39,35 +38,27 @@ struct mmpool {
 
 /* ---- backing ---- */
 
-static bool MiMapNonPagedPage(struct os *os, va_t va) {
-    if (MiReadPte(os, MM_SYSTEM_PAGE_PTES + (va >> 22) * 4) == 0 || !MiFramesAvailable(os, 1)) { return false; }
-    va_t pte = MiGetPteAddress(va);
-    pfn_t table = pte_frame(MiReadPte(os, MM_SYSTEM_PAGE_PTES + (va >> 22) * 4));
-    MiReadPte(os, pte); /* copies the directory entry if this process has not got it yet (NT-20) */
-    pfn_t frame = MiRemoveAnyPage(os, MiPageColor(os, va));
-    MiInitializePfn(os, frame, pte, pte_demand_zero(MM_READWRITE), PFN_MODIFIED, table);
-    MiWritePte(os, pte, MiMakeValidPte(os, va, frame, MM_READWRITE) | PTE_DIRTY);
-    return true;
-}
-
-static bool MiBackPage(struct os *os, struct mmpool *pool, uint32_t index) {
-    va_t va = pool->start + (index << PAGE_SHIFT);
-    if (pool->paged) {
-        MiWritePte(os, MiGetPteAddress(va), pte_demand_zero(MM_READWRITE));
-    } else if (!MiMapNonPagedPage(os, va)) {
-        return false;
+/* Nonpaged expansion: the lowest free addresses of space 1, and frames that stay theirs for ever (P35). */
+static int64_t MiExpandNonPagedPool(struct os *os, struct mmpool *pool, uint32_t count) {
+    if (!MiFramesAvailable(os, count) || !MiChargeCommitment(os, count, NULL)) { return -1; }
+    va_t pte = MiReserveSystemPtes(os, count, 1, PAGE_SIZE, 0, false);
+    if (pte == 0) {
+        MiReturnCommitment(os, count, NULL);
+        return -1;
     }
-    pool->page[index].state = POOL_PAGE_FREE;
-    return true;
+    uint32_t first = (uint32_t)((MiGetVirtualAddressMappedByPte(pte) - pool->start) >> PAGE_SHIFT);
+    for (uint32_t i = 0; i < count; i++, pte += 4) {
+        MiMapKernelPage(os, pte, MiRemoveAnyPage(os, MiPageColor(os, MiGetVirtualAddressMappedByPte(pte))), 0);
+        pool->page[first + i].state = POOL_PAGE_FREE;
+    }
+    return first;
 }
 
 static bool MiBackPages(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
     if (!MiChargeCommitment(os, count, NULL)) { return false; }
     for (uint32_t i = first; i < first + count; i++) {
-        if (!MiBackPage(os, pool, i)) {
-            MiReturnCommitment(os, first + count - i, NULL);
-            return false;
-        }
+        MiWritePte(os, MiGetPteAddress(pool->start + (i << PAGE_SHIFT)), pte_demand_zero(MM_READWRITE));
+        pool->page[i].state = POOL_PAGE_FREE;
     }
     return true;
 }
@@ -92,11 +83,12 @@ static uint32_t MiUnbackedPages(const struct mmpool *pool, uint32_t first, uint3
     return count;
 }
 
-static bool MiExpandPool(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
+/* Paged pool: what is missing of these pages, and some more. */
+static bool MiExpandPagedPool(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
     for (uint32_t i = first; i < first + count; i++) {
         if (pool->page[i].state != POOL_PAGE_UNBACKED) { continue; }
         uint32_t least = MiUnbackedPages(pool, i, first + count - i);
-        uint32_t more = pool->paged ? MiUnbackedPages(pool, i, POOL_EXPANSION_PAGES) : least;
+        uint32_t more = MiUnbackedPages(pool, i, POOL_EXPANSION_PAGES);
         if (!MiBackPages(os, pool, i, more > least ? more : least) && !MiBackPages(os, pool, i, least)) {
             return false;
         }
@@ -104,12 +96,13 @@ static bool MiExpandPool(struct os *os, struct mmpool *pool, uint32_t first, uin
     return true;
 }
 
-/* A run of backed pages for the caller to use; -1: the pool is full or commit is exhausted. */
+/* A run of backed pages for the caller to use; -1: the pool is full, or commit or frames are exhausted. */
 static int64_t MiTakePoolPages(struct os *os, struct mmpool *pool, uint32_t count) {
     int64_t first = MiFindPoolRun(pool, count, true);
     if (first >= 0 || !pool->expands) { return first; }
+    if (!pool->paged) { return MiExpandNonPagedPool(os, pool, count); }
     first = MiFindPoolRun(pool, count, false);
-    return first >= 0 && MiExpandPool(os, pool, (uint32_t)first, count) ? first : -1;
+    return first >= 0 && MiExpandPagedPool(os, pool, (uint32_t)first, count) ? first : -1;
 }
 
 /* A page of paged pool without blocks gives its frame back; it stays charged. */
@@ -310,9 +303,12 @@ static struct mmpool *MiCreatePool(struct os *os, bool paged, bool expands, va_t
 
 void MiInitializePools(struct os *os) {
     os->NonPagedPool = MiCreatePool(os, false, false, os->MmNonPagedPoolStart, os->MmNonPagedPoolEnd);
-    os->NonPagedPool->next = MiCreatePool(os, false, true, MM_NONPAGED_POOL_EXPANSION, NONPAGED_EXPANSION_END);
+    os->NonPagedPool->next = MiCreatePool(os, false, true, MM_NONPAGED_POOL_EXPANSION, MM_CRASH_DUMP_START);
     os->PagedPool = MiCreatePool(os, true, true, MM_PAGED_POOL_START, (va_t)MM_PAGED_POOL_END + 1);
-    for (uint32_t i = 0; i < POOL_EXPANSION_PAGES; i++) { MiBackPage(os, os->PagedPool, i); }
+    for (uint32_t i = 0; i < POOL_EXPANSION_PAGES; i++) { /* boot's, before anything is charged */
+        MiWritePte(os, MiGetPteAddress(MM_PAGED_POOL_START + (i << PAGE_SHIFT)), pte_demand_zero(MM_READWRITE));
+        os->PagedPool->page[i].state = POOL_PAGE_FREE;
+    }
 }
 
 void MiFreePoolStructures(struct os *os) {

@@ -49,6 +49,21 @@ struct nt_memory_view {
     bool zeroing_active;
 };
 
+/* Free system PTEs, NT-16, NT-17: list heads in the form in which free entries hold references, i.e. bits 12..31 are an
+ * index from base, FFFFF000 ends. The entries themselves are in simulated memory. */
+#define MM_SYSTEM_PTE_SPACES 2
+#define MM_SYS_PTE_CLASSES   5
+struct nt_system_ptes_view {
+    va_t base;
+    va_t start[MM_SYSTEM_PTE_SPACES], end[MM_SYSTEM_PTE_SPACES]; /* addresses of entries */
+    uint32_t first_free[MM_SYSTEM_PTE_SPACES], total_free[MM_SYSTEM_PTE_SPACES], reserved[MM_SYSTEM_PTE_SPACES];
+    uint32_t flush_counter;
+    struct {
+        uint32_t size, minimum, count, first, last;
+    } block[MM_SYS_PTE_CLASSES];
+};
+void nt_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out);
+
 void nt_view_memory(const struct os *os, struct nt_memory_view *out);
 /* Each visits all in a fixed order and stops early if visit returns false. */
 void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);

@@ -1,0 +1,128 @@
+/* Check 4, audit: system PTEs (NT-16, NT-17). Every entry of the two spaces is on exactly one free list or handed out,
+ * the totals are exact, and what valid entries map is no free frame (I10, I12). */
+#include "audit_priv.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define SINGLE_PTE 0x2u
+
+struct space {
+    struct audit *a;
+    const struct nt_system_ptes_view *view;
+    unsigned number;
+    uint32_t count;
+    uint8_t *free; /* one an entry: listed */
+    uint32_t general, blocks;
+};
+
+static uint32_t entry(struct audit *a, va_t pte) {
+    va_t va = MiGetVirtualAddressMappedByPte(pte);
+    return peek_pte(a->machine, a->system_directory, va);
+}
+
+static bool list_fail(struct space *s, const char *what, va_t pte) {
+    return audit_fail(s->a, "NT-16", "system PTE space %u: %s at %08" PRIx64 " (entry %08x)", s->number, what,
+                      (uint64_t)pte, entry(s->a, pte));
+}
+
+/* A run of count free entries from pte on, of which the first `used` carry list data. */
+static bool take_run(struct space *s, va_t pte, uint32_t count, uint32_t used) {
+    if (pte < s->view->start[s->number] || pte + 4 * (va_t)count > s->view->end[s->number]) {
+        return list_fail(s, "a free list leads outside the space", pte);
+    }
+    uint32_t first = (uint32_t)((pte - s->view->start[s->number]) / 4);
+    for (uint32_t i = 0; i < count; i++) {
+        va_t at = pte + 4 * (va_t)i;
+        if (s->free[first + i]) { return list_fail(s, "an entry is on two lists", at); }
+        s->free[first + i] = 1;
+        if (i >= used && entry(s->a, at) != 0) { return list_fail(s, "a free entry is not 0", at); }
+        if (entry(s->a, at) & PTE_VALID) { return list_fail(s, "a valid entry is on a free list", at); }
+    }
+    return true;
+}
+
+static va_t referenced(const struct space *s, uint32_t reference) {
+    return s->view->base + ((reference & ~(uint32_t)PAGE_MASK) >> 10);
+}
+
+static bool walk_general(struct space *s) {
+    va_t end_of_last = 0;
+    for (uint32_t at = s->view->first_free[s->number]; at != MM_PTE_LIST_END;) {
+        va_t pte = referenced(s, at);
+        uint32_t first = entry(s->a, pte), count = first & SINGLE_PTE ? 1 : entry(s->a, pte + 4) >> PTE_FRAME_SHIFT;
+        if (pte <= end_of_last) { return list_fail(s, "runs are neither in order nor grown together", pte); }
+        if (count == 0 || !take_run(s, pte, count, first & SINGLE_PTE ? 1 : 2)) {
+            return list_fail(s, "a run of no entries", pte);
+        }
+        s->general += count;
+        end_of_last = pte + 4 * (va_t)count;
+        at = first & ~(uint32_t)PAGE_MASK;
+    }
+    return true;
+}
+
+static bool walk_blocks(struct space *s, unsigned class) {
+    uint32_t size = s->view->block[class].size, count = 0, last = MM_PTE_LIST_END;
+    for (uint32_t at = s->view->block[class].first; count < s->view->block[class].count; count++) {
+        va_t pte = referenced(s, at);
+        if (!take_run(s, pte, size, size > 1 ? 2 : 1)) { return false; }
+        last = at;
+        at = entry(s->a, pte) & ~(uint32_t)PAGE_MASK;
+    }
+    s->blocks += count * size;
+    if (count == 0 || (last == s->view->block[class].last && entry(s->a, referenced(s, last)) == MM_PTE_LIST_END)) {
+        return true;
+    }
+    return list_fail(s, "the last block is another", referenced(s, last));
+}
+
+static bool walk_space(struct space *s) {
+    if (!walk_general(s)) { return false; }
+    for (unsigned class = 0; s->number == 0 && class < MM_SYS_PTE_CLASSES; class ++) {
+        if (!walk_blocks(s, class)) { return false; }
+    }
+    if (s->general != s->view->total_free[s->number]) {
+        return audit_fail(s->a, "NT-17", "system PTE space %u: free entries expected %x, found %x", s->number,
+                          s->view->total_free[s->number], s->general);
+    }
+    uint32_t reserved = s->count - s->general - s->blocks;
+    return reserved == s->view->reserved[s->number] ||
+           audit_fail(s->a, "NT-17", "system PTE space %u: entries handed out expected %x, found %x", s->number,
+                      s->view->reserved[s->number], reserved);
+}
+
+/* A handed-out entry: it owns its frame (pool, stacks, P35), or maps one that is in use otherwise (MDLs), or a device.
+ */
+static bool used_entry(struct audit *a, va_t pte) {
+    uint32_t value = entry(a, pte);
+    bool valid = value & PTE_VALID, transition = pte_form(value) == PTE_FORM_TRANSITION;
+    pfn_t frame = pte_frame(value);
+    if ((!valid && !transition) || frame >= a->frames || !is_audited(a, frame)) { return true; }
+    struct mmpfn pfn = peek_pfn(a->machine, frame);
+    if (pfn.PteAddress == pte) {
+        pfn_t table = pte_frame(peek_pde(a->machine, a->system_directory, MiGetVirtualAddressMappedByPte(pte)));
+        a->commit++;
+        return audit_own(a, frame, valid ? OWNER_PRIVATE : OWNER_PRIVATE_TRANSITION, 0, (uint32_t)pte, table);
+    }
+    if (pfn.ReferenceCount > 0) { return true; }
+    return audit_fail(a, "I12", "frame %" PRIx64 ": the system PTE %08" PRIx64 " maps it, but nobody holds it",
+                      (uint64_t)frame, (uint64_t)pte);
+}
+
+bool audit_system_ptes(struct audit *a) {
+    struct nt_system_ptes_view view;
+    nt_view_system_ptes(a->os, &view);
+    bool good = true;
+    for (unsigned number = 0; number < MM_SYSTEM_PTE_SPACES && good; number++) {
+        struct space s = {.a = a, .view = &view, .number = number};
+        s.count = (uint32_t)((view.end[number] - view.start[number]) / 4);
+        s.free = check_alloc(s.count);
+        good = walk_space(&s);
+        for (uint32_t i = 0; i < s.count && good; i++) {
+            if (!s.free[i]) { good = used_entry(a, view.start[number] + 4 * (va_t)i); }
+        }
+        free(s.free);
+    }
+    return good;
+}
