@@ -13,7 +13,7 @@ SANITIZE ?=
 CPPFLAGS := -Icsrc/include -Icsrc -D_GNU_SOURCE -DNTMMU_ROOT='"$(CURDIR)"'
 CFLAGS := -std=c17 $(OPT) -Wall -Wextra -Werror -fPIC $(SANITIZE)
 CXXFLAGS := -std=c++17 $(OPT) -Wall -Wextra -Werror -fPIC $(SANITIZE)
-LDLIBS := -lzstd -larchive -ljansson -ldl -lm
+LDLIBS := -lboost_context -lzstd -larchive -ljansson -ldl -lm
 
 # One static library a room, so that a room can be built alone: `make build/lib/nt.a`.
 ROOMS := machine mmu nt trace check report

@@ -21,16 +21,6 @@ static uint8_t mmu_type_of(uint8_t access) {
 
 /* ---- faults ---- */
 
-struct os_outcome cpu_page_fault(struct machine *m, va_t cr2, uint32_t error_code) {
-    uint8_t cause = m->log.cause, fault_cause = m->log.fault_cause;
-    m->log.fault_cause = cause;
-    m->log.cause = LOG_KERNEL;
-    struct os_outcome outcome = m->config.os->page_fault(m->os, cr2, error_code);
-    m->log.cause = cause;
-    m->log.fault_cause = fault_cause;
-    return outcome;
-}
-
 static void log_tables(struct machine *m, va_t va) {
     const struct mmu_result *t = &m->translation;
     for (unsigned i = 0; i < t->table_count; i++) {
@@ -51,28 +41,34 @@ uint64_t cpu_access_word(const struct machine *m, uint8_t type, uint8_t mode, ui
            (uint64_t)m->translation.page_shift << 24;
 }
 
-/* One #PF of a trace access. ACCESS_DONE: try again. */
-static enum access_end trace_fault(struct machine *m, uint64_t *object) {
-    const struct mmu_result *t = &m->translation;
+/* What the kernel made of a #PF of a trace access. ACCESS_DONE: try again. */
+static enum access_end settle_fault(struct machine *m, struct upcall *call, struct progress *progress) {
     struct machine_result *result = &m->result;
-    if (log_wants(&m->log, LOG_FAULT)) { log_send(&m->log, LOG_FAULT, t->cr2, t->error_code, t->cycles, t->hit, 0); }
-    m->counts.page_faults++;
-    result->callbacks++;
-    struct os_outcome outcome = cpu_page_fault(m, t->cr2, t->error_code);
-    if (outcome.kind == OS_BLOCK) {
-        *object = outcome.object;
+    const struct os_outcome *outcome = &call->outcome;
+    if (call->waits) {
+        progress->call = call;
         return ACCESS_BLOCKED;
     }
-    if (outcome.kind == OS_RETRY) {
-        if (result->status_count < MACHINE_STATUS_MAX) { result->status[result->status_count++] = outcome.status; }
+    progress->call = NULL;
+    if (outcome->kind == OS_REFAULT) { return ACCESS_DONE; }
+    if (outcome->kind == OS_RETRY) {
+        if (result->status_count < MACHINE_STATUS_MAX) { result->status[result->status_count++] = outcome->status; }
         return ACCESS_DONE;
     }
     m->counts.exceptions++;
     result->exception = true;
-    result->exception_code = outcome.status;
-    memcpy(result->exception_p, outcome.p, sizeof outcome.p);
-    log_send(&m->log, LOG_EXCEPTION, outcome.status, outcome.p[0], outcome.p[1], outcome.p[2], 0);
+    result->exception_code = outcome->status;
+    memcpy(result->exception_p, outcome->p, sizeof outcome->p);
+    log_send(&m->log, LOG_EXCEPTION, outcome->status, outcome->p[0], outcome->p[1], outcome->p[2], 0);
     return ACCESS_EXCEPTION;
+}
+
+static enum access_end trace_fault(struct machine *m, struct progress *progress) {
+    const struct mmu_result *t = &m->translation;
+    if (log_wants(&m->log, LOG_FAULT)) { log_send(&m->log, LOG_FAULT, t->cr2, t->error_code, t->cycles, t->hit, 0); }
+    m->counts.page_faults++;
+    m->result.callbacks++;
+    return settle_fault(m, upcall_fault(m, t->cr2, t->error_code), progress);
 }
 
 /* ---- one touch ---- */
@@ -107,7 +103,7 @@ static void move_data(struct machine *m, const struct touch *touch) {
     }
 }
 
-static enum access_end do_touch(struct machine *m, const struct touch *touch, bool started, uint64_t *object) {
+static enum access_end do_touch(struct machine *m, const struct touch *touch, bool started, struct progress *progress) {
     struct mmu_request request = {.va = touch->va, .type = touch->type, .mode = touch->mode, .size = touch->size};
     for (unsigned attempt = 0;; attempt++) {
         cpu_translate(m, &request);
@@ -118,7 +114,7 @@ static enum access_end do_touch(struct machine *m, const struct touch *touch, bo
                           (unsigned long long)touch->va);
         }
         if (attempt == RETRY_LIMIT) { return ACCESS_LIVELOCK; }
-        enum access_end end = trace_fault(m, object);
+        enum access_end end = trace_fault(m, progress);
         if (end != ACCESS_DONE) { return end; }
     }
     move_data(m, touch);
@@ -132,8 +128,7 @@ static uint32_t exact_value(const struct event *event, uint32_t done, unsigned n
     return done < 8 ? (uint32_t)(event->access.value >> 8 * done) : 0;
 }
 
-static enum access_end exact_access(struct machine *m, const struct event *event, unsigned *number, bool started,
-                                    uint64_t *object) {
+static enum access_end exact_access(struct machine *m, const struct event *event, struct progress *progress) {
     uint32_t size = event->access.size ? event->access.size : 1;
     struct touch touch = {.access = event->access.access,
                           .type = mmu_type_of(event->access.access),
@@ -143,14 +138,14 @@ static enum access_end exact_access(struct machine *m, const struct event *event
         touch.va = (event->access.va + done) & 0xFFFFFFFFu;
         uint32_t room = (uint32_t)(PAGE_SIZE - (touch.va & PAGE_MASK));
         uint32_t here = size - done < room ? size - done : room;
-        if (n >= *number) {
+        if (n >= progress->touch) {
             touch.number = n;
             touch.size = (uint8_t)(here < 64 ? here : 64);
             touch.bytes = (uint8_t)(here < 4 ? here : 4);
             if (touch.access >= EVENT_STORE) { touch.stored = exact_value(event, done, n); }
-            enum access_end end = do_touch(m, &touch, started && n == *number, object);
+            enum access_end end = do_touch(m, &touch, progress->started && n == progress->touch, progress);
             if (end != ACCESS_DONE) {
-                *number = n;
+                progress->touch = n;
                 return end;
             }
         }
@@ -200,7 +195,7 @@ static void remember_store(struct machine *m, vpn_t vpn, uint32_t offset) {
     *stored = (struct stored_offsets){.last = (uint16_t)(offset | 1), .before = stored->last};
 }
 
-static enum access_end run_access(struct machine *m, const struct event *event, bool started, uint64_t *object) {
+static enum access_end run_access(struct machine *m, const struct event *event, struct progress *progress) {
     vpn_t vpn = event->run.vpn & 0xFFFFF;
     uint8_t access = event->run.access;
     uint32_t offset = access == EVENT_LOAD ? load_offset(m, event->index, vpn) : machine_run_offset(event->index);
@@ -211,7 +206,7 @@ static enum access_end run_access(struct machine *m, const struct event *event, 
                           .bytes = 4,
                           .mode = event->run.mode == EVENT_USER ? MMU_USER : MMU_SUPERVISOR,
                           .stored = machine_store_value(event->index, 0)};
-    enum access_end end = do_touch(m, &touch, started, object);
+    enum access_end end = do_touch(m, &touch, progress->started, progress);
     if (end != ACCESS_DONE) { return end; }
     if (access >= EVENT_STORE) { remember_store(m, vpn, offset); }
     uint64_t more = event->run.count ? event->run.count - 1 : 0;
@@ -234,16 +229,20 @@ static void count_access(struct machine *m, uint8_t access, uint8_t mode, uint64
     }
 }
 
-enum access_end cpu_access(struct machine *m, const struct event *event, unsigned *touch, bool started,
-                           uint64_t *object) {
-    enum access_end end;
-    if (event->kind == EV_RUN) {
-        if (!started) { count_access(m, event->run.access, event->run.mode, event->run.count ? event->run.count : 1); }
-        end = run_access(m, event, started, object);
-    } else {
-        if (!started) { count_access(m, event->access.access, event->access.mode, 1); }
-        end = exact_access(m, event, touch, started, object);
+enum access_end cpu_access(struct machine *m, const struct event *event, struct progress *progress) {
+    enum access_end end = ACCESS_DONE;
+    if (progress->call) {
+        upcall_resume(progress->call);
+        end = settle_fault(m, progress->call, progress);
+    } else if (!progress->started) {
+        bool run = event->kind == EV_RUN;
+        count_access(m, run ? event->run.access : event->access.access, run ? event->run.mode : event->access.mode,
+                     run && event->run.count ? event->run.count : 1);
     }
+    if (end == ACCESS_DONE) {
+        end = event->kind == EV_RUN ? run_access(m, event, progress) : exact_access(m, event, progress);
+    }
+    if (end == ACCESS_BLOCKED) { progress->started = true; }
     if (end == ACCESS_LIVELOCK) { m->result.livelock = true; }
     return end;
 }

@@ -1,7 +1,7 @@
 /* The downward half of os.h: the kernel's own memory accesses, through the MMU as supervisor data accesses (or straight
  * through the tables with --kernel direct), control registers, disk transfers and the ways to stop the machine. */
+#include "coroutine.h"
 #include "machine_priv.h"
-#include "ntmmu/filedata.h"
 #include "ntmmu/status.h"
 
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 
 _Noreturn static void stop(struct machine *m) {
     m->frozen = true;
+    if (m->call) { coroutine_leave(m->call->stack); } /* for good: upcall.c jumps from the machine's own stack */
     longjmp(m->stop, 1);
 }
 
@@ -47,6 +48,22 @@ static bool paging(const struct machine *m) { return m->cr0 & CR0_PG; }
 
 #define NO_ADDRESS UINT64_MAX
 
+/* Within a call of the kernel: on the same stack, and what waits is that call. */
+static struct os_outcome page_fault(struct machine *m, va_t va, uint32_t error_code) {
+    if (!m->call) {
+        struct upcall *call = upcall_fault(m, va, error_code);
+        if (call->waits) { machine_panic(m, "the kernel waits where nothing can wait"); }
+        return call->outcome;
+    }
+    uint8_t cause = m->log.cause, fault_cause = m->log.fault_cause;
+    m->log.fault_cause = cause;
+    m->log.cause = LOG_KERNEL;
+    struct os_outcome outcome = m->config.os->page_fault(m->os, va, error_code);
+    m->log.cause = cause;
+    m->log.fault_cause = fault_cause;
+    return outcome;
+}
+
 /* A fault of a kernel access, handled by the kernel within itself. True: the access may be tried again; false: it ended
  * in *guard, which somebody catches. */
 static bool kernel_fault(struct machine *m, va_t va, uint32_t error_code, unsigned attempt, struct os_outcome *guard) {
@@ -59,7 +76,7 @@ static bool kernel_fault(struct machine *m, va_t va, uint32_t error_code, unsign
     }
     if (!m->os) { machine_panic(m, "page fault at %08" PRIx64 " while booting", va); }
     m->kernel_depth++;
-    struct os_outcome outcome = cpu_page_fault(m, va, error_code);
+    struct os_outcome outcome = page_fault(m, va, error_code);
     m->kernel_depth--;
     if (outcome.kind == OS_EXCEPTION && guard) {
         *guard = outcome;
@@ -68,9 +85,6 @@ static bool kernel_fault(struct machine *m, va_t va, uint32_t error_code, unsign
     if (outcome.kind == OS_EXCEPTION) {
         down_bugcheck(&m->downward, BUGCHECK_KMODE_EXCEPTION_NOT_HANDLED, outcome.status, va, outcome.p[0],
                       outcome.p[1]);
-    }
-    if (outcome.kind == OS_BLOCK) {
-        machine_panic(m, "the kernel's own access to %08" PRIx64 " would have to wait", va);
     }
     return true;
 }
@@ -281,21 +295,28 @@ static bool down_interrupts_enabled(struct os_machine *downward) { return machin
 static ntstatus_t down_disk_read(struct os_machine *downward, uint64_t file, uint64_t offset, pfn_t frame,
                                  uint32_t valid_bytes) {
     struct machine *m = machine_of(downward);
-    uint8_t bytes[PAGE_SIZE];
-    uint32_t valid = valid_bytes < PAGE_SIZE ? valid_bytes : (uint32_t)PAGE_SIZE;
-    log_send(&m->log, LOG_IO, LOG_READ_START, file, offset, 1, frame);
-    for (uint32_t at = 0; at < valid; at += 4) {
-        uint32_t word = file_word(file, offset + at);
-        memcpy(bytes + at, &word, sizeof word);
-    }
-    memset(bytes + valid, 0, sizeof bytes - valid);
-    physmem_write(&m->mem, frame << PAGE_SHIFT, bytes, sizeof bytes);
-    m->counts.file_reads++;
-    log_send(&m->log, LOG_IO, LOG_READ_DONE, file, offset, 1, frame);
-    return STATUS_SUCCESS;
+    const struct os_io io = {.file = file, .offset = offset, .pages = 1, .valid_bytes = valid_bytes, .frame = {frame}};
+    return disk_read_now(m, &io);
 }
 
-static void down_signal(struct os_machine *downward, uint64_t object) { threads_signal(machine_of(downward), object); }
+static uint64_t down_disk_start(struct os_machine *downward, const struct os_io *io) {
+    return disk_start(machine_of(downward), io);
+}
+
+static void down_disk_poll(struct os_machine *downward, bool writes) { disk_poll(machine_of(downward), writes); }
+
+static bool down_disk_create(struct os_machine *downward, unsigned number, uint64_t bytes) {
+    return disk_create(machine_of(downward), number, bytes);
+}
+
+/* ---- waiting, injected faults ---- */
+
+static void down_wait(struct os_machine *downward, uint64_t object) { upcall_wait(machine_of(downward), object); }
+static void down_signal(struct os_machine *downward, uint64_t object) { upcall_signal(machine_of(downward), object); }
+
+static bool down_inject(struct os_machine *downward, enum os_injection what) {
+    return inject_now(machine_of(downward), what);
+}
 
 const struct os_machine_ops machine_downward_ops = {
     .read = down_read,
@@ -312,6 +333,11 @@ const struct os_machine_ops machine_downward_ops = {
     .set_irql = down_set_irql,
     .interrupts_enabled = down_interrupts_enabled,
     .disk_read = down_disk_read,
+    .disk_start = down_disk_start,
+    .disk_poll = down_disk_poll,
+    .disk_create = down_disk_create,
+    .wait = down_wait,
+    .inject = down_inject,
     .signal = down_signal,
     .bugcheck = down_bugcheck,
     .panic = down_panic,

@@ -113,6 +113,8 @@ void machine_destroy(struct machine *m) {
     if (m->mmu) { m->config.mmu->destroy(m->mmu); }
     process_free_all(m);
     threads_free_all(m);
+    upcall_free_all(m);
+    disk_free(&m->disk);
     physmem_fini(&m->mem);
     free(m);
 }
@@ -132,47 +134,65 @@ static void follow(struct machine *m, const struct event *event) {
     }
 }
 
-static bool call_service(struct machine *m, const struct event *event, uint64_t *object) {
-    m->log.cause = m->log.fault_cause = LOG_KERNEL;
-    struct os_service_result service = m->config.os->service(m->os, event);
-    m->log.cause = m->log.fault_cause = LOG_TRACE;
-    m->log.pid = m->config.os->current_pid(m->os);
-    if (service.blocked) {
-        *object = service.object;
-        return true;
+static void report_service(struct machine *m, const struct event *event, ntstatus_t status, const uint64_t out[2]) {
+    m->result.service_status = status;
+    m->result.service_out[0] = out[0];
+    m->result.service_out[1] = out[1];
+    if (NT_SUCCESS(status)) { follow(m, event); }
+    log_send(&m->log, LOG_STATUS, status, out[0], out[1], 0, 0);
+}
+
+static bool call_service(struct machine *m, const struct event *event, struct progress *progress) {
+    struct upcall *call = progress->call;
+    if (call) {
+        upcall_resume(call);
+    } else {
+        call = upcall_service(m, event);
     }
-    if (service.raised) {
-        m->counts.exceptions++;
-        m->result.exception = true;
-        m->result.exception_code = service.status;
-        memcpy(m->result.exception_p, service.exception_p, sizeof service.exception_p);
-        log_send(&m->log, LOG_EXCEPTION, service.status, service.exception_p[0], service.exception_p[1],
-                 service.exception_p[2], 0);
+    m->log.pid = m->config.os->current_pid(m->os);
+    if (call->waits && (event->kind == EV_RUN_THREAD ||
+                        (threads_is_machine_step(event) && threads_current_is_stuck(m)))) { /* no thread's own doing */
+        upcall_adopt(call);
+        report_service(m, event, STATUS_SUCCESS, (const uint64_t[2]){0, 0});
         return false;
     }
-    m->result.service_status = service.status;
-    m->result.service_out[0] = service.out[0];
-    m->result.service_out[1] = service.out[1];
-    if (NT_SUCCESS(service.status)) { follow(m, event); }
-    log_send(&m->log, LOG_STATUS, service.status, service.out[0], service.out[1], 0, 0);
+    progress->call = call->waits ? call : NULL;
+    if (call->waits) { return true; }
+    const struct os_service_result *service = &call->result;
+    if (service->raised) {
+        m->counts.exceptions++;
+        m->result.exception = true;
+        m->result.exception_code = service->status;
+        memcpy(m->result.exception_p, service->exception_p, sizeof service->exception_p);
+        log_send(&m->log, LOG_EXCEPTION, service->status, service->exception_p[0], service->exception_p[1],
+                 service->exception_p[2], 0);
+        return false;
+    }
+    report_service(m, event, service->status, service->out);
     return false;
 }
 
-bool machine_replay(struct machine *m, const struct event *event, unsigned *touch, bool started, uint64_t *object) {
+static void io_done(struct machine *m, const struct event *event) {
+    bool pending = disk_finish(m, event->reply.id, event->reply.status);
+    report_service(m, event, pending ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER, (const uint64_t[2]){0, 0});
+}
+
+bool machine_replay(struct machine *m, const struct event *event, struct progress *progress) {
     switch (event->kind) {
     case EV_ACCESS:
-    case EV_RUN: return cpu_access(m, event, touch, started, object) == ACCESS_BLOCKED;
+    case EV_RUN: return cpu_access(m, event, progress) == ACCESS_BLOCKED;
     case EV_IRQL: m->irql = event->irql.level; return false;
     case EV_INTERRUPTS: m->interrupts = event->irql.level != 0; return false;
     case EV_POKE: physmem_write32(&m->mem, event->poke.pa, event->poke.value); return false;
-    default: return call_service(m, event, object);
+    case EV_IO_MODE: m->disk.manual = event->io.manual; return false;
+    case EV_IO_DONE: io_done(m, event); return false;
+    case EV_INJECT: m->injected[event->inject.what] += event->inject.count; return false;
+    default: return call_service(m, event, progress);
     }
 }
 
-void machine_tick(struct machine *m) {
-    m->log.cause = m->log.fault_cause = LOG_KERNEL;
-    m->config.os->tick(m->os);
-    m->log.cause = m->log.fault_cause = LOG_TRACE;
+void machine_advance(struct machine *m) {
+    if (!m->config.os_config.manual_threads) { upcall_tick(m); }
 }
 
 /* Everything but the status list and the message, whose lengths say what is in them. */
@@ -191,10 +211,9 @@ static void clear_result(struct machine_result *r) {
 }
 
 static void replay_now(struct machine *m, const struct event *event) {
-    unsigned touch = 0;
-    uint64_t object = 0;
-    if (machine_replay(m, event, &touch, false, &object)) {
-        threads_block(m, event, touch, object);
+    struct progress progress = {0};
+    if (machine_replay(m, event, &progress)) {
+        threads_block(m, event, &progress);
         m->result.blocked = true;
     }
 }
@@ -202,6 +221,7 @@ static void replay_now(struct machine *m, const struct event *event) {
 static void stopped(struct machine *m) {
     m->log.cause = m->log.fault_cause = LOG_TRACE;
     m->kernel_depth = 0;
+    m->call = NULL;
 }
 
 const struct machine_result *machine_step(struct machine *m, const struct event *event) {
@@ -214,18 +234,14 @@ const struct machine_result *machine_step(struct machine *m, const struct event 
         stopped(m);
         return &m->result;
     }
-    if (!m->config.os_config.manual_threads) { machine_tick(m); }
-    if (!m->stuck) {
-        replay_now(m, event);
-        return &m->result;
-    }
-    threads_pump(m);
+    machine_advance(m);
+    if (m->stuck || m->system_calls) { threads_pump(m); }
     if (m->stuck && threads_intercept(m, event)) {
         m->result.blocked = true;
     } else {
         replay_now(m, event);
     }
-    threads_pump(m);
+    if (m->stuck || m->system_calls) { threads_pump(m); }
     return &m->result;
 }
 
@@ -239,7 +255,7 @@ uint64_t machine_finish(struct machine *m) {
     threads_pump(m);
     if (!m->config.os_config.manual_threads) {
         for (uint64_t step = 0; m->held > 0 && step < IDLE_STEPS_LIMIT; step++) {
-            machine_tick(m);
+            machine_advance(m);
             threads_pump(m);
         }
     }

@@ -2,8 +2,10 @@
 #ifndef NTMMU_MACHINE_PRIV_H
 #define NTMMU_MACHINE_PRIV_H
 
+#include "disk.h"
 #include "ntmmu/machine.h"
 #include "ntmmu/mmu_shortcut.h"
+#include "upcall.h"
 
 #include <setjmp.h>
 #include <uthash.h>
@@ -25,11 +27,17 @@ struct machine_process {
     UT_hash_handle hh;
 };
 
+/* How far an event has come that had to wait. */
+struct progress {
+    bool started;        /* an access whose first touches are done, or that faulted already */
+    unsigned touch;      /* of an access: where it goes on */
+    struct upcall *call; /* the call of the kernel that waits, NULL if none */
+};
+
 /* An event that could not run yet. Without text its allocation ends before event.text. */
 struct held_event {
     struct held_event *next;
-    bool started;   /* an access whose first touches are done, or that faulted already */
-    unsigned touch; /* where it goes on */
+    struct progress progress;
     struct event event;
 };
 
@@ -37,7 +45,6 @@ struct machine_thread {
     uint32_t tid, pid;
     bool born;              /* false: an `x` named it while the event that creates it was held back */
     bool stuck;             /* waits, or has events held back; then on the stuck list */
-    uint64_t object;        /* what it waits for; 0 once signalled */
     uint64_t first_barrier; /* index of the first barrier event in the queue, UINT64_MAX if none */
     struct held_event *first, **last;
     struct machine_thread *next_stuck;
@@ -69,6 +76,13 @@ struct machine {
     bool frozen, booted;
     jmp_buf stop;
 
+    struct upcall *call;                   /* that runs now, NULL: the machine itself does */
+    struct upcall *all_calls, *idle_calls; /* the pool */
+    struct upcall *system_calls;           /* of system threads, waiting */
+    struct disk disk;
+    bool completing;                  /* inside os_ops.io_complete */
+    uint32_t injected[OS_INJECTIONS]; /* occasions that are still to fail: step `inject` */
+
     struct machine_process *processes, *process; /* by pid; the current one, NULL if not looked up */
     struct machine_thread *threads, *stuck;      /* by tid; in the order they got stuck */
     struct machine_thread *logical;              /* the thread the trace is in, while any is stuck */
@@ -79,11 +93,8 @@ static inline struct machine *machine_of(struct os_machine *downward) { return (
 
 /* cpu.c: accesses of the trace */
 enum access_end { ACCESS_DONE, ACCESS_EXCEPTION, ACCESS_LIVELOCK, ACCESS_BLOCKED };
-/* Runs the access from touch *touch on; ACCESS_BLOCKED leaves there where it goes on, and the object in *object. */
-enum access_end cpu_access(struct machine *m, const struct event *event, unsigned *touch, bool started,
-                           uint64_t *object);
-/* Gives a fault to the kernel. */
-struct os_outcome cpu_page_fault(struct machine *m, va_t cr2, uint32_t error_code);
+/* Runs the access from where it stands; ACCESS_BLOCKED leaves in *progress where it goes on. */
+enum access_end cpu_access(struct machine *m, const struct event *event, struct progress *progress);
 /* Translates into m->translation and logs the walk; does not return if the hardware hangs. */
 void cpu_translate(struct machine *m, const struct mmu_request *request);
 /* Field e of LOG_ACCESS and LOG_KERNEL_ACCESS. */
@@ -96,17 +107,22 @@ void process_free_all(struct machine *m);
 extern const struct os_machine_ops machine_downward_ops;
 _Noreturn void machine_panic(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* inject.c: whether this occasion is to fail */
+bool inject_now(struct machine *m, enum os_injection what);
+
 /* machine.c */
-/* Replays one event now, on the thread the kernel runs. True if it blocked: *touch and *object say where and on what.
- */
-bool machine_replay(struct machine *m, const struct event *event, unsigned *touch, bool started, uint64_t *object);
-void machine_tick(struct machine *m);
+/* Replays one event now, on the thread the kernel runs. True if it waits: *progress says where. */
+bool machine_replay(struct machine *m, const struct event *event, struct progress *progress);
+/* A step goes by: the disk works, system threads run. */
+void machine_advance(struct machine *m);
 
 /* threads.c: waiting */
 bool threads_intercept(struct machine *m, const struct event *event); /* true: the event is held back or was absorbed */
-void threads_block(struct machine *m, const struct event *event, unsigned touch, uint64_t object);
+void threads_block(struct machine *m, const struct event *event, const struct progress *progress);
 void threads_follow(struct machine *m, const struct event *event); /* after an event that makes or ends threads */
-void threads_signal(struct machine *m, uint64_t object);
+bool threads_current_is_stuck(struct machine *m);
+/* A change of the machine or of a CPU, of no process: never held back. */
+bool threads_is_machine_step(const struct event *event);
 void threads_pump(struct machine *m); /* runs what can run again */
 void threads_free_all(struct machine *m);
 

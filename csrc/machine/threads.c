@@ -88,8 +88,7 @@ static struct held_event *copy_event(struct machine *m, const struct event *even
 
 static bool is_access(const struct event *event) { return event->kind == EV_ACCESS || event->kind == EV_RUN; }
 
-/* A change of the machine or of a CPU, of no process. */
-static bool is_machine_step(const struct event *event) {
+bool threads_is_machine_step(const struct event *event) {
     switch (event->kind) {
     case EV_IRQL:
     case EV_INTERRUPTS:
@@ -101,7 +100,11 @@ static bool is_machine_step(const struct event *event) {
     case EV_POOL:
     case EV_POOL_FREE:
     case EV_TIME:
-    case EV_POKE: return true;
+    case EV_POKE:
+    case EV_IO_MODE:
+    case EV_IO_DONE:
+    case EV_COMMIT_REPLY:
+    case EV_INJECT: return true;
     default: return false;
     }
 }
@@ -137,20 +140,14 @@ static void hold(struct machine *m, struct machine_thread *t, const struct event
     stick(m, t);
 }
 
-void threads_block(struct machine *m, const struct event *event, unsigned touch, uint64_t object) {
+void threads_block(struct machine *m, const struct event *event, const struct progress *progress) {
     struct machine_thread *t = current_thread(m);
-    log_send(&m->log, LOG_BLOCK, t->tid, object, 0, 0, 0);
+    log_send(&m->log, LOG_BLOCK, t->tid, progress->call->object, 0, 0, 0);
     hold(m, t, event);
-    t->object = object;
-    t->first->started = is_access(event);
-    t->first->touch = touch;
+    t->first->progress = *progress;
 }
 
-void threads_signal(struct machine *m, uint64_t object) {
-    for (struct machine_thread *t = m->stuck; t; t = t->next_stuck) {
-        if (t->object == object) { t->object = 0; }
-    }
-}
+bool threads_current_is_stuck(struct machine *m) { return m->stuck && current_thread(m)->stuck; }
 
 /* ---- an event that arrives while a thread is stuck ---- */
 
@@ -195,13 +192,13 @@ static void wait_for_room(struct machine *m) {
         if (m->config.os_config.manual_threads || step == IDLE_STEPS_LIMIT) {
             machine_panic(m, "%d events are held back behind waiting threads, and nothing wakes them", HELD_LIMIT);
         }
-        machine_tick(m);
+        machine_advance(m);
         threads_pump(m);
     }
 }
 
 bool threads_intercept(struct machine *m, const struct event *event) {
-    if (is_machine_step(event)) { return false; }
+    if (threads_is_machine_step(event)) { return false; }
     if (event->kind == EV_SWITCH) { return intercept_switch(m, event); }
     struct machine_thread *t = m->logical;
     if (!t->stuck && !is_barred(m, t, event)) { return false; }
@@ -217,9 +214,8 @@ static void switch_to(struct machine *m, const struct machine_thread *t) {
     struct event event = {.kind = EV_SWITCH, .index = m->log.event};
     event.sw.tid = t->tid;
     m->event = &event;
-    unsigned touch = 0;
-    uint64_t object;
-    machine_replay(m, &event, &touch, false, &object);
+    struct progress progress = {0};
+    if (machine_replay(m, &event, &progress)) { machine_panic(m, "a context switch waits"); }
     m->event = saved;
 }
 
@@ -241,8 +237,7 @@ static bool run_first(struct machine *m, struct machine_thread *t) {
     memset(&m->result, 0, sizeof m->result);
     m->event = &h->event;
     m->log.event = h->event.index;
-    bool blocked = machine_replay(m, &h->event, &h->touch, h->started, &t->object);
-    h->started = h->started || (blocked && is_access(&h->event));
+    bool blocked = machine_replay(m, &h->event, &h->progress);
     if (!blocked) { note_late(&m->result, h->event.index, &result); }
     m->result = result;
     m->event = event;
@@ -250,9 +245,14 @@ static bool run_first(struct machine *m, struct machine_thread *t) {
     return !blocked;
 }
 
+static bool waits(const struct machine_thread *t) {
+    const struct upcall *call = t->first ? t->first->progress.call : NULL;
+    return call && call->object != 0;
+}
+
 static bool run_thread(struct machine *m, struct machine_thread *t) {
     bool progressed = false;
-    while (t->first && t->born && t->object == 0 && !is_barred(m, t, &t->first->event)) {
+    while (t->first && t->born && !waits(t) && (t->first->progress.call || !is_barred(m, t, &t->first->event))) {
         if (m->config.os->current_tid(m->os) != t->tid) { switch_to(m, t); }
         progressed = true;
         if (!run_first(m, t)) { return true; }
@@ -271,13 +271,14 @@ static bool run_thread(struct machine *m, struct machine_thread *t) {
 }
 
 void threads_pump(struct machine *m) {
-    for (bool progressed = true; progressed && m->stuck;) {
-        progressed = false;
+    bool away = m->stuck; /* the kernel may run another thread than the trace */
+    for (bool progressed = true; progressed && (m->stuck || m->system_calls);) {
+        progressed = upcall_pump_system(m);
         for (struct machine_thread *t = m->stuck, *next; t; t = next) {
             next = t->next_stuck;
             if (run_thread(m, t)) { progressed = true; }
         }
     }
     const struct machine_thread *t = m->logical;
-    if (t && !t->stuck && m->config.os->current_tid(m->os) != t->tid) { switch_to(m, t); }
+    if (away && t && !t->stuck && m->config.os->current_tid(m->os) != t->tid) { switch_to(m, t); }
 }

@@ -13,13 +13,52 @@ void KiSwapProcess(struct os *os, struct eprocess *process) {
 
 void SwapContext(struct os *os, struct ethread *next) {
     struct kprcb *prcb = KeGetCurrentPrcb(os);
-    if (prcb->SavedProcess) { MiAssert(os, "a thread is switched away from while it is attached"); }
+    struct ethread *old = prcb->CurrentThread;
+    if (old) {
+        old->ApcStateProcess = prcb->CurrentProcess;
+        old->SavedProcess = prcb->SavedProcess;
+    }
+    /* an attached thread goes on in the address space it had attached to (ApcState.Process) */
+    struct eprocess *process = next->SavedProcess ? next->ApcStateProcess : next->Process;
     prcb->CurrentThread = next;
-    if (next->Process != prcb->CurrentProcess) { KiSwapProcess(os, next->Process); }
+    prcb->SavedProcess = next->SavedProcess;
+    if (process != prcb->CurrentProcess) { KiSwapProcess(os, process); }
     if (log_wants(os->M->log, LOG_SWITCH)) {
         log_send(os->M->log, LOG_SWITCH, os->M->ops->current_cpu(os->M), next->Tid, next->Process->Pid, 0, 0);
     }
 }
+
+/* ---- system threads ---- */
+
+/* They run between the steps of whoever runs, and keep its address space until they attach. */
+void KiEnterSystemThread(struct os *os) {
+    struct kprcb *prcb = KeGetCurrentPrcb(os);
+    if (prcb->SystemThread) { MiAssert(os, "a system thread runs inside another"); }
+    os->Interrupted = *prcb;
+    *prcb = (struct kprcb){.CurrentProcess = prcb->CurrentProcess, .SystemThread = true};
+}
+
+void KiLeaveSystemThread(struct os *os) {
+    struct kprcb *prcb = KeGetCurrentPrcb(os);
+    struct eprocess *loaded = prcb->CurrentProcess;
+    *prcb = os->Interrupted;
+    if (prcb->CurrentProcess != loaded) { KiSwapProcess(os, prcb->CurrentProcess); }
+}
+
+void KeWaitForSingleObject(struct os *os, uint64_t object) {
+    struct kprcb own = *KeGetCurrentPrcb(os);
+    if (os->HyperspaceMappings != 0) { MiAssert(os, "a thread waits while it holds a hyperspace mapping"); }
+    if (own.SystemThread) { KiLeaveSystemThread(os); }
+    os->M->ops->wait(os->M, object);
+    if (!own.SystemThread) { return; }
+    KiEnterSystemThread(os);
+    struct kprcb *prcb = KeGetCurrentPrcb(os);
+    if (!own.SavedProcess) { return; }
+    prcb->SavedProcess = prcb->CurrentProcess; /* where it returns to is whoever runs now */
+    if (prcb->CurrentProcess != own.CurrentProcess) { KiSwapProcess(os, own.CurrentProcess); }
+}
+
+/* ---- attaching ---- */
 
 static void MiSwapAtDispatch(struct os *os, struct eprocess *process) {
     unsigned irql = os->M->ops->irql(os->M);

@@ -47,7 +47,7 @@
 #define MM_PTE_PER_PAGE               1024u
 #define MM_USER_PDES                  768u
 
-#define WRFREEPAGE_OBJECT 1u /* os_outcome.object of MmAvailablePagesEvent */
+#define WRFREEPAGE_OBJECT 1u /* what threads that wait on MmAvailablePagesEvent wait for */
 
 /* Internal results, never handed to a trace (NT-04). */
 #define MI_ISSUE_READ    0xC0033333u
@@ -186,6 +186,8 @@ struct ethread {
     uint32_t Tid, Address;
     struct eprocess *Process;
     va_t StackBase, StackLimit, DeallocationStack; /* NT-51; 0 if the trace did not say */
+    struct eprocess *ApcStateProcess;              /* of a thread that does not run: whose address space it works in */
+    struct eprocess *SavedProcess;                 /* attached: its own */
 };
 
 /* What NT keeps for a processor. */
@@ -193,6 +195,7 @@ struct kprcb {
     struct ethread *CurrentThread;   /* NULL: idle */
     struct eprocess *CurrentProcess; /* whose CR3 is loaded; differs from the thread's while attached */
     struct eprocess *SavedProcess;   /* attached: where to return to */
+    bool SystemThread;               /* a system thread has borrowed the processor */
 };
 
 /* An MDL in memory, NT-86: offsets, then its flags. */
@@ -266,6 +269,7 @@ struct os {
     struct mmmdl *Mdls;                      /* mdl.c */
     uint32_t *DrainedFrames, DrainedCount;   /* scenario step DRAIN */
     struct kprcb Prcb[OS_CPU_MAX];
+    struct kprcb Interrupted; /* whom the system thread borrowed the processor from */
     struct mmcounters MmInfoCounters;
     struct eprocess *ExitedProcesses;
     uint32_t HyperspaceMappings; /* held now; none may be held across a CR3 load */
@@ -309,6 +313,7 @@ void MiWritePfn(struct os *os, pfn_t frame,
 bool MiFramesAvailable(const struct os *os, uint32_t count);
 /* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
  * MI_WAIT_FOR_PAGE up to the fault (NT-24). */
+void MiWaitForFreePage(struct os *os); /* on MmAvailablePagesEvent */
 pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour); /* contents are zero */
 pfn_t MiRemoveAnyPage(struct os *os, uint32_t colour);
 void MiUnlinkPageFromList(struct os *os, pfn_t frame); /* Standby, Modified, ModifiedNoWrite, Free, Zeroed */
@@ -575,6 +580,12 @@ ntstatus_t PspCreateThread(struct os *os, uint32_t tid, struct eprocess *process
 void SwapContext(struct os *os, struct ethread *next);
 void KiSwapProcess(struct os *os, struct eprocess *process);
 void KeAttachProcess(struct os *os, struct eprocess *process);
+/* The calling thread waits until the object is signalled; whatever could have changed meanwhile has to be read again.
+ * No hyperspace mapping may be held. Ask for the condition before and after. */
+void KeWaitForSingleObject(struct os *os, uint64_t object);
+/* What stands between belongs to a system thread: it has no user address space of its own, and may attach and wait. */
+void KiEnterSystemThread(struct os *os);
+void KiLeaveSystemThread(struct os *os);
 void KeDetachProcess(struct os *os);
 
 /* ---- raise.c: NT-05. Both return the status, for the service to return at once. ---- */

@@ -66,8 +66,8 @@ static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_c
     }
     ntstatus_t status = MiAccessFault(os, &fault);
     if (status == MI_WAIT_FOR_PAGE) {
-        os->WaitingForPage = true;
-        return (struct os_outcome){.kind = OS_BLOCK, .object = WRFREEPAGE_OBJECT};
+        MiWaitForFreePage(os);
+        return (struct os_outcome){.kind = OS_REFAULT};
     }
     if (!NT_SUCCESS(status)) { return nt_exception(os, &fault, status); }
     if (log_wants(os->M->log, LOG_RESOLVED)) {
@@ -79,7 +79,11 @@ static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_c
     return (struct os_outcome){.kind = OS_RETRY, .status = status};
 }
 
-static void nt_tick(struct os *os) { MmZeroPageThread(os); }
+static void nt_tick(struct os *os) {
+    KiEnterSystemThread(os);
+    MmZeroPageThread(os);
+    KiLeaveSystemThread(os);
+}
 
 static uint32_t nt_current_pid(const struct os *os) { return KeGetCurrentPrcb((struct os *)os)->CurrentProcess->Pid; }
 

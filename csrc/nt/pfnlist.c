@@ -185,6 +185,11 @@ pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour) {
     return any;
 }
 
+void MiWaitForFreePage(struct os *os) {
+    os->WaitingForPage = true;
+    KeWaitForSingleObject(os, WRFREEPAGE_OBJECT);
+}
+
 /* ---- inserting, NT-25 ---- */
 
 static void MiPagesBecameAvailable(struct os *os) {

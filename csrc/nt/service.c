@@ -134,7 +134,9 @@ static result_t MiTrim(struct os *os, const struct event *event) {
 
 static result_t MiRunThread(struct os *os, const struct event *event) {
     if (strcmp(event->text, "zero") != 0) { return MiNotInThisVersion(os, "a system thread other than zero"); }
+    KiEnterSystemThread(os);
     MmZeroPageThread(os);
+    KiLeaveSystemThread(os);
     return MiResult(STATUS_SUCCESS, 0, 0);
 }
 
@@ -264,10 +266,9 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
 
 result_t MiService(struct os *os, const struct event *event) {
     result_t result = MiDispatchService(os, event);
-    if (result.status == MI_WAIT_FOR_PAGE) { /* nothing was done; the machine asks again */
-        os->WaitingForPage = true;
-        result.blocked = true;
-        result.object = WRFREEPAGE_OBJECT;
+    while (result.status == MI_WAIT_FOR_PAGE) { /* nothing was done */
+        MiWaitForFreePage(os);
+        result = MiDispatchService(os, event);
     }
     if (os->Raised) {
         result.raised = true;

@@ -18,7 +18,11 @@ namespace {
 constexpr va_t kDirect = 0x80000000; // the kernel's window on all of memory, large pages
 constexpr va_t kMapped = 0xA0000000; // kernel addresses mapped on demand
 constexpr va_t kException = 0x60000000, kBlock = 0x61000000, kLivelock = 0x62000000, kBugcheck = 0x63000000,
-               kPanic = 0x64000000, kReadOnly = 0x65000000, kNested = 0x66000000;
+               kPanic = 0x64000000, kReadOnly = 0x65000000, kNested = 0x66000000, kNestedBlock = 0x67000000,
+               kBlockThenBugcheck = 0x68000000;
+constexpr va_t kMappedBlock = kMapped + 0x9000;
+constexpr uint64_t kThreadObject = 0x4321, kTransfer = 0x10000;
+enum { CALL_START, CALL_TRANSFER, CALL_POLL, CALL_CREATE, CALL_INJECT };
 constexpr uint64_t kObject = 0x1234;
 constexpr pa_t kDirectoryOf0 = 0x1000; // process P: 1000h * (P + 1)
 constexpr pa_t kFirstFree = 0x100000;
@@ -31,7 +35,20 @@ struct Fake {
     bool block = true;
     unsigned ticks = 0;
     ntstatus_t disk_status = 0;
+    bool tick_waits = false, thread_waits = false;
+    unsigned ticks_done = 0, threads_done = 0;
+    unsigned irql_seen = 0;
+    std::vector<std::pair<uint64_t, ntstatus_t>> completed;
+    bool done(uint64_t id) const {
+        for (auto &c : completed) {
+            if (c.first == id) { return true; }
+        }
+        return false;
+    }
 
+    void wait_for_block() {
+        while (block) { m->ops->wait(m, kObject); }
+    }
     pa_t frame() {
         pa_t pa = next_free;
         next_free += PAGE_SIZE;
@@ -88,11 +105,25 @@ os_outcome fake_fault(os *o, va_t cr2, uint32_t) {
         return out;
     case kBlock:
         if (f->block) {
-            out.kind = OS_BLOCK;
-            out.object = kObject;
+            f->wait_for_block();
+            out.kind = OS_REFAULT;
             return out;
         }
         break;
+    case kBlockThenBugcheck: f->wait_for_block(); f->m->ops->bugcheck(f->m, 0x1A, cr2, 0, 0, 0);
+    case kMappedBlock: // raised while it waits
+        f->m->ops->set_irql(f->m, 1);
+        f->wait_for_block();
+        f->irql_seen = f->m->ops->irql(f->m);
+        f->m->ops->set_irql(f->m, 0);
+        break;
+    case kNestedBlock: {
+        uint32_t v = 0x77, back = 0;
+        f->m->ops->write(f->m, kMappedBlock, &v, 4);
+        f->m->ops->read(f->m, kMappedBlock, &back, 4);
+        if (back != v) { f->m->ops->panic(f->m, "the nested access lost its data"); }
+        break;
+    }
     case kLivelock: return out;
     case kBugcheck: f->m->ops->bugcheck(f->m, 0x50, cr2, 2, 3, 4);
     case kPanic: f->m->ops->panic(f->m, "not in this version");
@@ -143,7 +174,49 @@ os_service_result fake_service(os *o, const event *e) {
     }
     case EV_FREE: r.status = STATUS_MEMORY_NOT_ALLOCATED; break;
     case EV_MAP: f->disk_status = f->m->ops->disk_read(f->m, 77, 0x3000, 0x300, 0x802); break;
+    case EV_LOCK:
+        f->wait_for_block();
+        r.status = STATUS_WAS_LOCKED;
+        r.out[0] = e->range.base;
+        break;
+    case EV_CALL: {
+        const uint64_t *a = e->args.arg;
+        os_io io = {};
+        io.file = a[2];
+        io.offset = a[3];
+        io.pages = uint32_t(a[5]);
+        io.write = a[1];
+        io.valid_bytes = a[6];
+        for (unsigned i = 0; i < io.pages; i++) { io.frame[i] = a[4] + i; }
+        switch (a[0]) {
+        case CALL_START: r.status = ntstatus_t(f->m->ops->disk_start(f->m, &io)); break;
+        case CALL_TRANSFER: {
+            uint64_t id = f->m->ops->disk_start(f->m, &io);
+            while (!f->done(id)) { f->m->ops->wait(f->m, kTransfer + id); }
+            r.status = f->completed.back().second;
+            break;
+        }
+        case CALL_POLL: f->m->ops->disk_poll(f->m, a[1]); break;
+        case CALL_CREATE:
+            r.status =
+                f->m->ops->disk_create(f->m, unsigned(a[1]), a[2]) ? ntstatus_t(0) : ntstatus_t(STATUS_NO_MEMORY);
+            break;
+        case CALL_INJECT: r.status = f->m->ops->inject(f->m, os_injection(a[1])); break;
+        }
+        break;
+    }
     case EV_RUN_THREAD:
+        if (e->text[0]) {
+            f->thread_waits = true;
+            while (f->thread_waits) { f->m->ops->wait(f->m, kThreadObject); }
+            f->threads_done++;
+            break;
+        }
+        if (f->thread_waits) {
+            f->thread_waits = false;
+            f->m->ops->signal(f->m, kThreadObject);
+            break;
+        }
         f->block = false;
         f->m->ops->signal(f->m, kObject);
         break;
@@ -152,7 +225,16 @@ os_service_result fake_service(os *o, const event *e) {
     return r;
 }
 
-void fake_tick(os *o) { fake(o)->ticks++; }
+void fake_tick(os *o) {
+    Fake *f = fake(o);
+    f->ticks++;
+    while (f->tick_waits) { f->m->ops->wait(f->m, kThreadObject); }
+    f->ticks_done++;
+}
+void fake_io_complete(os *o, uint64_t id, ntstatus_t status) {
+    fake(o)->completed.push_back({id, status});
+    fake(o)->m->ops->signal(fake(o)->m, kTransfer + id);
+}
 uint32_t fake_pid(const os *o) { return fake(o)->pid; }
 uint32_t fake_tid(const os *o) { return fake(o)->tid; }
 uint64_t fake_directory(const os *o, uint32_t pid) {
@@ -161,8 +243,8 @@ uint64_t fake_directory(const os *o, uint32_t pid) {
 }
 void fake_counters(const os *, void (*)(void *, const char *, uint64_t), void *) {}
 
-const os_ops fake_os = {fake_ram,  fake_boot, fake_destroy, fake_fault,     fake_service,
-                        fake_tick, NULL, fake_pid,  fake_tid,     fake_directory, fake_counters};
+const os_ops fake_os = {fake_ram,         fake_boot, fake_destroy, fake_fault,     fake_service, fake_tick,
+                        fake_io_complete, fake_pid,  fake_tid,     fake_directory, fake_counters};
 
 void collect(void *ctx, const log_record *r) { static_cast<std::vector<log_record> *>(ctx)->push_back(*r); }
 
@@ -687,6 +769,257 @@ TEST_F(Machine, WithNobodyToWakeThemEventsStayHeld) {
     access(EVENT_LOAD, kBlock, 4);
     access(EVENT_LOAD, 0x1000, 4);
     EXPECT_EQ(machine_finish(m), 2u);
+}
+
+TEST_F(Machine, AServiceWaitsAndReportsLate) {
+    start();
+    thread(1, 1);
+    thread(2, 2);
+    switch_to(1);
+    {
+        event e = make(EV_LOCK);
+        e.range.base = 0x7000;
+        EXPECT_TRUE(step(e)->blocked);
+        memset(static_cast<void *>(&e), 0xEE, sizeof e); // the trace's buffer is used again
+    }
+    EXPECT_EQ(records(LOG_STATUS).size(), 3u);
+    EXPECT_TRUE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    switch_to(2);
+    EXPECT_FALSE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    simple(EV_RUN_THREAD);
+    bool found = false;
+    for (auto &r : records(LOG_STATUS)) {
+        if (r.a == (uint64_t)STATUS_WAS_LOCKED) {
+            found = true;
+            EXPECT_EQ(r.b, 0x7000u);
+            EXPECT_EQ(r.pid, 1u);
+        }
+    }
+    EXPECT_TRUE(found);
+    EXPECT_EQ(machine_finish(m), 0u);
+    EXPECT_EQ(os()->tid, 2u);
+}
+
+TEST_F(Machine, AFaultOfTheKernelsOwnAccessWaitsWithinTheCall) {
+    start();
+    thread(1, 1);
+    thread(2, 2);
+    switch_to(1);
+    EXPECT_TRUE(access(EVENT_LOAD, kNestedBlock, 4)->blocked);
+    EXPECT_EQ(machine_irql(m), 0u); // the waiting thread's level is its own
+    switch_to(2);
+    event e = make(EV_IRQL);
+    e.irql.level = 2;
+    step(e);
+    simple(EV_RUN_THREAD);
+    EXPECT_EQ(os()->irql_seen, 1u);
+    EXPECT_EQ(machine_irql(m), 2u); // and this one is of who runs now
+    EXPECT_EQ(machine_finish(m), 0u);
+    EXPECT_EQ(records(LOG_ACCESS).back().a, kNestedBlock);
+    for (auto &r : records(LOG_KERNEL_ACCESS)) { EXPECT_EQ(r.cause, LOG_KERNEL); }
+    EXPECT_EQ(counts()->page_faults, 1u);
+}
+
+TEST_F(Machine, ManyThreadsWaitAtOnceAndStacksAreUsedAgain) {
+    start();
+    for (uint32_t i = 1; i <= 3; i++) { thread(i, i); }
+    for (unsigned round = 0; round < 3; round++) {
+        os()->block = true;
+        for (uint32_t i = 1; i <= 3; i++) {
+            switch_to(i);
+            EXPECT_TRUE(simple(EV_LOCK)->blocked);
+        }
+        simple(EV_RUN_THREAD);
+        EXPECT_EQ(machine_finish(m), 0u);
+    }
+    unsigned locked = 0;
+    for (auto &r : records(LOG_STATUS)) { locked += r.a == (uint64_t)STATUS_WAS_LOCKED; }
+    EXPECT_EQ(locked, 9u);
+}
+
+TEST_F(Machine, BugcheckInsideACallThatWaited) {
+    start();
+    thread(1, 1);
+    switch_to(1);
+    EXPECT_TRUE(access(EVENT_LOAD, kBlockThenBugcheck, 4)->blocked);
+    auto *r = simple(EV_RUN_THREAD);
+    EXPECT_EQ(r->stop, MACHINE_BUGCHECK);
+    EXPECT_EQ(r->bugcheck_code, 0x1Au);
+    EXPECT_EQ(r->bugcheck_p[0], kBlockThenBugcheck);
+    EXPECT_EQ(simple(EV_RUN_THREAD)->stop, MACHINE_BUGCHECK); // frozen
+}
+
+TEST_F(Machine, TwoMachinesWaitIndependently) {
+    start();
+    machine *first = m;
+    start();
+    machine *second = m;
+    for (machine *each : {first, second}) {
+        m = each;
+        thread(1, 1);
+        switch_to(1);
+        EXPECT_TRUE(simple(EV_LOCK)->blocked);
+    }
+    m = first;
+    simple(EV_RUN_THREAD);
+    EXPECT_EQ(machine_finish(first), 0u);
+    EXPECT_EQ(machine_finish(second), 1u);
+    machine_destroy(first);
+    m = second;
+    simple(EV_RUN_THREAD);
+    EXPECT_EQ(machine_finish(second), 0u);
+}
+
+TEST_F(Machine, SystemThreadsWaitWithoutHoldingUpTheTrace) {
+    start();
+    thread(1, 1);
+    switch_to(1);
+    event e = make(EV_RUN_THREAD);
+    strcpy(e.text, "wait");
+    EXPECT_FALSE(step(e)->blocked); // it ran to its wait
+    EXPECT_FALSE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    EXPECT_EQ(os()->threads_done, 0u);
+    simple(EV_RUN_THREAD);
+    EXPECT_EQ(os()->threads_done, 1u);
+    EXPECT_EQ(os()->tid, 1u);
+
+    os()->tick_waits = true;
+    unsigned ticks = os()->ticks;
+    access(EVENT_LOAD, 0x1000, 4);
+    access(EVENT_LOAD, 0x1000, 4);
+    EXPECT_EQ(os()->ticks, ticks + 1); // not called again while it waits
+    os()->tick_waits = false;
+    os()->thread_waits = true;
+    simple(EV_RUN_THREAD); // signals
+    access(EVENT_LOAD, 0x1000, 4);
+    EXPECT_EQ(os()->ticks, os()->ticks_done);
+    EXPECT_EQ(os()->ticks, ticks + 2);
+}
+
+// ---- the disk ----
+
+class Disk : public Machine {
+  protected:
+    ntstatus_t call(std::vector<uint64_t> args) {
+        event e = make(EV_CALL);
+        e.args.count = unsigned(args.size());
+        std::copy(args.begin(), args.end(), e.args.arg);
+        auto *r = step(e);
+        last_blocked = r->blocked;
+        return r->service_status;
+    }
+    void manual(bool on) {
+        event e = make(EV_IO_MODE);
+        e.io.manual = on;
+        step(e);
+    }
+    ntstatus_t iodone(uint64_t id, uint32_t status = 0) {
+        event e = make(EV_IO_DONE);
+        e.reply.id = id;
+        e.reply.status = status;
+        return step(e)->service_status;
+    }
+    void inject(os_injection what, uint32_t count) {
+        event e = make(EV_INJECT);
+        e.inject.what = what;
+        e.inject.count = count;
+        step(e);
+    }
+    uint32_t word(pfn_t frame, unsigned offset = 0) {
+        return physmem_read32(machine_memory(m), (frame << PAGE_SHIFT) + offset);
+    }
+    void set(pfn_t frame, uint32_t value) { physmem_write32(machine_memory(m), frame << PAGE_SHIFT, value); }
+    bool last_blocked = false;
+};
+
+constexpr uint64_t kWrite = 1, kRead = 0, kFile = 77;
+
+TEST_F(Disk, PagingFilesKeepWhatWasWritten) {
+    start();
+    EXPECT_EQ(call({CALL_CREATE, 3, 1 << 20}), 0u);
+    set(0x300, 11);
+    set(0x301, 22);
+    EXPECT_EQ(call({CALL_START, kWrite, os_paging_file(3), 0x5000, 0x300, 2, 0}), 1u);
+    set(0x300, 99); // a write has taken its data
+    EXPECT_TRUE(os()->completed.empty());
+    call({CALL_POLL, 0});
+    EXPECT_TRUE(os()->completed.empty());
+    call({CALL_POLL, 1});
+    ASSERT_EQ(os()->completed.size(), 1u);
+    EXPECT_EQ(call({CALL_TRANSFER, kRead, os_paging_file(3), 0x5000, 0x310, 2, 0x2000}), 0u);
+    EXPECT_FALSE(last_blocked);
+    EXPECT_EQ(word(0x310), 11u);
+    EXPECT_EQ(word(0x311), 22u);
+    EXPECT_EQ(counts()->pagefile_writes, 2u);
+    EXPECT_EQ(counts()->pagefile_reads, 2u);
+    EXPECT_EQ(counts()->pagefile_read_transfers, 1u);
+    auto io = records(LOG_IO);
+    ASSERT_EQ(io.size(), 4u);
+    uint64_t kinds[] = {LOG_WRITE_START, LOG_WRITE_DONE, LOG_READ_START, LOG_READ_DONE};
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(io[i].a, kinds[i]);
+        EXPECT_EQ(io[i].b, os_paging_file(3));
+        EXPECT_EQ(io[i].d, 2u);
+    }
+    EXPECT_EQ(call({CALL_CREATE, 3, 2 << 20}), 0u); // larger
+    call({CALL_TRANSFER, kRead, os_paging_file(3), 0x5000, 0x312, 1, 0x1000});
+    EXPECT_EQ(word(0x312), 11u);
+}
+
+TEST_F(Disk, WritesToDataFilesOverlayWhatTheyAre) {
+    start();
+    set(0x300, 5);
+    call({CALL_START, kWrite, kFile, 0x1000, 0x300, 1, 0});
+    EXPECT_EQ(call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 3, 0x2800}), 0u); // overtakes the write, and finds it
+    EXPECT_EQ(word(0x310), file_word(kFile, 0));
+    EXPECT_EQ(word(0x311), 5u);
+    EXPECT_EQ(word(0x312), file_word(kFile, 0x2000));
+    EXPECT_EQ(word(0x312, 0x7FC), file_word(kFile, 0x27FC));
+    EXPECT_EQ(word(0x312, 0x800), 0u); // behind the file's end
+    EXPECT_EQ(os()->completed[0].first, 1u);
+}
+
+TEST_F(Disk, ManualTransfersEndWhenTheyAreTold) {
+    start();
+    thread(1, 1);
+    switch_to(1);
+    manual(true);
+    call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 1, 0x1000});
+    EXPECT_TRUE(last_blocked);
+    call({CALL_POLL, 1}); // held behind the wait
+    EXPECT_EQ(iodone(7), (ntstatus_t)STATUS_INVALID_PARAMETER);
+    EXPECT_EQ(word(0x310), 0u);
+    EXPECT_EQ(iodone(1), 0u);
+    EXPECT_EQ(word(0x310), file_word(kFile, 0));
+    EXPECT_EQ(machine_finish(m), 0u);
+    call({CALL_TRANSFER, kRead, kFile, 0x1000, 0x310, 1, 0x1000});
+    iodone(2, STATUS_IO_DEVICE_ERROR);
+    EXPECT_EQ(word(0x310), file_word(kFile, 0)); // nothing was delivered
+    EXPECT_EQ(os()->completed.back().second, (ntstatus_t)STATUS_IO_DEVICE_ERROR);
+    EXPECT_EQ(records(LOG_STATUS).back().a, (uint64_t)STATUS_IO_DEVICE_ERROR);
+}
+
+TEST_F(Disk, InjectedFaultsComeWhenTheyAreArmed) {
+    start();
+    inject(OS_INJECT_READ_ERROR, 2);
+    EXPECT_EQ(call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 1, 0x1000}), (ntstatus_t)STATUS_IO_DEVICE_ERROR);
+    EXPECT_EQ(call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 1, 0x1000}), (ntstatus_t)STATUS_IO_DEVICE_ERROR);
+    EXPECT_EQ(call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 1, 0x1000}), 0u);
+    inject(OS_INJECT_WRITE_ERROR, 1);
+    EXPECT_EQ(call({CALL_TRANSFER, kWrite, kFile, 0, 0x310, 1, 0}), (ntstatus_t)STATUS_IO_DEVICE_ERROR);
+    EXPECT_EQ(call({CALL_INJECT, OS_INJECT_PARITY}), 0u);
+    inject(OS_INJECT_PARITY, 1);
+    EXPECT_EQ(call({CALL_INJECT, OS_INJECT_PARITY}), 1u);
+    EXPECT_EQ(call({CALL_INJECT, OS_INJECT_PARITY}), 0u);
+    EXPECT_EQ(counts()->injected[OS_INJECT_READ_ERROR], 2u);
+}
+
+TEST_F(Disk, TransfersThatCannotBeStopTheMachine) {
+    start();
+    call({CALL_START, kWrite, os_paging_file(5), 0, 0x300, 1, 0});
+    EXPECT_EQ(machine_last(m)->stop, MACHINE_RUNS);
+    call({CALL_POLL, 1});
+    EXPECT_EQ(machine_last(m)->stop, MACHINE_PANIC);
 }
 
 // ---- the log ----

@@ -16,6 +16,7 @@ struct machine_config {
     struct os_config os_config;
     bool kernel_direct;      /* --kernel direct: kernel accesses bypass the TLB and cost nothing */
     uint32_t memory_latency; /* cycles of a table access, default 4 */
+    const char *pagefile_directory[OS_PAGING_FILES_MAX]; /* where paging file N is, NULL: with temporary files */
 };
 
 enum machine_stop { MACHINE_RUNS, MACHINE_BUGCHECK, MACHINE_PANIC };
@@ -59,8 +60,11 @@ struct machine_counts {
     uint64_t page_faults, exceptions;        /* #PF delivered to the kernel; exceptions delivered to the program */
     uint64_t kernel_accesses, kernel_misses; /* of the kernel's own accesses, through the MMU */
     uint64_t invlpg, cr3_switch, cr3_other, flush_all; /* issued by the kernel; switch: a CR3 load of an `x` event */
-    uint64_t file_reads;
-    uint64_t resolved[FAULT_KINDS]; /* faults of trace accesses */
+    uint64_t file_reads;                               /* pages read from files */
+    uint64_t file_read_transfers, file_write_transfers, file_writes; /* writes: in pages */
+    uint64_t pagefile_read_transfers, pagefile_reads, pagefile_write_transfers, pagefile_writes;
+    uint64_t injected[OS_INJECTIONS]; /* faults simulated */
+    uint64_t resolved[FAULT_KINDS];   /* faults of trace accesses */
 };
 
 struct machine;

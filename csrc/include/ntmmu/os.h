@@ -77,7 +77,8 @@ struct os_machine_ops {
     bool (*disk_create)(struct os_machine *m, unsigned number, uint64_t bytes);
     /* The current thread waits until object (any non-zero number the kernel chose) is signalled; other threads, system
      * threads and later events run meanwhile, and the thread's IRQL is its own. Nothing is latched: a caller asks for
-     * its condition before and after. Not from io_complete. */
+     * its condition before and after. Not from io_complete or boot. The host's heap memory that only the waiting code
+     * knows is lost if the machine is destroyed meanwhile. */
     void (*wait)(struct os_machine *m, uint64_t object);
     /* Wakes every thread that waits on object. */
     void (*signal)(struct os_machine *m, uint64_t object);
@@ -119,19 +120,16 @@ struct os_config {
 };
 
 /* OS_REFAULT: the fault waited, or met another on its way; the access is made again, and no status is reported. */
-enum os_outcome_kind { OS_RETRY, OS_EXCEPTION, OS_BLOCK, OS_REFAULT };
+enum os_outcome_kind { OS_RETRY, OS_EXCEPTION, OS_REFAULT };
 
 struct os_outcome {
     enum os_outcome_kind kind;
     ntstatus_t status; /* RETRY: success status; EXCEPTION: code */
     uint64_t p[3];     /* EXCEPTION: parameters, NT-05 */
-    uint64_t object;   /* BLOCK: what it waits for */
 };
 
 struct os_service_result {
     ntstatus_t status;
-    bool blocked; /* the caller waits on object; the machine calls again when it is signalled */
-    uint64_t object;
     bool raised; /* status is raised as an exception in the caller (NT-05), with exception_p */
     uint64_t exception_p[3];
     uint64_t out[2]; /* rounded base and size, address, va: what the service hands back */
@@ -146,9 +144,11 @@ struct os_ops {
     /* Boots: builds everything in memory, loads the control registers. */
     struct os *(*boot)(struct os_machine *m, const struct os_config *config);
     void (*destroy)(struct os *os);
-    /* KiTrap0E (NT-45). Bugchecks do not return. */
+    /* KiTrap0E (NT-45). Bugchecks do not return. May wait, as may service. */
     struct os_outcome (*page_fault)(struct os *os, va_t cr2, uint32_t error_code);
-    /* Every event that is not an access, EV_IRQL, EV_INTERRUPTS or EV_POKE. */
+    /* Every event that is not an access and not the machine's own (EV_IRQL, EV_INTERRUPTS, EV_POKE, EV_IO_MODE,
+     * EV_IO_DONE, EV_INJECT). A system thread that EV_RUN_THREAD runs may wait: the step is over then, with status 0,
+     * and the call goes on by itself when it can. */
     struct os_service_result (*service)(struct os *os, const struct event *event);
     /* Runs pending system threads to their next wait; called before each event unless manual_threads. May wait; it is
      * then not called again until it has gone on and returned. */

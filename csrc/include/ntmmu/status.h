@@ -10,6 +10,7 @@
     X(0x00000000, SUCCESS)                                                                                             \
     X(0x00000102, TIMEOUT)                                                                                             \
     X(0x00000103, PENDING)                                                                                             \
+    X(0xC0000185, IO_DEVICE_ERROR)                                                                                     \
     X(0x00000110, PAGE_FAULT_TRANSITION) X(0x00000111, PAGE_FAULT_DEMAND_ZERO) X(0x00000112, PAGE_FAULT_COPY_ON_WRITE) \
         X(0x00000113, PAGE_FAULT_GUARD_PAGE) X(0x00000114, PAGE_FAULT_PAGING_FILE) X(0x40000003, IMAGE_NOT_AT_BASE) X( \
             0x40000019, WAS_LOCKED) X(0x80000001, GUARD_PAGE_VIOLATION) X(0x80000002, DATATYPE_MISALIGNMENT)           \

@@ -1,0 +1,34 @@
+/* The disk: transfers between files and frames, numbered in order of issue. Paging files are sparse files of the host;
+ * data files are what filedata.h makes up, overlaid by what has been written to them. */
+#ifndef NTMMU_DISK_H
+#define NTMMU_DISK_H
+
+#include "ntmmu/os.h"
+
+struct machine;
+struct upcall;
+struct transfer;
+struct written_page;
+
+struct disk {
+    struct transfer *first, **last; /* pending, in order of issue */
+    uint64_t issued;
+    bool manual;                          /* `io manual`: transfers end by `iodone` only */
+    int paging_file[OS_PAGING_FILES_MAX]; /* host file + 1; 0 = none */
+    struct written_page *written;         /* of data files: by file and page */
+    int overlay;                          /* host file + 1 that holds them */
+    uint64_t overlay_pages;
+};
+
+uint64_t disk_start(struct machine *m, const struct os_io *io);
+void disk_poll(struct machine *m, bool writes);
+bool disk_create(struct machine *m, unsigned number, uint64_t bytes);
+/* A read that is over at once, without a number. */
+ntstatus_t disk_read_now(struct machine *m, const struct os_io *io);
+/* Before CALL waits: with automatic I/O all reads end, then writes until what it waits for is signalled. */
+void disk_finish_waited(struct machine *m, const struct upcall *call);
+/* Transfer ID ends. false: it is not pending. */
+bool disk_finish(struct machine *m, uint64_t id, ntstatus_t status);
+void disk_free(struct disk *disk);
+
+#endif
