@@ -223,5 +223,5 @@ bool audit_run(struct audit *a, struct report *report) {
     free(a->frame);
     a->frame = check_alloc(a->frames * sizeof *a->frame);
     return audit_lists(a) && audit_scan_processes(a) && audit_scan_kernel(a) && audit_system_ptes(a) &&
-           audit_scan_prototypes(a) && audit_frames(a) && audit_commit(a);
+           audit_scan_prototypes(a) && audit_frames(a) && audit_commit(a) && audit_sections(a);
 }

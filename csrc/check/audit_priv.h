@@ -73,4 +73,8 @@ bool audit_system_ptes(struct audit *a);
 /* audit_ws.c: one process's working set, I3, I8. valid: its valid PTEs that must have an entry. */
 bool audit_working_set(struct audit *a, const struct nt_process_view *process, uint32_t valid);
 
+/* audit_section.c: counts of control areas */
+bool audit_sections(struct audit *a);
+uint32_t audit_resident_prototypes(struct audit *a, va_t control_area); /* audit_scan.c: valid or in transition */
+
 #endif

@@ -373,3 +373,31 @@ bool audit_scan_prototypes(struct audit *a) {
     nt_view_prototypes(a->os, visit_prototypes, a);
     return !a->failed;
 }
+
+struct resident_count {
+    struct audit *a;
+    va_t control_area;
+    uint32_t count;
+};
+
+/* In a pool page that is paged out no prototype PTE is valid or in transition. */
+static bool count_resident(void *ctx, const struct nt_prototype_view *array) {
+    struct resident_count *c = ctx;
+    if (array->clone || array->control_area != c->control_area) { return true; }
+    for (va_t va = array->base; va < array->base + 4 * (va_t)array->count; va += 4) {
+        uint32_t page = peek_pte(c->a->machine, c->a->system_directory, va);
+        if (page == 0 || (!(page & PTE_VALID) && pte_form(page) != PTE_FORM_TRANSITION)) {
+            va |= PAGE_MASK & ~(va_t)3;
+            continue;
+        }
+        uint32_t prototype = physmem_read32(c->a->mem, ((pa_t)pte_frame(page) << PAGE_SHIFT) | (va & PAGE_MASK));
+        c->count += (prototype & PTE_VALID) || pte_form(prototype) == PTE_FORM_TRANSITION;
+    }
+    return true;
+}
+
+uint32_t audit_resident_prototypes(struct audit *a, va_t control_area) {
+    struct resident_count c = {.a = a, .control_area = control_area};
+    nt_view_prototypes(a->os, count_resident, &c);
+    return c.count;
+}

@@ -388,5 +388,7 @@ enum check_verdict expect_key(struct expect *e, const char *key, const char *arg
     if (known) { return verdict; }
     known = true;
     verdict = expect_kernel_key(e, key, arg, value, &known);
+    if (known) { return verdict; }
+    verdict = expect_section_key(e, key, arg, value, &known);
     return known ? verdict : expect_bad(e, "a key of traces/EXPECT.md");
 }

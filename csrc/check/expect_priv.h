@@ -84,5 +84,8 @@ const struct counter *counters_find(const struct counters *counters, const char 
 /* Keys about the kernel's structures, expect_kernel.c. CHECK_CANNOT with *known = false: not one of these. */
 enum check_verdict expect_kernel_key(struct expect *e, const char *key, const char *arg, const char *value,
                                      bool *known);
+/* Keys about sections, expect_section.c; likewise. */
+enum check_verdict expect_section_key(struct expect *e, const char *key, const char *arg, const char *value,
+                                      bool *known);
 
 #endif

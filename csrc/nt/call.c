@@ -30,37 +30,6 @@ static ntstatus_t MiCallProtect(struct os *os, struct eprocess *process, const s
     return status;
 }
 
-static ntstatus_t MiCallMapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    uint32_t sid;
-    ntstatus_t handle =
-        ObReferenceObjectByHandle(os, ARGUMENT(event, 0), MI_OBJECT_SECTION, MiSectionAccess(ARGUMENT(event, 9)), &sid);
-    if (!NT_SUCCESS(handle)) { return handle; }
-    struct control_area *section = MiLookupSection(os, sid);
-    if (section == NULL) { return STATUS_INVALID_HANDLE; }
-    uint32_t base = ARGUMENT(event, 2), size = ARGUMENT(event, 6);
-    uint64_t offset = event->args.arg[5];
-    ntstatus_t status = NtMapViewOfSection(os, section, process, &base, ARGUMENT(event, 3), ARGUMENT(event, 4), &offset,
-                                           &size, ARGUMENT(event, 7), ARGUMENT(event, 8), ARGUMENT(event, 9));
-    out[0] = base;
-    out[1] = size;
-    return status;
-}
-
-static ntstatus_t MiCallUnmapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    out[0] = ARGUMENT(event, 1);
-    return NtUnmapViewOfSection(os, process, ARGUMENT(event, 1));
-}
-
-static ntstatus_t MiCallCreateSection(struct os *os, struct eprocess *process, const struct event *event,
-                                      uint64_t out[2]) {
-    (void)process;
-    out[0] = ARGUMENT(event, 0);
-    if (ARGUMENT(event, 4) != 0) {
-        return STATUS_INVALID_FILE_FOR_SECTION; /* files have paths, not handles, in a trace: sec+ */
-    }
-    return NtCreateSection(os, ARGUMENT(event, 0), event->args.arg[1], ARGUMENT(event, 2), ARGUMENT(event, 3));
-}
-
 static ntstatus_t MiCallPhysicalAddress(struct os *os, struct eprocess *process, const struct event *event,
                                         uint64_t out[2]) {
     (void)process;
@@ -93,9 +62,6 @@ const struct mi_export MiVirtualMemoryExports[] = {
     {"NtAllocateVirtualMemory", 6, 0, MiCallAllocate},
     {"NtFreeVirtualMemory", 4, 0, MiCallFree},
     {"NtProtectVirtualMemory", 4, 0, MiCallProtect},
-    {"NtCreateSection", 5, MI_NO_HANDLE, MiCallCreateSection},
-    {"NtMapViewOfSection", 10, 1, MiCallMapView},
-    {"NtUnmapViewOfSection", 2, 0, MiCallUnmapView},
     {"MmGetPhysicalAddress", 1, MI_NO_HANDLE, MiCallPhysicalAddress},
     {"MmIsAddressValid", 1, MI_NO_HANDLE, MiCallIsAddressValid},
     {"MmIsNonPagedSystemAddressValid", 1, MI_NO_HANDLE, MiCallIsNonPagedValid},

@@ -30,6 +30,7 @@ extern const struct mi_export MiProbeExports[];         /* probe.c */
 extern const struct mi_export MiReadWriteExports[];     /* readwrite.c */
 extern const struct mi_export MiHandleExports[];        /* obhandle.c */
 extern const struct mi_export MiSystemPteExports[];     /* callkernel.c */
+extern const struct mi_export MiSectionExports[];       /* sectcall.c */
 
 const struct mi_export *MiFindExport(const char *name); /* NULL: no such function */
 

@@ -394,6 +394,7 @@ static void MiCopyVads(struct fork *f) {
         if (vad->ControlArea) {
             vad->ControlArea->MappedViews++;
             vad->ControlArea->UserRef++;
+            MiWriteControlArea(f->os, vad->ControlArea);
         }
     }
 }

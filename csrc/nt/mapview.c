@@ -11,6 +11,7 @@
 enum { MI_READ = 1, MI_WRITE = 2, MI_EXECUTE = 4 };
 
 struct view_request {
+    const struct section_object *Section;
     struct control_area *Area;
     struct eprocess *Process;
     va_t Base, Size;
@@ -119,16 +120,31 @@ static ntstatus_t MiCheckViewArguments(const struct view_request *r) {
     return STATUS_SUCCESS;
 }
 
+/* Behind the last page of the section: it may be shorter than the segment it shares with others. */
+static uint64_t MiSectionEnd(const struct view_request *r) {
+    uint64_t size = r->Section->Size ? r->Section->Size : r->Area->Size;
+    return (size + PAGE_MASK) & ~PAGE_MASK;
+}
+
+static unsigned MiSectionProtection(const struct view_request *r) {
+    return r->Section->Protection ? r->Section->Protection : r->Area->Protection;
+}
+
 /* Size 0: to the end of the section. False: the view would begin behind its end. */
 static bool MiViewSize(struct view_request *r) {
-    uint64_t end = (r->Area->Size + PAGE_MASK) & ~PAGE_MASK;
+    uint64_t end = MiSectionEnd(r);
     if (r->Size == 0 && r->Offset >= end) { return false; }
     uint64_t size = r->Size ? r->Size : end - r->Offset;
     r->Size = (size + PAGE_MASK) & ~PAGE_MASK;
     return r->Size <= MM_HIGHEST_VAD_ADDRESS;
 }
 
-static ntstatus_t MiPlaceView(struct view_request *r) {
+static ntstatus_t MiPlaceView(struct os *os, struct view_request *r) {
+    if (r->Section->Based) { /* NT-68: at its own address or nowhere */
+        va_t base = MiBasedAddress(os, r->Section) + r->Offset;
+        if (r->Base && r->Base != base) { return STATUS_CONFLICTING_ADDRESSES; }
+        r->Base = base;
+    }
     if (r->Base) {
         va_t end = r->Base + r->Size - 1;
         return r->Base < MM_LOWEST_USER_ADDRESS || end > MM_HIGHEST_VAD_ADDRESS ||
@@ -146,9 +162,11 @@ static ntstatus_t MiPlaceView(struct view_request *r) {
 static ntstatus_t MiCheckViewExtent(const struct view_request *r) {
     struct control_area *area = r->Area;
     bool open_ended = area->File && !area->Image && area->FileLength == UINT64_MAX;
-    uint64_t end = (area->Size + PAGE_MASK) & ~PAGE_MASK;
+    uint64_t end = MiSectionEnd(r);
     if (!open_ended && (r->Offset > end || r->Size > end - r->Offset)) { return STATUS_INVALID_VIEW_SIZE; }
-    if (!MiIsProtectionCompatible(area->Protection, r->Protection)) { return STATUS_SECTION_PROTECTION; }
+    unsigned allowed = MiSectionProtection(r);
+    if (!MiIsProtectionCompatible(allowed, r->Protection)) { return STATUS_SECTION_PROTECTION; }
+    if (r->Section->NoChange && r->Protection != allowed) { return STATUS_SECTION_PROTECTION; }
     return STATUS_SUCCESS;
 }
 
@@ -162,6 +180,8 @@ static struct mmvad *MiMakeViewVad(struct os *os, const struct view_request *r) 
     vad->ControlArea = r->Area;
     vad->SectionOffset = r->Offset;
     vad->CopyOnWrite = MiIsWriteCopy(r->Protection);
+    vad->SectionProtection = r->Section->Protection;
+    vad->NoChange = r->Section->NoChange;
     vad->CommitCharge = MiViewCommitCharge(vad);
     return vad;
 }
@@ -184,7 +204,7 @@ static ntstatus_t MiMapView(struct os *os, struct view_request *r) {
     ntstatus_t status = MiCheckViewArguments(r);
     if (!NT_SUCCESS(status)) { return status; }
     if (!MiViewSize(r)) { return STATUS_INVALID_VIEW_SIZE; }
-    status = MiPlaceView(r);
+    status = MiPlaceView(os, r);
     if (NT_SUCCESS(status)) { status = MiCheckViewExtent(r); }
     if (!NT_SUCCESS(status)) { return status; }
     uint64_t end = r->Offset + r->Size;
@@ -199,16 +219,22 @@ static ntstatus_t MiMapView(struct os *os, struct view_request *r) {
     }
     r->Area->MappedViews++;
     r->Area->UserRef++;
+    r->Area->Flags |= AREA_HAD_USER_REFERENCE;
+    MiWriteControlArea(os, r->Area);
     if (!r->Area->Image) { return STATUS_SUCCESS; }
-    if (!r->Area->ImageBase) { r->Area->ImageBase = r->Base - r->Offset; }
+    if (!r->Area->ImageBase) {
+        r->Area->ImageBase = r->Base - r->Offset;
+        MiWriteSegment(os, r->Area);
+    }
     return r->Area->ImageBase == r->Base - r->Offset ? STATUS_SUCCESS : STATUS_IMAGE_NOT_AT_BASE;
 }
 
-ntstatus_t NtMapViewOfSection(struct os *os, struct control_area *section, struct eprocess *process, uint32_t *base,
-                              uint32_t zero_bits, uint32_t commit, uint64_t *offset, uint32_t *size, uint32_t inherit,
-                              uint32_t type, uint32_t protect) {
+ntstatus_t NtMapViewOfSection(struct os *os, const struct section_object *section, struct eprocess *process,
+                              uint32_t *base, uint32_t zero_bits, uint32_t commit, uint64_t *offset, uint32_t *size,
+                              uint32_t inherit, uint32_t type, uint32_t protect) {
     int mask = MiMakeProtectionMask(protect);
-    struct view_request r = {.Area = section,
+    struct view_request r = {.Section = section,
+                             .Area = section->ControlArea,
                              .Process = process,
                              .Base = *base,
                              .Size = *size,
@@ -277,14 +303,16 @@ static void MiInterpretMap(const struct event *event, struct view_request *r) {
 
 static struct os_service_result MiMapEvent(struct os *os, const struct event *event) {
     struct os_service_result result = {.status = STATUS_INVALID_HANDLE};
-    struct view_request r = {.Area = MiLookupSection(os, event->map.sid),
+    const struct section_object *section = MiLookupSection(os, event->map.sid);
+    if (!section) { return result; }
+    struct view_request r = {.Section = section,
+                             .Area = section->ControlArea,
                              .Process = PsGetCurrentProcess(os),
                              .Base = event->map.base,
                              .Size = event->map.size,
                              .Offset = event->map.offset,
                              .Inherit = VIEW_SHARE,
                              .Protection = event->map.prot};
-    if (!r.Area) { return result; }
     bool as_image = event->map.prot == EVENT_MAP_IMAGE;
     if (as_image && !r.Area->Image) {
         result.status = STATUS_SECTION_PROTECTION;

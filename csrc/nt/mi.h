@@ -109,8 +109,9 @@ struct mmvad {
     bool PrivateMemory, MemCommit, ImageMap, NoChange, ViewUnmap;
     /* views only */
     struct control_area *ControlArea;
-    uint64_t SectionOffset; /* bytes: what StartingAddress maps */
-    bool CopyOnWrite;       /* write-copy view */
+    uint64_t SectionOffset;    /* bytes: what StartingAddress maps */
+    bool CopyOnWrite;          /* write-copy view */
+    uint8_t SectionProtection; /* of the section object it was made from; MM_ZERO_ACCESS: the control area's */
 };
 
 /* ---- sections, NT-61..66 (SUBSECTIONs also own a simulated address, since PTEs encode it) ---- */
@@ -132,13 +133,49 @@ struct control_area {
     uint32_t SectionId;        /* of the trace; ids outlive exec and exit */
     uint64_t File;             /* file_identity, 0: page-file backed */
     uint64_t FileLength;       /* bytes that exist, UINT64_MAX if not recorded */
-    uint64_t Size;             /* of the section, bytes */
+    uint64_t Size;             /* of the segment, bytes */
     bool Image, Reserve, OpenedForWrite;
-    uint8_t Protection; /* of the section, NT-11 mask */
+    uint8_t Protection; /* of the segment, NT-11 mask; a file's in a trace: rule 6 of traces/FORMAT.md */
     uint32_t SectionRef, MappedViews, UserRef, PfnRef;
+    uint16_t ModWriteCount, FlushCount, SystemViews;
+    uint32_t Flags; /* AREA_ bits that follow from nothing else here; CONTROL_AREA.Flags has all */
     uint32_t CommitCharge;
     va_t ImageBase;                 /* of an image: where it was mapped first */
+    va_t BasedAddress;              /* of a based section, NT-68 */
     struct subsection *Subsections; /* ordered by ViewOffset */
+    va_t Address, Segment;          /* simulated CONTROL_AREA (nonpaged pool), SEGMENT (paged pool; 0: none yet) */
+    va_t LastSubsection;            /* simulated: the end of the list that begins behind the CONTROL_AREA */
+    struct file_object *FileObject; /* NULL: page-file backed */
+    enum area_queue { AREA_IN_USE, AREA_UNUSED, AREA_DEREFERENCED } Queue;
+    struct control_area *Flink, *Blink; /* in Queue; CONTROL_AREA+04, +08 */
+};
+
+/* CONTROL_AREA.Flags, NT-62 */
+enum {
+    AREA_BEING_DELETED = 0x1,
+    AREA_NO_MODIFIED_WRITING = 0x8,
+    AREA_IMAGE = 0x20,
+    AREA_BASED = 0x40,
+    AREA_FILE = 0x80,
+    AREA_NO_CACHE = 0x200,
+    AREA_RESERVE = 0x1000,
+    AREA_COMMIT = 0x2000,
+    AREA_USER_REFERENCE = 0x10000,
+    AREA_DELETE_ON_CLOSE = 0x40000,
+    AREA_NO_CHANGE = 0x800000,
+    AREA_HAD_USER_REFERENCE = 0x1000000
+};
+
+/* A file and its SectionObjectPointer (NT-62). It outlives its control areas: the trace names files by their sections.
+ */
+struct file_object {
+    struct file_object *Next;
+    uint32_t Id;     /* section that named the file first */
+    uint64_t File;   /* file_identity */
+    uint64_t Length; /* UINT64_MAX: not recorded */
+    bool HasImage;   /* was named as an image: has the structure of one */
+    va_t Address;    /* simulated FILE_OBJECT and section object pointers; 0 while there is no control area */
+    struct control_area *DataSectionObject, *ImageSectionObject;
     char Path[EVENT_TEXT_MAX];
 };
 
@@ -147,6 +184,15 @@ struct section_object {
     struct section_object *Next;
     uint32_t SectionId;
     struct control_area *ControlArea;
+    va_t Address;       /* simulated SECTION_OBJECT, nonpaged pool */
+    uint64_t Size;      /* bytes; 0: as long as the file, which was not recorded */
+    uint8_t Protection; /* NT-11 mask; MM_ZERO_ACCESS: the control area's */
+    bool NoChange, Based;
+};
+
+struct control_area_list {
+    struct control_area *First, *Last;
+    uint32_t Count;
 };
 
 /* Prototype PTEs that a fork made of a range of private pages. One for each range, shared by the processes. */
@@ -264,6 +310,10 @@ struct os {
     struct ethread *Threads;
     struct control_area *ControlAreas;
     struct section_object *Sections; /* open ones */
+    struct file_object *Files;
+    struct control_area_list MmUnusedSegmentList, MmDereferenceSegmentList; /* sectdel.c */
+    va_t MmSectionBasedRoot; /* address node of a SECTION_OBJECT, NT-68 */
+    va_t MmSystemViewEnd;    /* sysview.c */
     struct mmclone *CloneBlocks;
     struct mmpool *PagedPool, *NonPagedPool; /* pool.c */
     struct mmmdl *Mdls;                      /* mdl.c */
@@ -500,13 +550,16 @@ ntstatus_t MiCopyOnWrite(struct os *os, va_t va, va_t pte, enum fault_kind *kind
 /* ---- section.c, mapview.c: NT-61..66 ---- */
 struct os_service_result MiServiceSection(struct os *os, const struct event *event); /* sec+, sub, sec- */
 struct os_service_result MiServiceMap(struct os *os, const struct event *event);     /* map, unmap */
-struct control_area *MiLookupSection(struct os *os, uint32_t sid);
-/* NT-65 with raw arguments, backed by the page file; `attributes` are SEC_ bits, `protect` a Win32 protection. */
-ntstatus_t NtCreateSection(struct os *os, uint32_t sid, uint64_t maximum_size, uint32_t protect, uint32_t attributes);
+struct section_object *MiLookupSection(const struct os *os, uint32_t sid);
+/* A file by a section made of it: an open one, or the first that named it. */
+struct file_object *MiLookupFile(const struct os *os, uint32_t sid);
+/* NT-65 with raw arguments; `attributes` are SEC_ bits, `protect` a Win32 protection. file NULL: the paging file. */
+ntstatus_t MmCreateSection(struct os *os, uint32_t sid, uint64_t maximum_size, uint32_t protect, uint32_t attributes,
+                           struct file_object *file);
+/* What an untouched prototype PTE of the subsection contains. */
+pte_t MiPrototypeTemplate(const struct os *os, const struct subsection *s);
 void MiRemoveMappedView(struct os *os, struct eprocess *process,
                         struct mmvad *vad); /* PTEs, counts; VAD stays to the caller */
-/* After a section or view reference went away: the last one destroys what the page file backs. */
-void MiDereferenceControlArea(struct os *os, struct control_area *area);
 struct subsection *MiLocateSubsection(const struct control_area *area, uint64_t offset); /* NULL: no piece there */
 uint64_t MiSubsectionFileOffset(const struct subsection *subsection, va_t prototype);
 /* Subsection whose prototype array holds this address; NULL: none (a clone). */
@@ -519,6 +572,42 @@ bool MiExtendSection(struct os *os, struct control_area *area, uint64_t end);
 bool MiIsProtectionCompatible(unsigned section, unsigned view);
 /* MEM_COMMIT inside a view of a SEC_RESERVE section: zero prototypes become demand-zero, charged. */
 ntstatus_t MiCommitReservedView(struct os *os, struct mmvad *vad, va_t start, va_t end);
+
+/* ---- ctrlarea.c: NT-62..64, what of sections lies in simulated memory ---- */
+va_t MiAllocateSectionPool(struct os *os, bool paged, uint32_t bytes, uint32_t tag); /* purges unused segments first */
+bool MiAllocateControlArea(struct os *os, struct control_area *area);
+void MiWriteControlArea(struct os *os, const struct control_area *area); /* after each change of a count or flag */
+uint32_t MiControlAreaFlags(const struct control_area *area);
+bool MiAllocateSubsection(struct os *os, struct control_area *area, struct subsection *s);
+void MiFreeSubsection(struct os *os, struct subsection *s);
+void MiWriteSubsection(struct os *os, const struct subsection *s);
+void MiLinkSubsectionInMemory(struct os *os, struct control_area *area, const struct subsection *s);
+bool MiAllocateSegment(struct os *os, struct control_area *area);
+void MiWriteSegment(struct os *os, const struct control_area *area); /* paged pool: may wait */
+bool MiAllocateSectionObject(struct os *os, struct section_object *section);
+void MiWriteSectionObject(struct os *os, const struct section_object *section);
+bool MiWriteFileObject(struct os *os, struct file_object *file); /* exists while a control area does; false: no pool */
+
+/* ---- based.c: NT-68 ---- */
+bool MiInsertBasedSection(struct os *os, struct section_object *section); /* false: no address is left */
+void MiRemoveBasedSection(struct os *os, struct section_object *section);
+va_t MiBasedAddress(struct os *os, const struct section_object *section);
+
+/* ---- sectdel.c: NT-67; dereference.c: NT-106 ---- */
+void MiReferenceControlArea(struct os *os, struct control_area *area);
+/* After a section, view or transfer let go of it: the last one destroys what the page file backs; what a file backs
+ * stays as a cache. */
+void MiDereferenceControlArea(struct os *os, struct control_area *area);
+void MiChangePfnReference(struct os *os, struct control_area *area, int change);
+void MiDestroyControlArea(struct os *os, struct control_area *area);
+bool MiPurgeUnusedSegment(struct os *os); /* the oldest one without modified pages; false: there is none */
+void MiDeleteDereferencedSegments(struct os *os);
+bool MmFlushImageSection(struct os *os, struct file_object *file, uint32_t type); /* 0 delete, 1 write */
+bool MmCanFileBeTruncated(struct os *os, struct file_object *file, uint64_t size);
+bool MmForceSectionClosed(struct os *os, struct file_object *file, bool delay);
+bool MmDisableModifiedWriteOfSection(struct os *os, struct file_object *file);
+bool MiIsModifiedNoWrite(struct os *os, const struct mmpfn *pfn); /* its dirty page is for an explicit flush only */
+void MiDereferenceSegmentThread(struct os *os);
 
 /* ---- fork.c, exec.c, move.c ---- */
 ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, struct eprocess *child); /* NT-73 */
@@ -622,9 +711,9 @@ ntstatus_t NtAllocateVirtualMemory(struct os *os, struct eprocess *process, uint
 ntstatus_t NtFreeVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t *size, uint32_t type);
 ntstatus_t NtProtectVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t *size,
                                   uint32_t protect, uint32_t *old);
-ntstatus_t NtMapViewOfSection(struct os *os, struct control_area *section, struct eprocess *process, uint32_t *base,
-                              uint32_t zero_bits, uint32_t commit, uint64_t *offset, uint32_t *size, uint32_t inherit,
-                              uint32_t type, uint32_t protect);
+ntstatus_t NtMapViewOfSection(struct os *os, const struct section_object *section, struct eprocess *process,
+                              uint32_t *base, uint32_t zero_bits, uint32_t commit, uint64_t *offset, uint32_t *size,
+                              uint32_t inherit, uint32_t type, uint32_t protect);
 ntstatus_t NtUnmapViewOfSection(struct os *os, struct eprocess *process, uint32_t base);
 /* Sets the protection (NT-11 mask) of committed pages that lie within one VAD; view rules of NT-79. allocvm.c uses it
  * too. */

@@ -82,6 +82,7 @@ static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_c
 static void nt_tick(struct os *os) {
     KiEnterSystemThread(os);
     MmZeroPageThread(os);
+    MiDereferenceSegmentThread(os);
     KiLeaveSystemThread(os);
 }
 

@@ -52,6 +52,7 @@ static struct nt_vad_view MiVadView(const struct os *os, const struct mmvad *vad
     if (vad->ControlArea) {
         unsigned ignored = 0;
         view.sid = vad->ControlArea->SectionId;
+        view.control_area = vad->ControlArea->Address;
         view.first_prototype = MiGetProtoPteAddress((struct os *)os, vad, vad->StartingAddress, &ignored);
         view.prototype_count = (uint32_t)((vad->EndingAddress + 1 - vad->StartingAddress) >> PAGE_SHIFT);
     }
@@ -70,14 +71,37 @@ void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const stru
     for (const struct control_area *area = os->ControlAreas; area; area = area->Next) {
         for (const struct subsection *s = area->Subsections; s; s = s->Next) {
             if (s->BasePte == 0) { continue; }
-            struct nt_prototype_view view = {
-                .base = s->BasePte, .count = s->PtesInSubsection, .references = area->SectionRef + area->MappedViews};
+            struct nt_prototype_view view = {.base = s->BasePte,
+                                             .count = s->PtesInSubsection,
+                                             .references = area->SectionRef + area->MappedViews,
+                                             .control_area = area->Address};
             if (!visit(ctx, &view)) { return; }
         }
     }
     for (const struct mmclone *clone = os->CloneBlocks; clone; clone = clone->Next) {
         struct nt_prototype_view view = {
             .base = clone->BasePte, .count = clone->Count, .clone = true, .references = clone->Processes};
+        if (!visit(ctx, &view)) { return; }
+    }
+}
+
+void nt_view_control_areas(const struct os *os, bool (*visit)(void *ctx, const struct nt_control_area_view *),
+                           void *ctx) {
+    for (const struct control_area *area = os->ControlAreas; area; area = area->Next) {
+        struct nt_control_area_view view = {.sid = area->SectionId,
+                                            .address = area->Address,
+                                            .segment = area->Segment,
+                                            .queue = area->Queue,
+                                            .system_views = area->SystemViews,
+                                            .path = area->FileObject ? area->FileObject->Path : ""};
+        if (!visit(ctx, &view)) { return; }
+    }
+}
+
+void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *), void *ctx) {
+    for (const struct section_object *section = os->Sections; section; section = section->Next) {
+        struct nt_section_view view = {
+            .sid = section->SectionId, .address = section->Address, .area = section->ControlArea->Address};
         if (!visit(ctx, &view)) { return; }
     }
 }

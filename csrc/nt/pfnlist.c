@@ -286,7 +286,8 @@ static void MiDropReference(struct os *os, pfn_t frame, struct mmpfn pfn) {
         MiRestoreTransitionPte(os, &pfn);
         MiInsertPfnInList(os, FreePageList, frame, pfn);
     } else {
-        MiInsertPfnInList(os, pfn.Flags & PFN_MODIFIED ? ModifiedPageList : StandbyPageList, frame, pfn);
+        enum mm_list dirty = MiIsModifiedNoWrite(os, &pfn) ? ModifiedNoWritePageList : ModifiedPageList; /* P29 */
+        MiInsertPfnInList(os, pfn.Flags & PFN_MODIFIED ? dirty : StandbyPageList, frame, pfn);
     }
 }
 

@@ -266,7 +266,8 @@ static bool MiAllCommitted(struct os *os, struct eprocess *process, struct mmvad
 
 /* May a page of this view have that protection? */
 static bool MiViewAllows(const struct mmvad *vad, unsigned protection) {
-    unsigned section = vad->ImageMap ? MM_EXECUTE_WRITECOPY : vad->ControlArea->Protection;
+    unsigned section = vad->SectionProtection ? vad->SectionProtection : vad->ControlArea->Protection;
+    if (vad->ImageMap) { section = MM_EXECUTE_WRITECOPY; }
     if (vad->NoChange) { return false; }
     if ((protection & 7) == MM_ZERO_ACCESS) { return true; }
     return MiIsProtectionCompatible(section,

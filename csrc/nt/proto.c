@@ -23,7 +23,7 @@ static void MiAccountResident(struct os *os, struct control_area *area, va_t pro
     } else {
         MiDecrementShareCount(os, pool_page);
     }
-    if (area) { area->PfnRef += (uint32_t)change; }
+    if (area) { MiChangePfnReference(os, area, change); }
 }
 
 void MiPrototypeBecameResident(struct os *os, va_t prototype, int change) {
@@ -61,7 +61,7 @@ static void MiCompleteProtoPteFault(struct os *os, struct mmfault *fault, const 
 static void MiInitializePrototypePage(struct os *os, const struct proto_fault *p, pfn_t frame, uint16_t flags) {
     pfn_t pool_page = pte_frame(MiReadPte(os, MiGetPteAddress(p->Prototype)));
     MiInitializePfn(os, frame, p->Prototype, p->Contents, flags | PFN_PROTOTYPE, pool_page);
-    if (MiAreaOf(p)) { MiAreaOf(p)->PfnRef++; }
+    if (MiAreaOf(p)) { MiChangePfnReference(os, MiAreaOf(p), 1); }
     MiWritePte(os, p->Prototype, MiValidPrototype(os, frame, pte_protection(p->Contents)));
 }
 

@@ -1,4 +1,5 @@
-/* Sections, their control areas, subsections and arrays of prototype PTEs: NT-61..65, NT-67. */
+/* Sections, their subsections and arrays of prototype PTEs: creation and extension, NT-61, NT-65. What of them lies in
+ * simulated memory is ctrlarea.c's; their end is sectdel.c's. */
 #include "mi.h"
 
 #include "ntmmu/filedata.h"
@@ -6,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_SUBSECTION          0x6253 /* "Sb" */
 #define TAG_PROTOTYPES          0x7453 /* "St" */
-#define SUBSECTION_SIZE         0x20u
 #define MM_MAXIMUM_SECTION_SIZE 0x100000000u
 
 enum {
@@ -25,9 +24,18 @@ static uint64_t MiPages(uint64_t bytes) { return (bytes + PAGE_MASK) >> PAGE_SHI
 
 /* ---- look-ups ---- */
 
-struct control_area *MiLookupSection(struct os *os, uint32_t sid) {
+struct section_object *MiLookupSection(const struct os *os, uint32_t sid) {
     for (struct section_object *s = os->Sections; s; s = s->Next) {
-        if (s->SectionId == sid) { return s->ControlArea; }
+        if (s->SectionId == sid) { return s; }
+    }
+    return NULL;
+}
+
+struct file_object *MiLookupFile(const struct os *os, uint32_t sid) {
+    const struct section_object *section = MiLookupSection(os, sid);
+    if (section) { return section->ControlArea->FileObject; }
+    for (struct file_object *file = os->Files; file; file = file->Next) {
+        if (file->Id == sid) { return file; }
     }
     return NULL;
 }
@@ -73,20 +81,9 @@ void MiFillPrototypes(struct os *os, va_t prototype, uint32_t count, pte_t value
 }
 
 /* What an untouched prototype PTE of the subsection contains. */
-static pte_t MiPrototypeTemplate(const struct os *os, const struct subsection *s) {
+pte_t MiPrototypeTemplate(const struct os *os, const struct subsection *s) {
     if (s->ControlArea->File) { return pte_subsection(s->Address, os->MmNonPagedPoolStart, s->Protection); }
     return s->ControlArea->Reserve ? 0 : pte_demand_zero(s->Protection);
-}
-
-/* The fields that NT-64 gives a subsection in memory. */
-static void MiWriteSubsection(struct os *os, const struct subsection *s) {
-    uint32_t words[SUBSECTION_SIZE / 4] = {0};
-    words[1] = (uint32_t)s->Protection << 4;
-    words[2] = (uint32_t)(s->FileOffset >> PAGE_SHIFT);
-    words[3] = (uint32_t)MiPages(s->Length);
-    words[4] = (uint32_t)s->BasePte;
-    words[6] = s->PtesInSubsection;
-    os->M->ops->write(os->M, s->Address, words, sizeof words);
 }
 
 static void MiLinkSubsection(struct control_area *area, struct subsection *s) {
@@ -100,11 +97,12 @@ static void MiLinkSubsection(struct control_area *area, struct subsection *s) {
 static bool MiAddSubsection(struct os *os, struct control_area *area, struct subsection piece, bool anonymous) {
     piece.ControlArea = area;
     piece.PtesInSubsection = (uint32_t)MiPages(piece.Length);
-    piece.Address = ExAllocatePool(os, false, SUBSECTION_SIZE, TAG_SUBSECTION);
-    if (!piece.Address) { return false; }
-    if (!anonymous) { piece.BasePte = ExAllocatePool(os, true, piece.PtesInSubsection * 4, TAG_PROTOTYPES); }
-    if (!anonymous && !piece.BasePte) {
-        ExFreePool(os, piece.Address);
+    if (!anonymous) {
+        piece.BasePte = MiAllocateSectionPool(os, true, piece.PtesInSubsection * 4, TAG_PROTOTYPES);
+        if (!piece.BasePte) { return false; }
+    }
+    if ((!anonymous && !MiAllocateSegment(os, area)) || !MiAllocateSubsection(os, area, &piece)) {
+        if (piece.BasePte) { ExFreePool(os, piece.BasePte); }
         return false;
     }
     struct subsection *s = MiAllocateHost(os, sizeof *s);
@@ -112,6 +110,9 @@ static bool MiAddSubsection(struct os *os, struct control_area *area, struct sub
     MiWriteSubsection(os, s);
     if (s->BasePte) { MiFillPrototypes(os, s->BasePte, s->PtesInSubsection, MiPrototypeTemplate(os, s)); }
     MiLinkSubsection(area, s);
+    MiLinkSubsectionInMemory(os, area, s);
+    MiWriteControlArea(os, area);
+    MiWriteSegment(os, area);
     return true;
 }
 
@@ -149,16 +150,17 @@ ntstatus_t MiCommitReservedView(struct os *os, struct mmvad *vad, va_t start, va
         if (pass == 0 && !MiChargeCommitment(os, fresh, NULL)) { return STATUS_COMMITMENT_LIMIT; }
     }
     vad->ControlArea->CommitCharge += fresh;
+    MiWriteSegment(os, vad->ControlArea);
     return STATUS_SUCCESS;
 }
 
 /* ---- creation ---- */
 
-static struct control_area *MiFindControlArea(const struct os *os, uint64_t file, bool image) {
-    for (struct control_area *area = os->ControlAreas; area; area = area->Next) {
-        if (area->File == file && area->Image == image) { return area; }
-    }
-    return NULL;
+static void MiForgetControlArea(struct os *os, struct control_area *area) {
+    struct control_area **at = &os->ControlAreas;
+    while (*at != area) { at = &(*at)->Next; }
+    *at = area->Next;
+    free(area);
 }
 
 static struct control_area *MiCreateControlArea(struct os *os, uint32_t sid, uint64_t size, unsigned protection) {
@@ -169,35 +171,159 @@ static struct control_area *MiCreateControlArea(struct os *os, uint32_t sid, uin
     area->Protection = (uint8_t)protection;
     while (*last) { last = &(*last)->Next; }
     *last = area;
-    return area;
+    if (MiAllocateControlArea(os, area)) { return area; }
+    MiForgetControlArea(os, area);
+    return NULL;
 }
 
-static void MiOpenSection(struct os *os, uint32_t sid, struct control_area *area) {
+/* The object; a based one gets its address now (NT-68). On failure the control area loses the reference again. */
+static ntstatus_t MiOpenSection(struct os *os, const struct section_object *what) {
     struct section_object *s = MiAllocateHost(os, sizeof *s);
-    *s = (struct section_object){.Next = os->Sections, .SectionId = sid, .ControlArea = area};
+    *s = *what;
+    MiReferenceControlArea(os, s->ControlArea);
+    ntstatus_t status = MiAllocateSectionObject(os, s) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+    if (NT_SUCCESS(status) && s->Based && !MiInsertBasedSection(os, s)) { status = STATUS_NO_MEMORY; }
+    if (!NT_SUCCESS(status)) {
+        if (s->Address) { ExFreePool(os, s->Address); }
+        s->ControlArea->SectionRef--;
+        MiDereferenceControlArea(os, s->ControlArea);
+        free(s);
+        return status;
+    }
+    s->Next = os->Sections;
     os->Sections = s;
-    area->SectionRef++;
+    MiWriteControlArea(os, s->ControlArea);
+    MiWriteSegment(os, s->ControlArea);
+    MiWriteSectionObject(os, s);
+    return STATUS_SUCCESS;
 }
 
-static ntstatus_t MiCreatePageFileSection(struct os *os, uint32_t sid, uint64_t size, unsigned section_protection,
-                                          unsigned protection, bool reserve) {
-    if (size == 0 || size > MM_MAXIMUM_SECTION_SIZE) { return STATUS_INVALID_PARAMETER_4; }
-    uint32_t pages = (uint32_t)MiPages(size), charge = reserve ? 0 : pages;
+static ntstatus_t MiCreatePageFileSection(struct os *os, struct section_object *what, unsigned protection,
+                                          bool reserve) {
+    if (what->Size == 0 || what->Size > MM_MAXIMUM_SECTION_SIZE) { return STATUS_INVALID_PARAMETER_4; }
+    uint32_t pages = (uint32_t)MiPages(what->Size), charge = reserve ? 0 : pages;
     if (!MiChargeCommitment(os, charge, NULL)) { return STATUS_COMMITMENT_LIMIT; }
-    struct control_area *area = MiCreateControlArea(os, sid, size, section_protection);
+    struct control_area *area = MiCreateControlArea(os, what->SectionId, what->Size, what->Protection);
+    if (!area) {
+        MiReturnCommitment(os, charge, NULL);
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     area->Reserve = reserve;
     area->CommitCharge = charge;
-    struct subsection piece = {.Length = size, .Protection = (uint8_t)protection};
-    bool ok = MiAddSubsection(os, area, piece, false);
-    if (ok) {
-        MiOpenSection(os, sid, area);
-    } else {
-        MiDereferenceControlArea(os, area);
+    struct subsection piece = {.Length = what->Size, .Protection = (uint8_t)protection};
+    if (!MiAddSubsection(os, area, piece, false)) {
+        MiDestroyControlArea(os, area);
+        return STATUS_INSUFFICIENT_RESOURCES;
     }
-    return ok ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+    what->ControlArea = area;
+    return MiOpenSection(os, what);
 }
 
-ntstatus_t NtCreateSection(struct os *os, uint32_t sid, uint64_t maximum_size, uint32_t protect, uint32_t attributes) {
+/* ---- files ---- */
+
+static struct file_object *MiOpenFile(struct os *os, uint32_t sid, const char *path) {
+    uint64_t identity = file_identity(path);
+    for (struct file_object *file = os->Files; file; file = file->Next) {
+        if (file->File == identity) { return file; }
+    }
+    struct file_object *file = MiAllocateHost(os, sizeof *file);
+    file->Next = os->Files;
+    file->Id = sid;
+    file->File = identity;
+    file->Length = UINT64_MAX;
+    memcpy(file->Path, path, sizeof file->Path);
+    os->Files = file;
+    return file;
+}
+
+static bool MiIsDirectory(const struct file_object *file) {
+    size_t length = strlen(file->Path);
+    return length && file->Path[length - 1] == '/';
+}
+
+/* The second section of the same use takes the control area that exists. */
+static struct control_area *MiControlAreaOfFile(struct os *os, struct file_object *file, uint32_t sid, uint64_t size,
+                                                bool image) {
+    struct control_area **slot = image ? &file->ImageSectionObject : &file->DataSectionObject;
+    if (*slot) { return *slot; }
+    struct control_area *area = MiCreateControlArea(os, sid, size, image ? MM_EXECUTE_WRITECOPY : MM_EXECUTE_READ);
+    if (!area) { return NULL; }
+    area->File = file->File;
+    area->Image = image;
+    area->FileObject = file;
+    if (!image) { area->FileLength = file->Length; }
+    *slot = area;
+    if (MiWriteFileObject(os, file)) {
+        MiWriteControlArea(os, area);
+        return area;
+    }
+    *slot = NULL;
+    ExFreePool(os, area->Address);
+    MiForgetControlArea(os, area);
+    return NULL;
+}
+
+static void MiSetFileLength(struct file_object *file, uint64_t length) {
+    file->Length = length;
+    if (file->DataSectionObject) { file->DataSectionObject->FileLength = length; }
+}
+
+/* May the two uses of one file live together? Not while one of them writes (NT-65): an image of a file that is mapped
+ * for writing, and a writable section of a file that runs. */
+static ntstatus_t MiCheckOtherUse(const struct file_object *file, bool image, bool writable) {
+    const struct control_area *data = file->DataSectionObject, *running = file->ImageSectionObject;
+    if (image && data && data->OpenedForWrite && data->UserRef) { return STATUS_USER_MAPPED_FILE; }
+    if (!image && writable && running && (running->SectionRef || running->MappedViews)) {
+        return STATUS_INCOMPATIBLE_FILE_MAP;
+    }
+    return STATUS_SUCCESS;
+}
+
+static bool MiIsWritable(unsigned protection) {
+    return (protection & 7) == MM_READWRITE || (protection & 7) == MM_EXECUTE_READWRITE;
+}
+
+/* An image that the trace has described with `sec+ … image` and `sub` lines is known by them. */
+static ntstatus_t MiCreateImageSection(struct os *os, struct section_object *what, struct file_object *file) {
+    if (!file->HasImage) { return STATUS_INVALID_IMAGE_FORMAT; }
+    ntstatus_t status = MiCheckOtherUse(file, true, false);
+    if (!NT_SUCCESS(status)) { return status; }
+    what->ControlArea = MiControlAreaOfFile(os, file, what->SectionId, what->Size, true);
+    if (!what->ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }
+    if (what->Size > what->ControlArea->Size) { return STATUS_SECTION_TOO_BIG; }
+    what->Size = what->ControlArea->Size;
+    what->Protection = MM_EXECUTE_WRITECOPY;
+    return MiOpenSection(os, what);
+}
+
+static ntstatus_t MiCreateDataSection(struct os *os, struct section_object *what, struct file_object *file,
+                                      bool no_cache) {
+    bool writable = MiIsWritable(what->Protection);
+    uint64_t size = what->Size ? what->Size : file->Length;
+    if (size == 0 || size == UINT64_MAX) { return STATUS_MAPPED_FILE_SIZE_ZERO; }
+    if (size > file->Length && !writable) { return STATUS_SECTION_TOO_BIG; }
+    ntstatus_t status = MiCheckOtherUse(file, false, writable);
+    if (!NT_SUCCESS(status)) { return status; }
+    struct control_area *area = MiControlAreaOfFile(os, file, what->SectionId, size, false);
+    if (!area) { return STATUS_INSUFFICIENT_RESOURCES; }
+    if (writable) { area->OpenedForWrite = true; }
+    if (no_cache) { area->Flags |= AREA_NO_CACHE; }
+    if (size > file->Length) { MiSetFileLength(file, size); }
+    if (size > area->Size) { area->Size = size; }
+    what->Size = size;
+    what->ControlArea = area;
+    MiReferenceControlArea(os, area); /* pool for prototypes may come from unused segments: not from this one */
+    bool extended = MiExtendSection(os, area, size);
+    status = extended ? MiOpenSection(os, what) : STATUS_INSUFFICIENT_RESOURCES;
+    area->SectionRef--;
+    MiDereferenceControlArea(os, area);
+    return status;
+}
+
+/* ---- NT-65 ---- */
+
+ntstatus_t MmCreateSection(struct os *os, uint32_t sid, uint64_t maximum_size, uint32_t protect, uint32_t attributes,
+                           struct file_object *file) {
     int mask = MiMakeProtectionMask(protect);
     if (mask < 0 || mask == MM_NOACCESS || (mask & MM_GUARD_PAGE)) { return STATUS_INVALID_PAGE_PROTECTION; }
     uint32_t kinds = attributes & (SEC_COMMIT | SEC_RESERVE | SEC_IMAGE);
@@ -206,50 +332,56 @@ ntstatus_t NtCreateSection(struct os *os, uint32_t sid, uint64_t maximum_size, u
         ((kinds & SEC_IMAGE) && attributes != SEC_IMAGE)) {
         return STATUS_INVALID_PARAMETER_6;
     }
-    if (kinds == SEC_IMAGE) { return STATUS_INVALID_FILE_FOR_SECTION; } /* an image needs a file: `sec+ … image` */
-    if (attributes & (SEC_BASED | SEC_NO_CHANGE)) {
-        MiAssert(os, "SEC_BASED and SEC_NO_CHANGE are not in this version");
-    }
     if (MiLookupSection(os, sid)) { return STATUS_INVALID_PARAMETER_1; }
+    struct section_object what = {.SectionId = sid,
+                                  .Size = maximum_size,
+                                  .Protection = (uint8_t)mask,
+                                  .NoChange = attributes & SEC_NO_CHANGE,
+                                  .Based = attributes & SEC_BASED};
+    if (file && MiIsDirectory(file)) { return STATUS_INVALID_FILE_FOR_SECTION; }
+    if (kinds == SEC_IMAGE) { return file ? MiCreateImageSection(os, &what, file) : STATUS_INVALID_FILE_FOR_SECTION; }
+    if (file) { return MiCreateDataSection(os, &what, file, attributes & SEC_NOCACHE); }
     unsigned protection = (unsigned)mask;
     if ((protection & 7) == MM_WRITECOPY || (protection & 7) == MM_EXECUTE_WRITECOPY) { protection--; }
     if (attributes & SEC_NOCACHE) { protection |= MM_NOCACHE; }
-    return MiCreatePageFileSection(os, sid, maximum_size, (unsigned)mask, protection, kinds == SEC_RESERVE);
+    return MiCreatePageFileSection(os, &what, protection, kinds == SEC_RESERVE);
 }
 
-/* A file: the second section of the same use takes the control area that exists. */
-static ntstatus_t MiCreateFileSection(struct os *os, const struct event *event) {
+/* What a capture knows of a file's section: rules 1 and 6 of traces/FORMAT.md say the rest. */
+static ntstatus_t MiCreateCapturedSection(struct os *os, const struct event *event) {
     bool image = event->section.type == EVENT_SEC_IMAGE;
-    uint64_t file = file_identity(event->text);
-    struct control_area *area = MiFindControlArea(os, file, image);
-    if (!area) {
-        area = MiCreateControlArea(os, event->section.sid, event->section.size,
-                                   image ? MM_EXECUTE_WRITECOPY : MM_EXECUTE_READ);
-        area->File = file;
-        area->Image = image;
-        if (!image && event->section.size) { area->FileLength = event->section.size; }
-        memcpy(area->Path, event->text, sizeof area->Path);
-    } else if (event->section.size > area->Size) {
-        return STATUS_SECTION_TOO_BIG;
+    struct file_object *file = MiOpenFile(os, event->section.sid, event->text);
+    if (MiIsDirectory(file)) { return STATUS_INVALID_FILE_FOR_SECTION; }
+    struct section_object what = {.SectionId = event->section.sid, .Size = event->section.size};
+    if (image) {
+        file->HasImage = true;
+        return MiCreateImageSection(os, &what, file);
     }
-    MiOpenSection(os, event->section.sid, area);
-    return STATUS_SUCCESS;
+    if (event->section.size && file->Length == UINT64_MAX && !file->DataSectionObject) {
+        MiSetFileLength(file, event->section.size);
+    }
+    what.ControlArea = MiControlAreaOfFile(os, file, event->section.sid, event->section.size, false);
+    if (!what.ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }
+    bool too_big = event->section.size > what.ControlArea->Size || event->section.size > file->Length;
+    return too_big ? STATUS_SECTION_TOO_BIG : MiOpenSection(os, &what);
 }
 
 static ntstatus_t MiSectionEvent(struct os *os, const struct event *event) {
     if (MiLookupSection(os, event->section.sid)) { return STATUS_INVALID_PARAMETER_1; }
     if (event->section.type == EVENT_SEC_PAGE) {
         /* The trace does not say what the section allows: whatever its views ask for. */
-        return MiCreatePageFileSection(os, event->section.sid, event->section.size, MM_EXECUTE_READWRITE, MM_READWRITE,
-                                       false);
+        struct section_object what = {
+            .SectionId = event->section.sid, .Size = event->section.size, .Protection = MM_EXECUTE_READWRITE};
+        return MiCreatePageFileSection(os, &what, MM_READWRITE, false);
     }
     if (event->section.type == EVENT_SEC_IMAGE && event->section.size == 0) { return STATUS_INVALID_IMAGE_FORMAT; }
-    return MiCreateFileSection(os, event);
+    return MiCreateCapturedSection(os, event);
 }
 
 static ntstatus_t MiSubsectionEvent(struct os *os, const struct event *event) {
-    struct control_area *area = MiLookupSection(os, event->sub.sid);
-    if (!area) { return STATUS_INVALID_HANDLE; }
+    const struct section_object *section = MiLookupSection(os, event->sub.sid);
+    if (!section) { return STATUS_INVALID_HANDLE; }
+    struct control_area *area = section->ControlArea;
     uint64_t offset = event->sub.offset, end = offset + event->sub.size;
     if (!area->Image || (offset & PAGE_MASK) || event->sub.size == 0 || end < offset ||
         MiPages(end) > MiPages(area->Size) || (!event->sub.anonymous && (event->sub.file_offset & PAGE_MASK))) {
@@ -272,63 +404,15 @@ static ntstatus_t MiSubsectionEvent(struct os *os, const struct event *event) {
     return MiAddSubsection(os, area, piece, event->sub.anonymous) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }
 
-/* ---- lifetime, NT-67 ---- */
-
-static void MiDestroyPrototype(struct os *os, va_t prototype, pte_t pte) {
-    enum pte_form form = pte_form(pte);
-    if (form == PTE_FORM_VALID) { MiAssert(os, "a section is destroyed while a page of it is mapped"); }
-    if (form == PTE_FORM_PAGE_FILE) { MiReleasePageFileSpace(os, pte); }
-    if (form != PTE_FORM_TRANSITION) { return; }
-    pfn_t frame = pte_frame(pte);
-    struct mmpfn pfn = MiReadPfn(os, frame);
-    MiWritePte(os, prototype, 0);
-    MiPrototypeBecameResident(os, prototype, -1);
-    MiSetPfnDeleted(os, frame);
-    if (pfn.ReferenceCount == 0) {
-        MiUnlinkPageFromList(os, frame);
-        MiReleasePageFileSpace(os, pfn.OriginalPte);
-        MiInsertPageInList(os, FreePageList, frame);
-    }
-}
-
-static void MiDestroySubsection(struct os *os, struct subsection *s) {
-    uint32_t entries[MM_PTE_PER_PAGE];
-    for (uint32_t i = 0; s->BasePte && i < s->PtesInSubsection;) {
-        va_t at = s->BasePte + i * 4;
-        uint32_t room = (uint32_t)(PAGE_SIZE - (at & PAGE_MASK)) / 4, left = s->PtesInSubsection - i;
-        uint32_t n = left < room ? left : room;
-        os->M->ops->read(os->M, at, entries, n * 4);
-        for (uint32_t k = 0; k < n; k++) { MiDestroyPrototype(os, at + k * 4, entries[k]); }
-        i += n;
-    }
-    if (s->BasePte) { ExFreePool(os, s->BasePte); }
-    ExFreePool(os, s->Address);
-    free(s);
-}
-
-static void MiDestroyControlArea(struct os *os, struct control_area *area) {
-    struct control_area **at = &os->ControlAreas;
-    while (*at != area) { at = &(*at)->Next; }
-    for (struct subsection *s = area->Subsections, *next; s; s = next) {
-        next = s->Next;
-        MiDestroySubsection(os, s);
-        area->Subsections = next; /* prototypes are looked up by their subsection until it is gone */
-    }
-    *at = area->Next;
-    MiReturnCommitment(os, area->CommitCharge, NULL);
-    free(area);
-}
-
-void MiDereferenceControlArea(struct os *os, struct control_area *area) {
-    /* What a file backs stays as a cache: its pages are on Standby or Modified, the next section finds them. */
-    if (area->SectionRef == 0 && area->MappedViews == 0 && !area->File) { MiDestroyControlArea(os, area); }
-}
+/* ---- close ---- */
 
 static ntstatus_t MiCloseSection(struct os *os, uint32_t sid) {
     for (struct section_object **at = &os->Sections; *at; at = &(*at)->Next) {
         struct section_object *s = *at;
         if (s->SectionId != sid) { continue; }
         *at = s->Next;
+        if (s->Based) { MiRemoveBasedSection(os, s); }
+        ExFreePool(os, s->Address);
         s->ControlArea->SectionRef--;
         MiDereferenceControlArea(os, s->ControlArea);
         free(s);
@@ -363,6 +447,11 @@ void MiFreeSectionStructures(struct os *os) {
             free(s);
         }
         free(area);
+    }
+    while (os->Files) {
+        struct file_object *file = os->Files;
+        os->Files = file->Next;
+        free(file);
     }
     while (os->CloneBlocks) {
         struct mmclone *clone = os->CloneBlocks;

@@ -133,6 +133,10 @@ static result_t MiTrim(struct os *os, const struct event *event) {
 }
 
 static result_t MiRunThread(struct os *os, const struct event *event) {
+    if (strcmp(event->text, "deref") == 0) {
+        MiDereferenceSegmentThread(os);
+        return MiResult(STATUS_SUCCESS, 0, 0);
+    }
     if (strcmp(event->text, "zero") != 0) { return MiNotInThisVersion(os, "a system thread other than zero"); }
     KiEnterSystemThread(os);
     MmZeroPageThread(os);

@@ -28,6 +28,7 @@ struct nt_vad_view {
     unsigned protection;
     uint32_t commit_charge;
     uint32_t sid;         /* section of a view, 0 if private */
+    va_t control_area;    /* of a view, simulated address */
     va_t first_prototype; /* of a view */
     uint32_t prototype_count;
 };
@@ -38,6 +39,20 @@ struct nt_prototype_view {
     uint32_t count;
     bool clone;
     uint32_t references; /* sections + views, or clone descriptors */
+    va_t control_area;   /* of a segment, simulated address */
+};
+
+/* Sections and control areas; what NT-62..64 says of them is in memory at their addresses. */
+struct nt_control_area_view {
+    uint32_t sid;          /* section that made it */
+    va_t address, segment; /* segment: 0 = none yet */
+    unsigned queue;        /* 0 in use, 1 on the list of unused segments, 2 on the dereference thread's */
+    uint32_t system_views;
+    const char *path; /* "": page-file backed */
+};
+struct nt_section_view {
+    uint32_t sid;
+    va_t address, area;
 };
 
 struct nt_memory_view {
@@ -69,6 +84,9 @@ void nt_view_memory(const struct os *os, struct nt_memory_view *out);
 void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);
 void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx);
 void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *), void *ctx);
+void nt_view_control_areas(const struct os *os, bool (*visit)(void *ctx, const struct nt_control_area_view *),
+                           void *ctx);
+void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *), void *ctx);
 /* The lowest committed address of a thread's stack, NT-51; 0: no such thread, or no stack was declared. */
 va_t nt_view_stack_limit(const struct os *os, uint32_t tid);
 /* Extra reference of a frame by MDLs now locked. */

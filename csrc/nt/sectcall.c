@@ -1,0 +1,84 @@
+/* `call` entries of sections (NT-98): a section is named by its number in the trace, and so is a file, by a section
+ * made of it: an open one, or the first that named the file. */
+#include "exports.h"
+
+#define ARGUMENT(event, n) MI_ARGUMENT(event, n)
+
+static ntstatus_t MiCallMapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    uint32_t sid;
+    ntstatus_t handle =
+        ObReferenceObjectByHandle(os, ARGUMENT(event, 0), MI_OBJECT_SECTION, MiSectionAccess(ARGUMENT(event, 9)), &sid);
+    if (!NT_SUCCESS(handle)) { return handle; }
+    const struct section_object *section = MiLookupSection(os, sid);
+    if (section == NULL) { return STATUS_INVALID_HANDLE; }
+    uint32_t base = ARGUMENT(event, 2), size = ARGUMENT(event, 6);
+    uint64_t offset = event->args.arg[5];
+    ntstatus_t status = NtMapViewOfSection(os, section, process, &base, ARGUMENT(event, 3), ARGUMENT(event, 4), &offset,
+                                           &size, ARGUMENT(event, 7), ARGUMENT(event, 8), ARGUMENT(event, 9));
+    out[0] = base;
+    out[1] = size;
+    return status;
+}
+
+static ntstatus_t MiCallUnmapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    out[0] = ARGUMENT(event, 1);
+    return NtUnmapViewOfSection(os, process, ARGUMENT(event, 1));
+}
+
+/* SECTION MAXIMUM PROTECT ATTRIBUTES FILE; FILE 0: the paging file. */
+static ntstatus_t MiCallCreateSection(struct os *os, struct eprocess *process, const struct event *event,
+                                      uint64_t out[2]) {
+    (void)process;
+    struct file_object *file = ARGUMENT(event, 4) ? MiLookupFile(os, ARGUMENT(event, 4)) : NULL;
+    out[0] = ARGUMENT(event, 0);
+    if (ARGUMENT(event, 4) && !file) { return STATUS_INVALID_HANDLE; }
+    return MmCreateSection(os, ARGUMENT(event, 0), event->args.arg[1], ARGUMENT(event, 2), ARGUMENT(event, 3), file);
+}
+
+/* The functions below answer TRUE or FALSE; a file that nobody has named has no section pointers, so nothing stands in
+ * the way. */
+static ntstatus_t MiCallFlushImageSection(struct os *os, struct eprocess *process, const struct event *event,
+                                          uint64_t out[2]) {
+    (void)process;
+    struct file_object *file = MiLookupFile(os, ARGUMENT(event, 0));
+    out[0] = file ? MmFlushImageSection(os, file, ARGUMENT(event, 1)) : true;
+    return STATUS_SUCCESS;
+}
+
+static ntstatus_t MiCallCanFileBeTruncated(struct os *os, struct eprocess *process, const struct event *event,
+                                           uint64_t out[2]) {
+    (void)process;
+    struct file_object *file = MiLookupFile(os, ARGUMENT(event, 0));
+    out[0] = file ? MmCanFileBeTruncated(os, file, event->args.arg[1]) : true;
+    return STATUS_SUCCESS;
+}
+
+static ntstatus_t MiCallForceSectionClosed(struct os *os, struct eprocess *process, const struct event *event,
+                                           uint64_t out[2]) {
+    (void)process;
+    struct file_object *file = MiLookupFile(os, ARGUMENT(event, 0));
+    out[0] = file ? MmForceSectionClosed(os, file, ARGUMENT(event, 1)) : true;
+    return STATUS_SUCCESS;
+}
+
+static ntstatus_t MiCallDisableModifiedWrite(struct os *os, struct eprocess *process, const struct event *event,
+                                             uint64_t out[2]) {
+    (void)process;
+    struct file_object *file = MiLookupFile(os, ARGUMENT(event, 0));
+    out[0] = file ? MmDisableModifiedWriteOfSection(os, file) : false;
+    return STATUS_SUCCESS;
+}
+
+const struct mi_export MiSectionExports[] = {
+    {"NtCreateSection", 5, MI_NO_HANDLE, MiCallCreateSection},
+    {"MmCreateSection", 5, MI_NO_HANDLE, MiCallCreateSection},
+    {"NtMapViewOfSection", 10, 1, MiCallMapView},
+    {"MmMapViewOfSection", 10, 1, MiCallMapView},
+    {"NtUnmapViewOfSection", 2, 0, MiCallUnmapView},
+    {"MmUnmapViewOfSection", 2, 0, MiCallUnmapView},
+    {"MmFlushImageSection", 2, MI_NO_HANDLE, MiCallFlushImageSection},
+    {"MmCanFileBeTruncated", 2, MI_NO_HANDLE, MiCallCanFileBeTruncated},
+    {"MmForceSectionClosed", 2, MI_NO_HANDLE, MiCallForceSectionClosed},
+    {"MmDisableModifiedWriteOfSection", 1, MI_NO_HANDLE, MiCallDisableModifiedWrite},
+    {0},
+};
