@@ -144,10 +144,11 @@ void report_table_path(struct report *report, const char *prefix, struct machine
         return;
     }
     struct table_path p = table_walk(machine_memory(m), cr3, ops->read_control(mmu, MMU_CR4), va);
-    report_add(report, "%sCR3 %08" PRIx64 "\n%sPDE at %08" PRIx64 " = %08x: ", prefix, cr3, prefix, p.pde_pa, p.pde);
+    report_add(report, "%sCR3 %08" PRIx64 "\n%sPDE at %08" PRIx64 " = %08" PRIx64 ": ", prefix, cr3, prefix, p.pde_pa,
+               p.pde);
     entry_words(report, p.pde);
     if (p.pte_pa) {
-        report_add(report, "\n%sPTE at %08" PRIx64 " = %08x: ", prefix, p.pte_pa, p.pte);
+        report_add(report, "\n%sPTE at %08" PRIx64 " = %08" PRIx64 ": ", prefix, p.pte_pa, p.pte);
         entry_words(report, p.pte);
     }
     if (p.present) { report_add(report, "\n%s%08" PRIx64 " -> %08" PRIx64 " in memory", prefix, va, p.pa); }

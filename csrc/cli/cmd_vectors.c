@@ -1,5 +1,6 @@
 /* `ntmmu vectors`: runs an MMU through files of paging vectors and counts the lines it passes. */
 #include "cli.h"
+#include "ntmmu/mmu_pae.h"
 #include "ntmmu/vectors.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -105,6 +106,8 @@ int cmd_vectors(int argc, char **argv) {
     if (cli_load_preset(&config.preset, options.cpu, err, sizeof err) < 0) { return cli_error("%s", err); }
     config.mmu = cli_load_mmu(options.mmu, &config.preset, false, err, sizeof err);
     if (!config.mmu) { return cli_error("%s", err); }
+    config.pae = strcmp(options.mmu, "c") == 0;
+    if (config.pae) { config.mmu = &mmu_c_pae_ops; }
     struct vectors_report report = {0};
     int status = run_files(&options, &config, &report);
     if (status == EXIT_CANNOT) { return status; }

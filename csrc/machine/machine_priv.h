@@ -4,6 +4,7 @@
 
 #include "disk.h"
 #include "ntmmu/machine.h"
+#include "ntmmu/mmu_pae.h"
 #include "ntmmu/mmu_shortcut.h"
 #include "upcall.h"
 

@@ -1,34 +1,61 @@
-/* A pure 32-bit page walk (SDM volume 3, 4.3) over what memory holds now: no TLB, no accessed or dirty bit written. */
+/* A pure page walk (SDM volume 3, 4.3 and 4.4) over what memory holds now: no TLB, no accessed or dirty bit written,
+ * the PDPTEs from memory, not from the registers that MOV CR3 loaded. */
 #include "ntmmu/mmu.h"
 #include "ntmmu/physmem.h"
 
 enum { ENTRY_P = 1, ENTRY_RW = 2, ENTRY_US = 4, ENTRY_D = 0x40, ENTRY_PS = 0x80, ENTRY_G = 0x100 };
 
-static void take_leaf(struct table_path *path, uint32_t leaf, uint32_t rights, uint8_t page_shift, pa_t pa) {
+#define PAE_ADDRESS 0x000FFFFFFFFFF000ull
+
+static pte_t read_entry(const struct physmem *mem, pa_t pa, unsigned bytes) {
+    pte_t entry = 0;
+    physmem_read(mem, pa, &entry, bytes);
+    return entry;
+}
+
+static void take_leaf(struct table_path *path, pte_t leaf, pte_t rights, uint8_t page_shift, pa_t base, va_t va) {
     path->present = true;
     path->writable = rights & ENTRY_RW;
     path->user = rights & ENTRY_US;
     path->dirty = leaf & ENTRY_D;
     path->global = leaf & ENTRY_G;
     path->page_shift = page_shift;
-    path->pa = pa;
+    path->pa = base | (va & (((va_t)1 << page_shift) - 1));
 }
 
-struct table_path table_walk(const struct physmem *mem, uint64_t cr3, uint64_t cr4, va_t va) {
-    struct table_path path = {0};
-    va &= 0xFFFFFFFFu;
-    path.pde_pa = (cr3 & 0xFFFFF000u) | (va >> 22 << 2);
-    path.pde = physmem_read32(mem, path.pde_pa);
+static struct table_path walk_two_level(const struct physmem *mem, uint64_t cr3, uint64_t cr4, va_t va) {
+    struct table_path path = {.pde_pa = (cr3 & 0xFFFFF000u) | (va >> 22 << 2)};
+    path.pde = read_entry(mem, path.pde_pa, 4);
     if (!(path.pde & ENTRY_P)) { return path; }
     if ((path.pde & ENTRY_PS) && (cr4 & CR4_PSE)) {
         /* PSE-36: bits 20..13 are address bits 39..32 */
-        pa_t base = (path.pde & 0xFFC00000u) | (pa_t)(path.pde >> 13 & 0xFF) << 32;
-        take_leaf(&path, path.pde, path.pde, 22, base | (va & 0x3FFFFFu));
+        take_leaf(&path, path.pde, path.pde, 22, (path.pde & 0xFFC00000u) | (path.pde >> 13 & 0xFF) << 32, va);
         return path;
     }
     path.pte_pa = (path.pde & 0xFFFFF000u) | (va >> 12 & 0x3FF) << 2;
-    path.pte = physmem_read32(mem, path.pte_pa);
-    if (!(path.pte & ENTRY_P)) { return path; }
-    take_leaf(&path, path.pte, path.pde & path.pte, 12, (path.pte & 0xFFFFF000u) | (va & PAGE_MASK));
+    path.pte = read_entry(mem, path.pte_pa, 4);
+    if (path.pte & ENTRY_P) { take_leaf(&path, path.pte, path.pde & path.pte, 12, path.pte & 0xFFFFF000u, va); }
     return path;
+}
+
+static struct table_path walk_pae(const struct physmem *mem, uint64_t cr3, va_t va) {
+    struct table_path path = {0};
+    pte_t pdpte = read_entry(mem, (cr3 & 0xFFFFFFE0u) + (va >> 30) * 8, 8);
+    if (!(pdpte & ENTRY_P)) { return path; }
+    path.pde_pa = (pdpte & PAE_ADDRESS) | (va >> 21 & 0x1FF) << 3;
+    path.pde = read_entry(mem, path.pde_pa, 8);
+    if (!(path.pde & ENTRY_P)) { return path; }
+    if (path.pde & ENTRY_PS) {
+        take_leaf(&path, path.pde, path.pde, 21, path.pde & PAE_ADDRESS & ~(pte_t)0x1FFFFF, va);
+        return path;
+    }
+    path.pte_pa = (path.pde & PAE_ADDRESS) | (va >> 12 & 0x1FF) << 3;
+    path.pte = read_entry(mem, path.pte_pa, 8);
+    if (path.pte & ENTRY_P) { take_leaf(&path, path.pte, path.pde & path.pte, 12, path.pte & PAE_ADDRESS, va); }
+    return path;
+}
+
+struct table_path table_walk(const struct physmem *mem, uint64_t cr3, uint64_t cr4, va_t va) {
+    va &= 0xFFFFFFFFu;
+    return cr4 & CR4_PAE ? walk_pae(mem, cr3, va) : walk_two_level(mem, cr3, cr4, va);
 }

@@ -5,10 +5,13 @@
 #include "walk.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct mmu {
     struct mmu_config config;
+    bool has_pae; /* CR4.PAE may be set */
     struct paging_controls controls;
+    uint64_t pdpte[PDPTES]; /* loaded by MOV CR3 and some writes of CR0 and CR4, SDM 4.4.1 */
     struct tlb tlb[TLB_SIDES][TLB_PAGE_SIZES];
     struct mmu_statistics statistics;
     struct mmu_shortcuts shortcuts; /* and .cycle, in which the last operation completed */
@@ -138,6 +141,10 @@ static void count_walk(struct mmu *mmu, enum tlb_side side, const struct walk_re
     statistics->table_writes += walk->writes;
 }
 
+static bool pae_paging(const struct paging_controls *controls) {
+    return (controls->cr0 & CR0_PG) && (controls->cr4 & CR4_PAE);
+}
+
 static void translate_by_walk(struct mmu *mmu, const struct walk_params *params, enum mmu_hit hit,
                               struct mmu_result *result) {
     struct walk_result walk;
@@ -191,6 +198,7 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
     struct walk_params params = {
         .memory = &mmu->config.memory,
         .controls = &mmu->controls,
+        .pdpte = pae_paging(&mmu->controls) ? mmu->pdpte : NULL,
         .physical_bits = mmu->config.preset.physical_bits,
         .va = va,
         .type = type,
@@ -229,28 +237,59 @@ static void flush_all(struct mmu *mmu) {
     mmu->statistics.flush_all++;
 }
 
+/* With PAE in effect under these controls, takes the four PDPTEs of the CR3 among them. False: one has a reserved bit
+ * set, and nothing is changed. */
+static bool load_pdptes(struct mmu *mmu, const struct paging_controls *controls) {
+    if (!pae_paging(controls)) { return true; }
+    const struct mmu_memory *memory = &mmu->config.memory;
+    uint64_t pdpte[PDPTES];
+    for (unsigned i = 0; i < PDPTES; i++) {
+        pdpte[i] = memory->read(memory->ctx, (controls->cr3 & 0xFFFFFFE0u) + 8 * i, 8);
+        if (pdpte_reserved(pdpte[i], mmu->config.preset.physical_bits)) { return false; }
+    }
+    memcpy(mmu->pdpte, pdpte, sizeof pdpte);
+    return true;
+}
+
+/* The registers change, or (#GP) nothing does. */
+static bool take_controls(struct mmu *mmu, struct paging_controls next, bool load) {
+    if (load && !load_pdptes(mmu, &next)) { return false; }
+    mmu->controls = next;
+    return true;
+}
+
 static int write_cr0(struct mmu *mmu, uint64_t value) {
     if ((value & CR0_PG) && !(value & CR0_PE)) { return MMU_VECTOR_GP; }
     uint64_t changed = mmu->controls.cr0 ^ value;
-    mmu->controls.cr0 = value;
+    struct paging_controls next = mmu->controls;
+    next.cr0 = value;
+    if (!take_controls(mmu, next, changed & CR0_PG)) { return MMU_VECTOR_GP; }
     if (changed & CR0_PG) { flush_all(mmu); }
     return MMU_VECTOR_NONE;
 }
 
 static int write_cr3(struct mmu *mmu, uint64_t value) {
-    mmu->controls.cr3 = value;
+    struct paging_controls next = mmu->controls;
+    next.cr3 = value;
+    if (!take_controls(mmu, next, true)) { return MMU_VECTOR_GP; }
     flush(mmu, true);
     mmu->statistics.cr3_writes++;
     return MMU_VECTOR_NONE;
 }
 
-/* No preset of this version has PAE; setting an unsupported bit of CR4 is #GP. */
+/* Setting an unsupported bit of CR4 is #GP. Large pages are 2 MB with PAE, 4 MB without; the arrays are empty when that
+ * changes. */
 static int write_cr4(struct mmu *mmu, uint64_t value) {
-    if (value & CR4_PAE) { return MMU_VECTOR_GP; }
+    if ((value & CR4_PAE) && !mmu->has_pae) { return MMU_VECTOR_GP; }
     uint64_t changed = mmu->controls.cr4 ^ value;
-    mmu->controls.cr4 = value;
+    struct paging_controls next = mmu->controls;
+    next.cr4 = value;
+    if (!take_controls(mmu, next, changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP))) { return MMU_VECTOR_GP; }
     bool smep_set = changed & value & CR4_SMEP;
-    if ((changed & (CR4_PGE | CR4_PSE)) || smep_set) { flush_all(mmu); }
+    if ((changed & (CR4_PGE | CR4_PSE | CR4_PAE)) || smep_set) { flush_all(mmu); }
+    for (unsigned side = 0; side < TLB_SIDES; side++) {
+        mmu->tlb[side][TLB_LARGE].page_shift = value & CR4_PAE ? LARGE_PAGE_SHIFT_PAE : LARGE_PAGE_SHIFT;
+    }
     return MMU_VECTOR_NONE;
 }
 
@@ -317,6 +356,12 @@ static struct mmu *c_create(const struct mmu_config *config, char *err, size_t e
     return mmu;
 }
 
+static struct mmu *c_create_pae(const struct mmu_config *config, char *err, size_t err_size) {
+    struct mmu *mmu = c_create(config, err, err_size);
+    if (mmu) { mmu->has_pae = true; }
+    return mmu;
+}
+
 static uint64_t c_cycles(const struct mmu *mmu) { return mmu->shortcuts.cycle; }
 
 static void c_statistics(const struct mmu *mmu, struct mmu_statistics *out) {
@@ -364,17 +409,13 @@ static int c_wave(struct mmu *mmu, const char *path, uint64_t from, uint64_t to)
     return -1;
 }
 
-const struct mmu_ops mmu_c_ops = {
-    .abi_version = MMU_ABI_VERSION,
-    .name = "c",
-    .create = c_create,
-    .destroy = c_destroy,
-    .translate = c_translate,
-    .write_control = c_write_control,
-    .read_control = c_read_control,
-    .invlpg = c_invlpg,
-    .cycles = c_cycles,
-    .statistics = c_statistics,
-    .tlb_entries = c_tlb_entries,
-    .wave = c_wave,
-};
+#define C_MMU_OPS(creator)                                                                                             \
+    {                                                                                                                  \
+        .abi_version = MMU_ABI_VERSION, .name = "c", .create = creator, .destroy = c_destroy,                          \
+        .translate = c_translate, .write_control = c_write_control, .read_control = c_read_control,                    \
+        .invlpg = c_invlpg, .cycles = c_cycles, .statistics = c_statistics, .tlb_entries = c_tlb_entries,              \
+        .wave = c_wave,                                                                                                \
+    }
+
+const struct mmu_ops mmu_c_ops = C_MMU_OPS(c_create);
+const struct mmu_ops mmu_c_pae_ops = C_MMU_OPS(c_create_pae);

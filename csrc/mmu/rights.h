@@ -3,6 +3,7 @@
 #define MMU_RIGHTS_H
 
 #include "ntmmu/mmu.h"
+#include "ntmmu/mmu_pae.h"
 
 /* The control registers as software wrote them, EFLAGS.AC beside them. */
 struct paging_controls {
@@ -10,9 +11,9 @@ struct paging_controls {
     bool ac;
 };
 
-/* The AND of R/W and of U/S over all levels of a translation. */
+/* The AND of R/W and of U/S, and the OR of NX, over all levels of a translation. */
 struct page_rights {
-    bool writable, user;
+    bool writable, user, execute_disable;
 };
 
 static inline bool is_write(enum mmu_type type) { return type == MMU_WRITE || type == MMU_MODIFY; }
@@ -37,6 +38,7 @@ static inline bool supervisor_allowed(const struct paging_controls *controls, st
 /* SDM 4.6.1, with the registers as they are at the access. In the header because every TLB hit asks. */
 static inline bool access_allowed(const struct paging_controls *controls, struct page_rights page, enum mmu_type type,
                                   enum mmu_mode mode) {
+    if (type == MMU_FETCH && page.execute_disable && (controls->efer & EFER_NXE)) { return false; }
     return mode == MMU_USER ? user_allowed(page, type) : supervisor_allowed(controls, page, type, mode);
 }
 

@@ -369,6 +369,28 @@ TEST(TableWalk, FollowsSmallAndLargePages) {
     physmem_fini(&mem);
 }
 
+TEST(TableWalk, FollowsPae) {
+    physmem mem;
+    ASSERT_EQ(physmem_init(&mem, 4 << 20), 0);
+    auto store = [&](pa_t pa, uint64_t entry) { physmem_write(&mem, pa, &entry, 8); };
+    store(0x1020 + 1 * 8, 0x2001);             // PDPTE 1: 40000000..7FFFFFFF
+    store(0x2000 + 2 * 8, 0x3067);             // table of 40400000
+    store(0x3000 + 5 * 8, 0x8000000123456165); // NX, frame above 4 GB, G D A U, read-only
+    store(0x2000 + 3 * 8, 0x0000000800C001E3); // 2 MB page, G
+    auto p = table_walk(&mem, 0x1020, CR4_PAE, 0x40405678);
+    EXPECT_TRUE(p.present && p.user && p.dirty && p.global && !p.writable);
+    EXPECT_EQ(p.pa, 0x123456678u);
+    EXPECT_EQ(p.page_shift, 12);
+    EXPECT_EQ(p.pde_pa, 0x2010u);
+    EXPECT_EQ(p.pte_pa, 0x3028u);
+    p = table_walk(&mem, 0x1020, CR4_PAE, 0x40712345);
+    EXPECT_TRUE(p.present && p.writable && !p.user);
+    EXPECT_EQ(p.pa, 0x800D12345u);
+    EXPECT_EQ(p.page_shift, 21);
+    EXPECT_FALSE(table_walk(&mem, 0x1020, CR4_PAE, 0x00405678).present); // PDPTE 0
+    physmem_fini(&mem);
+}
+
 // ---- exact accesses ----
 
 TEST_F(Machine, SplitsAtPagesLowerFirst) {

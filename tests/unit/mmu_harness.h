@@ -11,6 +11,7 @@
 
 extern "C" {
 #include "ntmmu/mmu.h"
+#include "ntmmu/mmu_pae.h"
 #include "ntmmu/vectors.h"
 }
 

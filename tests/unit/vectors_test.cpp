@@ -15,10 +15,11 @@ struct Outcome {
     vectors_report report;
 };
 
-Outcome run(const std::string &path, const mmu_ops *ops, const mmu_preset &preset) {
+Outcome run(const std::string &path, const mmu_ops *ops, const mmu_preset &preset, bool pae = false) {
     Outcome outcome = {};
     vectors_config config = {};
     config.mmu = ops;
+    config.pae = pae;
     config.preset = preset;
     config.on_failure = keep_first_failure;
     config.ctx = &outcome.first_failure;
@@ -63,6 +64,22 @@ INSTANTIATE_TEST_SUITE_P(Files, VectorFile,
                              std::string name = std::get<0>(info.param).name;
                              for (char &c : name) { c = c == '-' ? '_' : c; }
                              return name + "_" + std::get<1>(info.param);
+                         });
+
+class PaeVectorFile : public testing::TestWithParam<File> {};
+
+TEST_P(PaeVectorFile, EveryLinePasses) {
+    Outcome outcome = run(vector_file(GetParam().name), &mmu_c_pae_ops, test_preset("ref64"), true);
+    ASSERT_EQ(outcome.status, 0) << outcome.error;
+    EXPECT_EQ(outcome.report.total.failed, 0u) << outcome.first_failure;
+    EXPECT_EQ(outcome.report.total.passed, GetParam().passed);
+    EXPECT_EQ(outcome.report.total.skipped, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, PaeVectorFile,
+                         testing::Values(File{"pae", 27809, 0, 0, 0}, File{"pae-pa36", 27972, 0, 0, 0}),
+                         [](const testing::TestParamInfo<File> &info) {
+                             return info.param.name == std::string("pae") ? "pa40" : "pa36";
                          });
 
 /* A vector file of the test's own making. */

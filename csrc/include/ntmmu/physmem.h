@@ -43,13 +43,13 @@ static inline void physmem_write32(struct physmem *mem, pa_t pa, uint32_t value)
 }
 
 /* Where a pure walk of the tables in memory (no TLB, no A or D written) leads. For dumps, direct kernel accesses and
- * checks. cr4: CR4_PSE matters. Entry addresses are 0 where the walk did not get that far. */
+ * checks. cr4: CR4_PSE and CR4_PAE matter. Entry addresses are 0 where the walk did not get that far. */
 struct table_path {
     pa_t pde_pa, pte_pa;
-    uint32_t pde, pte;
+    pte_t pde, pte;
     bool present; /* a leaf was reached and is present */
     bool writable, user, dirty, global;
-    uint8_t page_shift; /* 12 or 22 */
+    uint8_t page_shift; /* 12, 21 or 22 */
     pa_t pa;
 };
 struct table_path table_walk(const struct physmem *mem, uint64_t cr3, uint64_t cr4, va_t va);

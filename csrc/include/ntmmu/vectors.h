@@ -16,6 +16,7 @@ struct vectors_config {
     const struct mmu_ops *mmu;
     struct mmu_preset preset; /* its physical_bits give way to the file's MAXPHYADDR */
     bool assertions;          /* RTL only, see struct mmu_config */
+    bool pae;                 /* the MMU has PAE: single accesses of mode 3 are run, too */
     void (*on_failure)(void *ctx, const struct vectors_failure *failure); /* may be NULL */
     void *ctx;
 };
