@@ -47,6 +47,15 @@ int cli_parse_number(const char *text, uint64_t *out);
 /* "MIN:MAX", pages, decimal, 1 <= MIN <= MAX. 0, or -1. */
 int cli_parse_ws(const char *text, uint32_t *min, uint32_t *max);
 
+/* "SIZE[:MAX][@DIR]": a paging file, *directory NULL without DIR. 0, or -1. */
+#define PAGEFILE_EXPECTED "SIZE[:MAX][@DIRECTORY] with sizes such as 64M (suffix K, M or G), or 0"
+int cli_parse_pagefile(const char *text, struct os_pagefile *out, const char **directory);
+#define DISK_EXPECTED "auto, fixed:STEPS or seek:STEPS,transfer:STEPS"
+int cli_parse_disk(const char *text, struct disk_model *out);
+#define INJECT_EXPECTED                                                                                                \
+    "WHAT[@EVENT][:p=P[,seed=N]], WHAT read-error, write-error, pagefile-full, commit-limit, no-frame or parity"
+int cli_parse_inject(const char *text, struct machine_injection *out);
+
 /* Runs a program (looked up in PATH) to its end, its output on stderr. Its exit code; 127 if it is not there; -1 if it
  * was killed or could not be started. argv ends with NULL. */
 int cli_run_program(char *const argv[]);
@@ -85,13 +94,20 @@ void cli_catch_interrupt(void);
 
 struct cli_machine_options {
     const char *trace;
-    const char *mmu;         /* "c" or "rtl" */
-    const char *cpu;         /* preset name */
-    uint64_t ram;            /* bytes; valid if has_ram */
-    uint64_t pagefile;       /* bytes; valid if has_pagefile */
+    const char *mmu; /* "c" or "rtl" */
+    const char *cpu; /* preset name */
+    uint64_t ram;    /* bytes; valid if has_ram */
+    struct os_pagefile pagefile[OS_PAGING_FILES_MAX];
+    const char *pagefile_word[OS_PAGING_FILES_MAX], *pagefile_directory[OS_PAGING_FILES_MAX];
+    unsigned pagefiles;    /* of --pagefile; one with min 0: none */
+    const char *disk_word; /* NULL: the trace says */
+    struct disk_model disk;
+    const char *inject_word[MACHINE_INJECTIONS_MAX];
+    struct machine_injection injection[MACHINE_INJECTIONS_MAX];
+    unsigned injections;
     uint32_t min_ws, max_ws; /* pages, 0 = default */
     uint64_t latency;        /* cycles of a table access */
-    bool has_ram, has_pagefile, kernel_direct, reference_counting, assertions;
+    bool has_ram, kernel_direct, reference_counting, assertions;
 };
 
 /* An argp child that fills the struct; the subcommand passes it as the child's input (state->child_inputs[0]). */

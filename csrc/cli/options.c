@@ -12,6 +12,8 @@ enum {
     OPTION_CPU,
     OPTION_RAM,
     OPTION_PAGEFILE,
+    OPTION_DISK,
+    OPTION_INJECT,
     OPTION_WS,
     OPTION_KERNEL,
     OPTION_COUNTING,
@@ -25,7 +27,10 @@ static const struct argp_option option_table[] = {
     {"latency", OPTION_LATENCY, "N", 0, "cycles of a page-table access (default 4)", 1},
     {"assertions", OPTION_ASSERTIONS, 0, 0, "the RTL build with its assertions on", 1},
     {"ram", OPTION_RAM, "SIZE", 0, "RAM free after boot, suffix K, M or G (default: the boot configuration's)", 2},
-    {"pagefile", OPTION_PAGEFILE, "SIZE", 0, "paging file, 0 = none (default 1G for a captured trace)", 2},
+    {"pagefile", OPTION_PAGEFILE, "SIZE[:MAX][@DIR]", 0,
+     "a paging file, kept in DIR; up to 16 times; 0 = none (default 1G for a captured trace)", 2},
+    {"disk", OPTION_DISK, "MODEL", 0, "how long transfers take: " DISK_EXPECTED " (default auto: no time)", 2},
+    {"inject", OPTION_INJECT, "FAULT", 0, "simulate faults, up to 16 times: " INJECT_EXPECTED, 2},
     {"ws", OPTION_WS, "MIN:MAX", 0, "default working-set limits in pages", 2},
     {"kernel", OPTION_KERNEL, "mmu|direct", 0, "the kernel's own accesses: through the MMU (default), or past it", 2},
     {"counting", OPTION_COUNTING, "nt|reference", 0, "as NT does it (default), or comparable with TLB simulators", 2},
@@ -47,6 +52,31 @@ static void parse_size(const char *name, const char *arg, uint64_t *out, bool *h
     *has = true;
 }
 
+static void parse_pagefile(struct cli_machine_options *o, const char *arg, struct argp_state *state) {
+    if (o->pagefiles == OS_PAGING_FILES_MAX) {
+        argp_error(state, "--pagefile: found a file more, expected at most %d", OS_PAGING_FILES_MAX);
+        return;
+    }
+    unsigned n = o->pagefiles++;
+    o->pagefile_word[n] = arg;
+    if (cli_parse_pagefile(arg, &o->pagefile[n], &o->pagefile_directory[n])) {
+        argp_error(state, "--pagefile: found '%s', expected a size: " PAGEFILE_EXPECTED, arg);
+    } else if (o->pagefiles > 1 && (o->pagefile[n].min == 0 || o->pagefile[0].min == 0)) {
+        argp_error(state, "--pagefile: found 0 and another file, expected one of them");
+    }
+}
+
+static void parse_inject(struct cli_machine_options *o, const char *arg, struct argp_state *state) {
+    if (o->injections == MACHINE_INJECTIONS_MAX) {
+        argp_error(state, "--inject: found a fault more, expected at most %d", MACHINE_INJECTIONS_MAX);
+        return;
+    }
+    o->inject_word[o->injections] = arg;
+    if (cli_parse_inject(arg, &o->injection[o->injections++])) {
+        argp_error(state, "--inject: found '%s', expected " INJECT_EXPECTED, arg);
+    }
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct cli_machine_options *o = state->input;
     switch (key) {
@@ -60,7 +90,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         parse_size("--ram", arg, &o->ram, &o->has_ram, state);
         if (o->ram == 0) { argp_error(state, "--ram: found '%s', expected a size above 0", arg); }
         return 0;
-    case OPTION_PAGEFILE: parse_size("--pagefile", arg, &o->pagefile, &o->has_pagefile, state); return 0;
+    case OPTION_PAGEFILE: parse_pagefile(o, arg, state); return 0;
+    case OPTION_DISK:
+        if (cli_parse_disk(arg, &o->disk)) { argp_error(state, "--disk: found '%s', expected " DISK_EXPECTED, arg); }
+        o->disk_word = arg;
+        return 0;
+    case OPTION_INJECT: parse_inject(o, arg, state); return 0;
     case OPTION_WS: parse_ws(o, arg, state); return 0;
     case OPTION_KERNEL:
         if (!one_of(arg, "mmu", "direct")) { argp_error(state, "--kernel: found '%s', expected mmu or direct", arg); }
@@ -118,7 +153,18 @@ char *cli_wave_command(const struct cli_machine_options *o) {
         print_word(out, o->cpu);
     }
     if (o->has_ram) { fprintf(out, " --ram %" PRIu64, o->ram); }
-    if (o->has_pagefile) { fprintf(out, " --pagefile %" PRIu64, o->pagefile); }
+    for (unsigned i = 0; i < o->pagefiles; i++) {
+        fputs(" --pagefile", out);
+        print_word(out, o->pagefile_word[i]);
+    }
+    if (o->disk_word) {
+        fputs(" --disk", out);
+        print_word(out, o->disk_word);
+    }
+    for (unsigned i = 0; i < o->injections; i++) {
+        fputs(" --inject", out);
+        print_word(out, o->inject_word[i]);
+    }
     if (o->max_ws) { fprintf(out, " --ws %" PRIu32 ":%" PRIu32, o->min_ws, o->max_ws); }
     if (o->kernel_direct) { fputs(" --kernel direct", out); }
     if (o->reference_counting) { fputs(" --counting reference", out); }

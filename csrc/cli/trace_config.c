@@ -18,7 +18,7 @@ struct setting {
     unsigned min_words, max_words; /* values behind the name */
     const char *expected;
     /* 0, or -1 if a value is not what `expected` says; NULL: the first value must be `expected` itself */
-    int (*apply)(struct os_config *os, struct directives *seen, const struct trace_item *item);
+    int (*apply)(struct machine_config *config, struct directives *seen, const struct trace_item *item);
 };
 
 /* Sizes and frames in a trace are hexadecimal; a K, M or G behind a size makes it decimal. */
@@ -35,7 +35,7 @@ static int parse_trace_size(const char *text, uint64_t *out) {
     return suffixed ? cli_parse_size(text, out) : parse_hex(text, out);
 }
 
-static int apply_boot(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+static int apply_boot(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     static const struct {
         const char *name;
         enum os_boot boot;
@@ -46,8 +46,8 @@ static int apply_boot(struct os_config *os, struct directives *seen, const struc
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strcasecmp(item->words[1], table[i].name) == 0 || strcasecmp(item->words[1], table[i].name + 4) == 0) {
-            os->boot = table[i].boot;
-            os->profile = table[i].profile;
+            config->os_config.boot = table[i].boot;
+            config->os_config.profile = table[i].profile;
             seen->boot = true;
             return 0;
         }
@@ -55,49 +55,61 @@ static int apply_boot(struct os_config *os, struct directives *seen, const struc
     return -1;
 }
 
-static int apply_profile(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+static int apply_profile(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     (void)seen;
     if (strcasecmp(item->words[1], "NT4") == 0) {
-        os->profile = OS_NT4;
+        config->os_config.profile = OS_NT4;
         return 0;
     }
-    os->profile = OS_NT5;
+    config->os_config.profile = OS_NT5;
     return strcasecmp(item->words[1], "NT5") == 0 ? 0 : -1;
 }
 
-static int apply_threads(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+static int apply_threads(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     (void)seen;
-    os->manual_threads = strcmp(item->words[1], "manual") == 0;
-    return os->manual_threads || strcmp(item->words[1], "auto") == 0 ? 0 : -1;
+    config->os_config.manual_threads = strcmp(item->words[1], "manual") == 0;
+    return config->os_config.manual_threads || strcmp(item->words[1], "auto") == 0 ? 0 : -1;
 }
 
-static int apply_ram(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+static int apply_ram(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     seen->ram = true;
-    return parse_trace_size(item->words[1], &os->ram_free) || os->ram_free == 0 ? -1 : 0;
+    return parse_trace_size(item->words[1], &config->os_config.ram_free) || config->os_config.ram_free == 0 ? -1 : 0;
 }
 
-static void set_pagefile(struct os_config *os, uint64_t bytes) {
-    os->pagefiles = bytes != 0;
-    os->pagefile[0] = (struct os_pagefile){bytes, bytes};
-}
-
-static int apply_pagefile(struct os_config *os, struct directives *seen, const struct trace_item *item) {
-    uint64_t bytes;
+static int apply_pagefile(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    struct os_config *os = &config->os_config;
+    struct os_pagefile file;
     seen->pagefile = true;
-    if (parse_trace_size(item->words[1], &bytes)) { return -1; }
-    set_pagefile(os, bytes);
+    if (parse_trace_size(item->words[1], &file.min)) { return -1; }
+    file.max = file.min;
+    if (item->word_count > 2 && parse_trace_size(item->words[2], &file.max)) { return -1; }
+    if (file.max < file.min || (file.min == 0 && item->word_count > 2)) { return -1; }
+    if (file.min == 0) { return os->pagefiles ? -1 : 0; }
+    if (os->pagefiles == OS_PAGING_FILES_MAX) { return -1; }
+    os->pagefile[os->pagefiles++] = file;
     return 0;
 }
 
-static int apply_maxmem(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+static int apply_disk(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    return cli_parse_disk(item->words[1], &config->disk);
+}
+
+static int apply_inject(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    if (config->injections == MACHINE_INJECTIONS_MAX) { return -1; }
+    return cli_parse_inject(item->words[1], &config->injection[config->injections++]);
+}
+
+static int apply_maxmem(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     (void)seen;
     uint64_t frame;
     if (parse_hex(item->words[1], &frame) || frame == 0 || frame > 0xFFFFF) { return -1; }
-    os->max_page = (uint32_t)frame;
+    config->os_config.max_page = (uint32_t)frame;
     return 0;
 }
 
-static int apply_bad(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+static int apply_bad(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     (void)seen;
     char text[32];
     snprintf(text, sizeof text, "%s", item->words[1]);
@@ -106,14 +118,14 @@ static int apply_bad(struct os_config *os, struct directives *seen, const struct
     uint64_t first, last;
     if (parse_hex(text, &first) || parse_hex(dash ? dash + 1 : text, &last)) { return -1; }
     if (first == 0 || first > last || last > 0xFFFFF) { return -1; }
-    os->bad_first = (uint32_t)first;
-    os->bad_last = (uint32_t)last;
+    config->os_config.bad_first = (uint32_t)first;
+    config->os_config.bad_last = (uint32_t)last;
     return 0;
 }
 
-static int apply_ws(struct os_config *os, struct directives *seen, const struct trace_item *item) {
+static int apply_ws(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     seen->ws = true;
-    return cli_parse_ws(item->words[1], &os->min_ws, &os->max_ws);
+    return cli_parse_ws(item->words[1], &config->os_config.min_ws, &config->os_config.max_ws);
 }
 
 static const struct setting settings[] = {
@@ -121,7 +133,9 @@ static const struct setting settings[] = {
     {"profile", 1, 1, "NT4 or NT5", apply_profile},
     {"threads", 1, 1, "manual or auto", apply_threads},
     {"ram", 1, 1, "a size above 0", apply_ram},
-    {"pagefile", 1, 1, "a size", apply_pagefile},
+    {"pagefile", 1, 2, "a size, or SIZE MAX, at most 16 times, or 0 once", apply_pagefile},
+    {"disk", 1, 1, DISK_EXPECTED, apply_disk},
+    {"inject", 1, 1, INJECT_EXPECTED, apply_inject},
     {"maxmem", 1, 1, "a frame number", apply_maxmem},
     {"bad", 1, 1, "FIRST-LAST, two frame numbers", apply_bad},
     {"ws", 1, 1, "MIN:MAX in pages", apply_ws},
@@ -137,8 +151,8 @@ static const struct setting *find_setting(const struct trace_item *item) {
     return NULL;
 }
 
-static int apply(const struct trace_item *item, const char *file, struct os_config *os, struct directives *seen,
-                 bool *closed, char *err, size_t err_size) {
+static int apply(const struct trace_item *item, const char *file, struct machine_config *config,
+                 struct directives *seen, bool *closed, char *err, size_t err_size) {
     if (strcmp(item->words[0], "closed") == 0) {
         *closed = true;
         return 0;
@@ -148,7 +162,7 @@ static int apply(const struct trace_item *item, const char *file, struct os_conf
     unsigned values = item->word_count - 1;
     bool counted = values >= setting->min_words && values <= setting->max_words;
     if (counted &&
-        (setting->apply ? setting->apply(os, seen, item) == 0 : strcmp(item->words[1], setting->expected) == 0)) {
+        (setting->apply ? setting->apply(config, seen, item) == 0 : strcmp(item->words[1], setting->expected) == 0)) {
         return 0;
     }
     snprintf(err, err_size, "%s:%llu: !%s: found '%s', expected %s", file, (unsigned long long)item->line,
@@ -156,8 +170,8 @@ static int apply(const struct trace_item *item, const char *file, struct os_conf
     return -1;
 }
 
-static int read_directives(struct cli_trace *trace, const char *file, struct os_config *os, struct directives *seen,
-                           char *err, size_t err_size) {
+static int read_directives(struct cli_trace *trace, const char *file, struct machine_config *config,
+                           struct directives *seen, char *err, size_t err_size) {
     for (;;) {
         enum trace_item_kind kind = trace_next(trace->reader, &trace->held);
         if (kind == TRACE_ERROR) {
@@ -168,18 +182,27 @@ static int read_directives(struct cli_trace *trace, const char *file, struct os_
             trace->holding = true;
             return 0;
         }
-        if (apply(&trace->held, file, os, seen, &trace->closed, err, err_size)) { return -1; }
+        if (apply(&trace->held, file, config, seen, &trace->closed, err, err_size)) { return -1; }
     }
 }
 
 /* The command line comes last: it overrules the trace. */
 static void apply_options(const struct cli_machine_options *options, const struct directives *seen,
-                          struct os_config *os) {
+                          struct machine_config *config) {
+    struct os_config *os = &config->os_config;
     if (options->has_ram) { os->ram_free = options->ram; }
-    if (options->has_pagefile) {
-        set_pagefile(os, options->pagefile);
+    if (options->pagefiles) {
+        os->pagefiles = options->pagefile[0].min ? options->pagefiles : 0;
+        memcpy(os->pagefile, options->pagefile, sizeof os->pagefile);
+        memcpy(config->pagefile_directory, options->pagefile_directory, sizeof config->pagefile_directory);
     } else if (!seen->pagefile && !seen->boot) {
-        set_pagefile(os, CAPTURED_PAGEFILE);
+        os->pagefiles = 1;
+        os->pagefile[0] = (struct os_pagefile){CAPTURED_PAGEFILE, CAPTURED_PAGEFILE};
+    }
+    if (options->disk_word) { config->disk = options->disk; }
+    if (options->injections) {
+        config->injections = options->injections;
+        memcpy(config->injection, options->injection, sizeof config->injection);
     }
     if (options->max_ws) {
         os->min_ws = options->min_ws;
@@ -200,11 +223,11 @@ int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *op
     trace->reader = trace_open(options->trace, err, err_size);
     if (!trace->reader) { return -1; }
     struct directives seen = {0};
-    if (read_directives(trace, options->trace, &config->os_config, &seen, err, err_size)) {
+    if (read_directives(trace, options->trace, config, &seen, err, err_size)) {
         cli_trace_close(trace);
         return -1;
     }
-    apply_options(options, &seen, &config->os_config);
+    apply_options(options, &seen, config);
     return 0;
 }
 

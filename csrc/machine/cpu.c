@@ -56,6 +56,7 @@ static enum access_end settle_fault(struct machine *m, struct upcall *call, stru
         return ACCESS_DONE;
     }
     m->counts.exceptions++;
+    m->counts.injected_exceptions += m->rule_fired;
     result->exception = true;
     result->exception_code = outcome->status;
     memcpy(result->exception_p, outcome->p, sizeof outcome->p);

@@ -250,7 +250,7 @@ static struct transfer *first_of(struct disk *disk, bool write) {
     return t;
 }
 
-static bool ends_by_itself(const struct machine *m) { return !m->disk.manual; }
+static bool ends_by_itself(const struct machine *m) { return !m->disk.manual && m->config.disk.kind == DISK_AUTO; }
 
 void disk_poll(struct machine *m, bool writes) {
     if (!ends_by_itself(m) || m->completing) { return; }
@@ -268,6 +268,34 @@ void disk_finish_waited(struct machine *m, const struct upcall *call) {
     for (struct transfer *t; call->object != 0 && (t = first_of(&m->disk, true));) {
         end_transfer(m, t, STATUS_SUCCESS);
     }
+}
+
+bool disk_works(const struct machine *m) {
+    return m->disk.first && !m->disk.manual && m->config.disk.kind != DISK_AUTO;
+}
+
+static uint64_t duration(const struct machine *m, const struct os_io *io) {
+    const struct disk_model *model = &m->config.disk;
+    if (model->kind == DISK_FIXED) { return model->fixed; }
+    bool follows = io->file == m->disk.last_file && io->offset == m->disk.last_end;
+    return (follows ? 0 : model->seek) + (uint64_t)model->transfer * io->pages;
+}
+
+void disk_step(struct machine *m) {
+    struct disk *disk = &m->disk;
+    if (!disk_works(m)) { return; }
+    struct transfer *t = disk->first;
+    if (disk->served != t->id) {
+        disk->served = t->id;
+        disk->steps_left = duration(m, &t->io);
+    }
+    m->counts.disk_steps++;
+    if (--disk->steps_left > 0) { return; }
+    disk->last_file = t->io.file;
+    disk->last_end = t->io.offset + ((uint64_t)t->io.pages << PAGE_SHIFT);
+    m->log.cause = m->log.fault_cause = LOG_KERNEL;
+    end_transfer(m, t, STATUS_SUCCESS);
+    m->log.cause = m->log.fault_cause = LOG_TRACE;
 }
 
 bool disk_finish(struct machine *m, uint64_t id, ntstatus_t status) {

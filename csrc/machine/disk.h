@@ -13,6 +13,8 @@ struct written_page;
 struct disk {
     struct transfer *first, **last; /* pending, in order of issue */
     uint64_t issued;
+    uint64_t served, steps_left;          /* by the model: the transfer that is under way, its remaining steps */
+    uint64_t last_file, last_end;         /* where the last one ended */
     bool manual;                          /* `io manual`: transfers end by `iodone` only */
     int paging_file[OS_PAGING_FILES_MAX]; /* host file + 1; 0 = none */
     struct written_page *written;         /* of data files: by file and page */
@@ -22,6 +24,8 @@ struct disk {
 
 uint64_t disk_start(struct machine *m, const struct os_io *io);
 void disk_poll(struct machine *m, bool writes);
+void disk_step(struct machine *m);        /* a step goes by */
+bool disk_works(const struct machine *m); /* steps going by will end a transfer */
 bool disk_create(struct machine *m, unsigned number, uint64_t bytes);
 /* A read that is over at once, without a number. */
 ntstatus_t disk_read_now(struct machine *m, const struct os_io *io);

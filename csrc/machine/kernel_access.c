@@ -29,9 +29,7 @@ _Noreturn static void down_panic(struct os_machine *downward, const char *messag
     machine_panic(machine_of(downward), "%s", message);
 }
 
-_Noreturn static void down_bugcheck(struct os_machine *downward, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3,
-                                    uint64_t p4) {
-    struct machine *m = machine_of(downward);
+_Noreturn void machine_bugcheck(struct machine *m, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3, uint64_t p4) {
     m->result.stop = MACHINE_BUGCHECK;
     m->result.bugcheck_code = code;
     m->result.bugcheck_p[0] = p1;
@@ -40,6 +38,11 @@ _Noreturn static void down_bugcheck(struct os_machine *downward, uint32_t code, 
     m->result.bugcheck_p[3] = p4;
     log_send(&m->log, LOG_BUGCHECK, code, p1, p2, p3, p4);
     stop(m);
+}
+
+_Noreturn static void down_bugcheck(struct os_machine *downward, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3,
+                                    uint64_t p4) {
+    machine_bugcheck(machine_of(downward), code, p1, p2, p3, p4);
 }
 
 /* ---- translating ---- */

@@ -125,13 +125,17 @@ void machine_destroy(struct machine *m) {
 
 static void follow(struct machine *m, const struct event *event) {
     switch (event->kind) {
-    case EV_THREAD_CREATE: threads_follow(m, event); break;
+    case EV_THREAD_CREATE:
+    case EV_THREAD_EXIT: threads_follow(m, event); break;
     case EV_FORK:
         threads_follow(m, event);
         process_follow(m, event);
         break;
-    case EV_EXEC:
-    case EV_PROC_EXIT: process_follow(m, event); break;
+    case EV_PROC_EXIT:
+        threads_follow(m, event);
+        process_follow(m, event);
+        break;
+    case EV_EXEC: process_follow(m, event); break;
     default: break;
     }
 }
@@ -140,7 +144,11 @@ static void report_service(struct machine *m, const struct event *event, ntstatu
     m->result.service_status = status;
     m->result.service_out[0] = out[0];
     m->result.service_out[1] = out[1];
-    if (NT_SUCCESS(status)) { follow(m, event); }
+    if (NT_SUCCESS(status)) {
+        follow(m, event);
+    } else if (m->rule_fired) {
+        m->counts.injected_failures++;
+    }
     log_send(&m->log, LOG_STATUS, status, out[0], out[1], 0, 0);
 }
 
@@ -165,6 +173,7 @@ static bool call_service(struct machine *m, const struct event *event, struct pr
         m->counts.exceptions++;
         m->result.exception = true;
         m->result.exception_code = service->status;
+        m->counts.injected_exceptions += m->rule_fired;
         memcpy(m->result.exception_p, service->exception_p, sizeof service->exception_p);
         log_send(&m->log, LOG_EXCEPTION, service->status, service->exception_p[0], service->exception_p[1],
                  service->exception_p[2], 0);
@@ -179,7 +188,7 @@ static void io_done(struct machine *m, const struct event *event) {
     report_service(m, event, pending ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER, (const uint64_t[2]){0, 0});
 }
 
-bool machine_replay(struct machine *m, const struct event *event, struct progress *progress) {
+static bool replay_once(struct machine *m, const struct event *event, struct progress *progress) {
     switch (event->kind) {
     case EV_ACCESS:
     case EV_RUN: return cpu_access(m, event, progress) == ACCESS_BLOCKED;
@@ -188,18 +197,64 @@ bool machine_replay(struct machine *m, const struct event *event, struct progres
     case EV_POKE: physmem_write32(&m->mem, event->poke.pa, event->poke.value); return false;
     case EV_IO_MODE: m->disk.manual = event->io.manual; return false;
     case EV_IO_DONE: io_done(m, event); return false;
+    case EV_DRIVER: m->driver = event->driver.id != 0; return call_service(m, event, progress);
     case EV_INJECT: m->injected[event->inject.what] += event->inject.count; return false;
     default: return call_service(m, event, progress);
     }
 }
 
+static bool in_kernel_mode(const struct event *event) {
+    switch (event->kind) {
+    case EV_ACCESS: return event->access.mode == EVENT_KERNEL;
+    case EV_RUN: return event->run.mode == EVENT_KERNEL;
+    default: return true;
+    }
+}
+
+/* NT-05. True: the event is to run again. */
+static bool settle_exception(struct machine *m, const struct event *event, struct progress *progress) {
+    struct machine_result *r = &m->result;
+    switch (brackets_search(m, progress->reruns)) {
+    case BRACKET_HANDLED: r->handled = true; return false;
+    case BRACKET_EXHAUSTED: r->reruns_failed = true; return false;
+    case BRACKET_RERUN: progress->reruns++; return true;
+    default: break;
+    }
+    if (m->driver && in_kernel_mode(event)) { /* nobody knows the eip of a driver that is only a trace */
+        machine_bugcheck(m, BUGCHECK_KMODE_EXCEPTION_NOT_HANDLED, r->exception_code, 0, r->exception_p[0],
+                         r->exception_p[1]);
+    }
+    return false;
+}
+
+bool machine_replay(struct machine *m, const struct event *event, struct progress *progress) {
+    bool begun = progress->started || progress->call;
+    if ((m->open_brackets || event->kind == EV_TRY || event->kind == EV_EXCEPT || event->kind == EV_FINALLY ||
+         event->kind == EV_END_TRY) &&
+        !begun && brackets_take(m, event)) {
+        m->result.skipped = true;
+        return false;
+    }
+    while (!replay_once(m, event, progress)) {
+        if (!m->result.exception || !(m->open_brackets || m->driver)) {
+            if (progress->reruns && !m->result.exception) { m->result.exception = m->result.handled = true; }
+            return false;
+        }
+        if (!settle_exception(m, event, progress)) { return false; }
+        m->result.exception = false;
+        progress->started = event->kind == EV_ACCESS || event->kind == EV_RUN;
+    }
+    return true;
+}
+
 void machine_advance(struct machine *m) {
+    if (m->disk.first) { disk_step(m); }
     if (!m->config.os_config.manual_threads) { upcall_tick(m); }
 }
 
 /* Everything but the status list and the message, whose lengths say what is in them. */
 static void clear_result(struct machine_result *r) {
-    r->exception = r->blocked = r->livelock = false;
+    r->exception = r->blocked = r->livelock = r->handled = r->reruns_failed = r->skipped = false;
     r->callbacks = r->status_count = 0;
     r->exception_code = 0;
     memset(r->exception_p, 0, sizeof r->exception_p);
@@ -226,6 +281,14 @@ static void stopped(struct machine *m) {
     m->call = NULL;
 }
 
+/* Nobody can run: time goes by until the disk has woken somebody. */
+static void idle(struct machine *m) {
+    for (uint64_t step = 0; step < IDLE_STEPS_LIMIT && disk_works(m) && threads_all_wait(m); step++) {
+        machine_advance(m);
+        threads_pump(m);
+    }
+}
+
 const struct machine_result *machine_step(struct machine *m, const struct event *event) {
     if (m->frozen) { return &m->result; }
     clear_result(&m->result);
@@ -244,6 +307,7 @@ const struct machine_result *machine_step(struct machine *m, const struct event 
         replay_now(m, event);
     }
     if (m->stuck || m->system_calls) { threads_pump(m); }
+    if (m->stuck) { idle(m); }
     return &m->result;
 }
 
@@ -255,11 +319,10 @@ uint64_t machine_finish(struct machine *m) {
         return m->held;
     }
     threads_pump(m);
-    if (!m->config.os_config.manual_threads) {
-        for (uint64_t step = 0; m->held > 0 && step < IDLE_STEPS_LIMIT; step++) {
-            machine_advance(m);
-            threads_pump(m);
-        }
+    for (uint64_t step = 0; m->held > 0 && step < IDLE_STEPS_LIMIT; step++) {
+        if (m->config.os_config.manual_threads && !disk_works(m)) { break; }
+        machine_advance(m);
+        threads_pump(m);
     }
     return m->held;
 }
@@ -282,6 +345,8 @@ struct os *machine_os(struct machine *m) {
 }
 const struct os_ops *machine_os_ops(const struct machine *m) { return m->config.os; }
 const struct machine_counts *machine_counts(const struct machine *m) { return &m->counts; }
+
+bool machine_has_injected(const struct machine *m) { return m->rule_fired; }
 
 unsigned machine_irql(const struct machine *m) { return m->irql; }
 uint64_t machine_cycles(const struct machine *m) { return m->config.mmu->cycles(m->mmu) + m->counts.run_hits; }

@@ -31,6 +31,7 @@ struct machine_process {
 /* How far an event has come that had to wait. */
 struct progress {
     bool started;        /* an access whose first touches are done, or that faulted already */
+    unsigned reruns;     /* by brackets with filter -1 */
     unsigned touch;      /* of an access: where it goes on */
     struct upcall *call; /* the call of the kernel that waits, NULL if none */
 };
@@ -44,9 +45,11 @@ struct held_event {
 
 struct machine_thread {
     uint32_t tid, pid;
-    bool born;              /* false: an `x` named it while the event that creates it was held back */
-    bool stuck;             /* waits, or has events held back; then on the stuck list */
-    uint64_t first_barrier; /* index of the first barrier event in the queue, UINT64_MAX if none */
+    bool exited;
+    struct brackets *brackets; /* NULL until its first `try` */
+    bool born;                 /* false: an `x` named it while the event that creates it was held back */
+    bool stuck;                /* waits, or has events held back; then on the stuck list */
+    uint64_t first_barrier;    /* index of the first barrier event in the queue, UINT64_MAX if none */
     struct held_event *first, **last;
     struct machine_thread *next_stuck;
     UT_hash_handle hh;
@@ -81,7 +84,13 @@ struct machine {
     struct upcall *all_calls, *idle_calls; /* the pool */
     struct upcall *system_calls;           /* of system threads, waiting */
     struct disk disk;
-    bool completing;                  /* inside os_ops.io_complete */
+    bool completing; /* inside os_ops.io_complete */
+    struct injection_state {
+        uint64_t occasions;
+    } injection[MACHINE_INJECTIONS_MAX]; /* of each rule */
+    uint64_t open_brackets;              /* of all threads */
+    bool driver;                         /* kernel accesses are a driver's */
+    bool rule_fired;
     uint32_t injected[OS_INJECTIONS]; /* occasions that are still to fail: step `inject` */
 
     struct machine_process *processes, *process; /* by pid; the current one, NULL if not looked up */
@@ -106,7 +115,13 @@ void process_free_all(struct machine *m);
 
 /* kernel_access.c: the downward half of os.h */
 extern const struct os_machine_ops machine_downward_ops;
+_Noreturn void machine_bugcheck(struct machine *m, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3, uint64_t p4);
 _Noreturn void machine_panic(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* brackets.c: exceptions. brackets_take: the event is a bracket's own, or skipped on the way out of one. */
+enum bracket_verdict { BRACKET_NONE, BRACKET_HANDLED, BRACKET_RERUN, BRACKET_EXHAUSTED };
+bool brackets_take(struct machine *m, const struct event *event);
+enum bracket_verdict brackets_search(struct machine *m, unsigned reruns);
 
 /* inject.c: whether this occasion is to fail */
 bool inject_now(struct machine *m, enum os_injection what);
@@ -121,6 +136,8 @@ void machine_advance(struct machine *m);
 bool threads_intercept(struct machine *m, const struct event *event); /* true: the event is held back or was absorbed */
 void threads_block(struct machine *m, const struct event *event, const struct progress *progress);
 void threads_follow(struct machine *m, const struct event *event); /* after an event that makes or ends threads */
+struct machine_thread *threads_current(struct machine *m);
+bool threads_all_wait(const struct machine *m);
 bool threads_current_is_stuck(struct machine *m);
 /* A change of the machine or of a CPU, of no process: never held back. */
 bool threads_is_machine_step(const struct event *event);

@@ -26,10 +26,11 @@ static struct machine_thread *make_thread(struct machine *m, uint32_t tid, uint3
     }
     t->pid = pid;
     t->born = born;
+    t->exited = false;
     return t;
 }
 
-static struct machine_thread *current_thread(struct machine *m) {
+struct machine_thread *threads_current(struct machine *m) {
     uint32_t tid = m->config.os->current_tid(m->os);
     struct machine_thread *t = find_thread(m, tid);
     return t ? t : make_thread(m, tid, m->config.os->current_pid(m->os), true);
@@ -40,6 +41,11 @@ void threads_follow(struct machine *m, const struct event *event) {
         make_thread(m, event->thread.tid, event->thread.pid, true);
     } else if (event->kind == EV_FORK) {
         make_thread(m, event->fork.tid, event->fork.pid, true);
+    } else {
+        for (struct machine_thread *t = m->threads; t; t = t->hh.next) {
+            bool ended = event->kind == EV_PROC_EXIT ? t->pid == event->proc.pid : t->tid == event->thread.tid;
+            t->exited = t->exited || ended;
+        }
     }
 }
 
@@ -47,6 +53,7 @@ void threads_free_all(struct machine *m) {
     struct machine_thread *t, *next;
     HASH_ITER(hh, m->threads, t, next) {
         HASH_DELETE(hh, m->threads, t);
+        free(t->brackets);
         for (struct held_event *h = t->first; h;) {
             struct held_event *after = h->next;
             free(h);
@@ -60,7 +67,7 @@ void threads_free_all(struct machine *m) {
 
 static void stick(struct machine *m, struct machine_thread *t) {
     if (t->stuck) { return; }
-    if (!m->stuck) { m->logical = current_thread(m); }
+    if (!m->stuck) { m->logical = threads_current(m); }
     t->stuck = true;
     t->next_stuck = NULL;
     struct machine_thread **at = &m->stuck;
@@ -141,13 +148,20 @@ static void hold(struct machine *m, struct machine_thread *t, const struct event
 }
 
 void threads_block(struct machine *m, const struct event *event, const struct progress *progress) {
-    struct machine_thread *t = current_thread(m);
+    struct machine_thread *t = threads_current(m);
     log_send(&m->log, LOG_BLOCK, t->tid, progress->call->object, 0, 0, 0);
     hold(m, t, event);
     t->first->progress = *progress;
 }
 
-bool threads_current_is_stuck(struct machine *m) { return m->stuck && current_thread(m)->stuck; }
+bool threads_all_wait(const struct machine *m) {
+    for (const struct machine_thread *t = m->threads; t; t = t->hh.next) {
+        if (t->born && !t->exited && !t->stuck) { return false; }
+    }
+    return m->stuck != NULL;
+}
+
+bool threads_current_is_stuck(struct machine *m) { return m->stuck && threads_current(m)->stuck; }
 
 /* ---- an event that arrives while a thread is stuck ---- */
 
@@ -189,7 +203,7 @@ static bool is_barred(const struct machine *m, const struct machine_thread *t, c
 
 static void wait_for_room(struct machine *m) {
     for (uint64_t step = 0; m->held >= HELD_LIMIT; step++) {
-        if (m->config.os_config.manual_threads || step == IDLE_STEPS_LIMIT) {
+        if ((m->config.os_config.manual_threads && !disk_works(m)) || step == IDLE_STEPS_LIMIT) {
             machine_panic(m, "%d events are held back behind waiting threads, and nothing wakes them", HELD_LIMIT);
         }
         machine_advance(m);
@@ -220,8 +234,9 @@ static void switch_to(struct machine *m, const struct machine_thread *t) {
 }
 
 static void note_late(const struct machine_result *late, uint64_t index, struct machine_result *result) {
+    if (late->handled) { return; }
     uint32_t status = late->exception ? late->exception_code : late->service_status;
-    if (!late->exception && !late->livelock && NT_SUCCESS(status)) { return; }
+    if (!late->exception && !late->livelock && !late->reruns_failed && NT_SUCCESS(status)) { return; }
     if (result->late_failures++ == 0) {
         result->late_event = index;
         result->late_status = status;

@@ -5,6 +5,7 @@
 #include "machine_priv.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void run(struct upcall *call) {
     struct machine *m = call->m;
@@ -12,7 +13,9 @@ static void run(struct upcall *call) {
     switch (call->kind) {
     case UPCALL_FAULT: call->outcome = os->page_fault(m->os, call->cr2, call->error_code); break;
     case UPCALL_SERVICE: {
-        struct event event = *call->event; /* the caller's may be gone when a wait ends */
+        struct event event; /* a copy: the caller's may be gone when a wait ends */
+        memcpy(&event, call->event, event_has_text(call->event->kind) ? sizeof event : offsetof(struct event, text));
+        if (!event_has_text(call->event->kind)) { event.text[0] = '\0'; }
         call->result = os->service(m->os, &event);
         break;
     }

@@ -226,7 +226,7 @@ static void count_range(struct process *p, const struct event *event, const stru
 
 void counting_event(struct counting *c, const struct event *event, const struct machine_result *result) {
     if (event->kind == EV_ACCESS || event->kind == EV_RUN) { return; }
-    if (!NT_SUCCESS(result->service_status)) { return; }
+    if (!NT_SUCCESS(result->service_status) || result->skipped) { return; }
     struct process *p;
     switch (event->kind) {
     case EV_FORK: count_fork(c, event->fork.pid, event->fork.parent); return;

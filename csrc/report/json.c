@@ -47,6 +47,28 @@ static void add_accesses(json_t *root, const struct machine_counts *c) {
     set(root, "kernel_misses", c->kernel_misses);
 }
 
+static void add_disk(json_t *root, const struct machine_counts *c) {
+    json_t *disk = json_object();
+    set(disk, "file_read_transfers", c->file_read_transfers);
+    set(disk, "file_reads", c->file_reads);
+    set(disk, "file_write_transfers", c->file_write_transfers);
+    set(disk, "file_writes", c->file_writes);
+    set(disk, "pagefile_read_transfers", c->pagefile_read_transfers);
+    set(disk, "pagefile_reads", c->pagefile_reads);
+    set(disk, "pagefile_write_transfers", c->pagefile_write_transfers);
+    set(disk, "pagefile_writes", c->pagefile_writes);
+    set(disk, "steps_busy", c->disk_steps);
+    json_object_set_new(root, "disk", disk);
+}
+
+static void add_injected(json_t *root, const struct machine_counts *c) {
+    json_t *injected = json_object();
+    for (unsigned i = 0; i < OS_INJECTIONS; i++) { set(injected, injection_names[i], c->injected[i]); }
+    set(injected, "exceptions", c->injected_exceptions);
+    set(injected, "failures", c->injected_failures);
+    json_object_set_new(root, "injected", injected);
+}
+
 static void add_touches(json_t *root, const struct first_touches *t) {
     set(root, "demand_zero", t->demand_zero);
     set(root, "file_first_hard", t->file_first_hard);
@@ -131,6 +153,8 @@ static json_t *make_json(const struct run_report *report) {
     add_accesses(root, machine_counts(report->machine));
     add_touches(root, report->touches);
     add_faults(root, machine_counts(report->machine));
+    add_disk(root, machine_counts(report->machine));
+    add_injected(root, machine_counts(report->machine));
     add_statistics(root, report->machine);
     add_frames(root, report->memory);
     add_kernel(root, report->machine);

@@ -27,6 +27,20 @@ static void print_memory(const struct run_report *report, FILE *out) {
             "invalidated", c->cr3_switch + c->cr3_other, c->cr3_switch, c->invlpg, c->flush_all);
 }
 
+static void print_disk(const struct machine_counts *c, FILE *out) {
+    fprintf(out,
+            "  %-12s %" PRIu64 " pages from files, %" PRIu64 " to files; %" PRIu64 " from paging files, %" PRIu64
+            " to them\n",
+            "disk", c->file_reads, c->file_writes, c->pagefile_reads, c->pagefile_writes);
+    if (c->disk_steps) { fprintf(out, "  %-12s %" PRIu64 " of the steps\n", "disk busy", c->disk_steps); }
+    uint64_t injected = 0;
+    for (unsigned i = 0; i < OS_INJECTIONS; i++) { injected += c->injected[i]; }
+    if (injected) {
+        fprintf(out, "  %-12s %" PRIu64 " faults; %" PRIu64 " exceptions and %" PRIu64 " failed services after them\n",
+                "injected", injected, c->injected_exceptions, c->injected_failures);
+    }
+}
+
 static void print_verdict(const struct run_report *report, FILE *out) {
     bool agree = report->compared_with && strcmp(report->result, "completed") == 0;
     fprintf(out, "%s: ", report->trace);
@@ -56,6 +70,7 @@ int report_summary(const struct run_report *report, FILE *out) {
     fprintf(out, "  %-12s %" PRIu64 " (%.3f for each touch)\n", "cycles", cycles,
             c->touches ? (double)cycles / (double)c->touches : 0);
     print_memory(report, out);
+    print_disk(c, out);
     if (report->seconds > 0) {
         fprintf(out, "  %-12s %.2f s, %.0f events/s\n", "took", report->seconds, (double)c->events / report->seconds);
     }

@@ -130,8 +130,8 @@ static const struct event_rule rules[EV_KINDS] = {
     [EV_DRIVER_UNLOAD] = {"drv-", {{FIELD_DEC32, false, AT(driver.id), "a driver id"}}},
 };
 
-const char *const injection_names[] = {"read-error", "write-error", "pagefile-full", "commit-limit",
-                                       "no-frame",   "parity",      NULL};
+const char *const injection_names[] = {"read-error", "write-error", "pagefile-full", "commit-limit", "no-frame",
+                                       "parity",     NULL};
 
 const struct event_rule *event_rule(enum event_kind kind) {
     return (unsigned)kind < EV_KINDS ? &rules[kind] : &rules[EV_NONE];
@@ -139,8 +139,8 @@ const struct event_rule *event_rule(enum event_kind kind) {
 
 enum directive_kind directive_kind(const char *name) {
     static const char *const notes[] = {"name", "page", "gran", "va", "level", "source"};
-    static const char *const settings[] = {"boot", "profile", "threads",  "ram",   "maxmem",
-                                           "bad",  "ws",      "pagefile", "closed"};
+    static const char *const settings[] = {"boot", "profile",  "threads", "ram",  "maxmem", "bad",
+                                           "ws",   "pagefile", "closed",  "disk", "inject"};
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
         if (strcmp(name, notes[i]) == 0) { return DIRECTIVE_NOTE; }
     }

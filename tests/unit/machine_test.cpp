@@ -256,6 +256,8 @@ class Machine : public ::testing::Test {
     std::vector<log_record> log;
     uint64_t next_index = 0;
     bool direct = false, reference = false;
+    disk_model model = {};
+    std::vector<machine_injection> injections;
 
     void start(uint32_t mask = (1u << LOG_KINDS) - 1) {
         machine_config config = {};
@@ -263,6 +265,9 @@ class Machine : public ::testing::Test {
         config.preset = small_preset(16, 4, 40);
         config.os = &fake_os;
         config.kernel_direct = direct;
+        config.disk = model;
+        config.injections = unsigned(injections.size());
+        std::copy(injections.begin(), injections.end(), config.injection);
         config.os_config.reference_counting = reference;
         char err[256] = "";
         m = machine_create(&config, err, sizeof err);
@@ -1034,6 +1039,74 @@ TEST_F(Disk, InjectedFaultsComeWhenTheyAreArmed) {
     EXPECT_EQ(call({CALL_INJECT, OS_INJECT_PARITY}), 1u);
     EXPECT_EQ(call({CALL_INJECT, OS_INJECT_PARITY}), 0u);
     EXPECT_EQ(counts()->injected[OS_INJECT_READ_ERROR], 2u);
+}
+
+TEST_F(Disk, TransfersTakeStepsAndOthersGoOn) {
+    model.kind = DISK_FIXED;
+    model.fixed = 3;
+    start();
+    thread(1, 1);
+    thread(2, 2);
+    switch_to(1);
+    call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 1, 0x1000});
+    EXPECT_TRUE(last_blocked); // another thread could run
+    switch_to(2);
+    EXPECT_EQ(word(0x310), 0u);
+    EXPECT_FALSE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    EXPECT_EQ(word(0x310), 0u);
+    access(EVENT_LOAD, 0x1000, 4);
+    EXPECT_EQ(word(0x310), file_word(kFile, 0));
+    EXPECT_EQ(counts()->disk_steps, 3u);
+    call({CALL_POLL, 1}); // ends nothing
+    EXPECT_EQ(machine_finish(m), 0u);
+}
+
+TEST_F(Disk, WhenEveryThreadWaitsTimeGoesByAlone) {
+    model.kind = DISK_SEEK;
+    model.seek = 10;
+    model.transfer = 2;
+    start();
+    thread(1, 1);
+    thread(2, 1);
+    event e = make(EV_THREAD_EXIT);
+    e.thread.tid = 2;
+    step(e);
+    switch_to(1);
+    call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 2, 0x2000});
+    EXPECT_EQ(word(0x311), file_word(kFile, 0x1000));
+    EXPECT_EQ(counts()->disk_steps, 14u); // a seek and two pages
+    call({CALL_TRANSFER, kRead, kFile, 0x2000, 0x312, 1, 0x1000});
+    EXPECT_EQ(counts()->disk_steps, 16u); // it follows the last one
+    call({CALL_TRANSFER, kRead, kFile, 0, 0x312, 1, 0x1000});
+    EXPECT_EQ(counts()->disk_steps, 28u);
+    EXPECT_EQ(machine_finish(m), 0u);
+}
+
+TEST_F(Disk, RulesOfInjection) {
+    injections = {{OS_INJECT_PARITY, 4, 0, 0}, {OS_INJECT_NO_FRAME, 0, UINT64_MAX / 4, 7}};
+    start();
+    EXPECT_EQ(call({CALL_INJECT, OS_INJECT_PARITY}), 0u); // event 0
+    EXPECT_FALSE(machine_has_injected(m));
+    unsigned fired = 0;
+    std::string pattern[2];
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 400; i++) {
+            bool fires = call({CALL_INJECT, OS_INJECT_NO_FRAME}) != 0;
+            pattern[round] += fires ? 'x' : '.';
+            fired += fires;
+        }
+        EXPECT_EQ(call({CALL_INJECT, OS_INJECT_PARITY}), 1u); // once, from event 4 on
+        EXPECT_EQ(call({CALL_INJECT, OS_INJECT_PARITY}), 0u);
+        if (round == 0) {
+            machine_destroy(m);
+            next_index = 1;
+            start();
+        }
+    }
+    EXPECT_EQ(pattern[0], pattern[1]); // the same on every machine
+    EXPECT_TRUE(machine_has_injected(m));
+    EXPECT_GT(fired, 120u);
+    EXPECT_LT(fired, 280u);
 }
 
 TEST_F(Disk, TransfersThatCannotBeStopTheMachine) {

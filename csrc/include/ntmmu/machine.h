@@ -8,6 +8,26 @@
 #include "ntmmu/os.h"
 #include "ntmmu/physmem.h"
 
+/* How long transfers take, in steps (one for each event). They are served one after the other, in order of issue. */
+enum disk_kind {
+    DISK_AUTO,  /* no time: a read ends when somebody waits, a write before the next delivery of APCs */
+    DISK_FIXED, /* each takes `fixed` steps */
+    DISK_SEEK   /* `transfer` steps a page, and `seek` if it does not begin where the last one ended */
+};
+struct disk_model {
+    enum disk_kind kind;
+    uint32_t fixed, seek, transfer;
+};
+
+/* A rule of --inject: from event EVENT on, each occasion with a probability (of 2^64), or the first occasion only. */
+#define MACHINE_INJECTIONS_MAX 16
+struct machine_injection {
+    enum os_injection what;
+    uint64_t event;
+    uint64_t probability; /* 0: once */
+    uint64_t seed;
+};
+
 struct machine_config {
     const struct mmu_ops *mmu;
     struct mmu_preset preset;
@@ -16,6 +36,9 @@ struct machine_config {
     struct os_config os_config;
     bool kernel_direct;      /* --kernel direct: kernel accesses bypass the TLB and cost nothing */
     uint32_t memory_latency; /* cycles of a table access, default 4 */
+    struct disk_model disk;
+    struct machine_injection injection[MACHINE_INJECTIONS_MAX];
+    unsigned injections;
     const char *pagefile_directory[OS_PAGING_FILES_MAX]; /* where paging file N is, NULL: with temporary files */
 };
 
@@ -25,7 +48,10 @@ enum machine_stop { MACHINE_RUNS, MACHINE_BUGCHECK, MACHINE_PANIC };
 #define MACHINE_STATUS_MAX 32
 struct machine_result {
     enum machine_stop stop;
-    bool exception;                        /* an access ended in an exception */
+    bool exception;                        /* an access ended in an exception, or a service raised one */
+    bool handled;                          /* by a bracket: filter 1, or filter -1 and the event went well then */
+    bool reruns_failed;                    /* a bracket with filter -1 ran the event again twice, in vain (NT-05) */
+    bool skipped;                          /* on the way out of a bracket */
     bool blocked;                          /* its thread waits */
     bool livelock;                         /* faulted more than 16 times (NT-102) */
     uint32_t callbacks;                    /* #PF delivered to the kernel for this event, trace accesses only */
@@ -63,8 +89,10 @@ struct machine_counts {
     uint64_t file_reads;                               /* pages read from files */
     uint64_t file_read_transfers, file_write_transfers, file_writes; /* writes: in pages */
     uint64_t pagefile_read_transfers, pagefile_reads, pagefile_write_transfers, pagefile_writes;
-    uint64_t injected[OS_INJECTIONS]; /* faults simulated */
-    uint64_t resolved[FAULT_KINDS];   /* faults of trace accesses */
+    uint64_t disk_steps;                             /* a transfer was under way: with a latency model only */
+    uint64_t injected_exceptions, injected_failures; /* accesses and services that failed since a rule first fired */
+    uint64_t injected[OS_INJECTIONS];                /* faults simulated */
+    uint64_t resolved[FAULT_KINDS];                  /* faults of trace accesses */
 };
 
 struct machine;
@@ -86,6 +114,8 @@ const struct mmu_ops *machine_mmu_ops(const struct machine *m);
 struct os *machine_os(struct machine *m);
 const struct os_ops *machine_os_ops(const struct machine *m);
 const struct machine_counts *machine_counts(const struct machine *m);
+/* Whether a rule of --inject has fired: exceptions and failed services may come of it from now on. */
+bool machine_has_injected(const struct machine *m);
 unsigned machine_irql(const struct machine *m);
 /* The MMU's, boot included, and one for each hit inside a run event. */
 uint64_t machine_cycles(const struct machine *m);

@@ -28,6 +28,11 @@
  *   faults              object: faults of trace accesses by what servicing them came to: other, demand_zero,
  *                       transition, file, section, clone, cow_file, cow_fork, cow_reuse, guard, page_file
  *   file_reads          pages read from files
+ *   disk                object: transfers between memory and files, in transfers and in pages: file_read_transfers,
+ *                       file_reads, file_write_transfers, file_writes, and the same of paging files, pagefile_…;
+ *                       steps_busy, the steps during which a transfer was under way (with --disk fixed or seek)
+ *   injected            object: faults simulated, by the names of the step `inject`; exceptions and failures: accesses
+ *                       that ended in an exception and services that failed after a rule of --inject first came true
  *   kernel_accesses, kernel_misses    the kernel's own translations, and those of them that walked
  *   mmu_statistics      object, everything that went through the MMU, the kernel's accesses included, run_hits not:
  *     tlb               object itlb_4k, itlb_large, dtlb_4k, dtlb_large, each with hits, misses; a miss counts for the
