@@ -14,6 +14,8 @@
 #define HYPERSPACE_FIRST 0x102u /* below: mapping ring, header page, zeroing page; not counted, NT-73 */
 #define PROCESS_COMMIT   3u     /* directory, hyperspace table, working-set page */
 #define ENTRIES          1024u
+#define SYSTEM_VIEWS     0xA0000000u /* NT-66 */
+#define SYSTEM_VIEWS_END 0xA3000000u
 
 /* Kernel ranges whose pages the audit follows: one range of PDEs each. */
 static const struct {
@@ -309,7 +311,27 @@ static bool scan_kernel_range(struct audit *a, va_t va, va_t end) {
     return true;
 }
 
+/* Views in system space: pages of sections, in page tables that the kernel made when they were needed. */
+static bool scan_system_views(struct audit *a) {
+    for (va_t va = SYSTEM_VIEWS; va < SYSTEM_VIEWS_END; va += (va_t)ENTRIES << PAGE_SHIFT) {
+        va_t end;
+        pfn_t table;
+        if (!kernel_table(a, va, &end, &table)) { continue; }
+        if (!audit_own(a, table, OWNER_PRIVATE, 0, (uint32_t)MiGetPdeAddress(va), a->system_directory >> PAGE_SHIFT)) {
+            return false;
+        }
+        for (uint32_t i = 0; i < ENTRIES; i++) {
+            uint32_t pte = physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) + 4 * i);
+            if (!(pte & PTE_VALID) || pte_frame(pte) >= a->frames) { continue; }
+            a->frame[table].entries++;
+            a->frame[pte_frame(pte)].maps++;
+        }
+    }
+    return true;
+}
+
 bool audit_scan_kernel(struct audit *a) {
+    if (!scan_system_views(a)) { return false; }
     for (size_t r = 0; r < sizeof kernel_ranges / sizeof *kernel_ranges; r++) {
         if (!scan_kernel_range(a, kernel_ranges[r].start, kernel_ranges[r].end)) { return false; }
     }

@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #define USER_END         0x80000000u
+#define SYSTEM_PID       0u
 #define SHARED_USER_PAGE 0x7FFE0000u /* no allocation covers it, NT-06 */
 
 /* An event whose records have not all come: its thread waits. */
@@ -49,6 +50,7 @@ struct shadow {
 struct shadow *shadow_create(void) {
     struct shadow *s = check_alloc(sizeof *s);
     s->ideal = ideal_create();
+    ideal_process_create(s->ideal, SYSTEM_PID); /* whose regions are the views in system space */
     return s;
 }
 
@@ -173,11 +175,26 @@ static bool mdl_alias(const struct shadow *s, va_t kva, uint32_t *pid, va_t *va)
     return false;
 }
 
+/* A view in system space: it sees what all see who have the section mapped. */
+static bool view_access(struct shadow *s, const struct access *a, const struct log_record *record,
+                        const struct event *event, struct report *report) {
+    bool store = a->type == MMU_WRITE || a->type == MMU_MODIFY;
+    struct ideal_page *page =
+        store ? ideal_store_page(s->ideal, SYSTEM_PID, a->va) : ideal_load_page(s->ideal, SYSTEM_PID, a->va);
+    if (!page) { return true; }
+    if (a->type != MMU_WRITE && !compare_load(s, a, page, record, event, report)) { return false; }
+    if (store) { store_bytes(s, a, page, stored_value(event, a->va)); }
+    page->frame = a->pa >> PAGE_SHIFT;
+    return true;
+}
+
 /* A kernel address: nothing is known of it, unless it is an MDL's mapping and the page is still the one that was
  * locked. */
 static bool kernel_access(struct shadow *s, struct access *a, const struct log_record *record,
                           const struct event *event, struct report *report) {
     bool store = a->type == MMU_WRITE || a->type == MMU_MODIFY;
+    va_t start, end;
+    if (ideal_region(s->ideal, SYSTEM_PID, a->va, &start, &end)) { return view_access(s, a, record, event, report); }
     uint32_t pid;
     va_t va;
     if (mdl_alias(s, a->va, &pid, &va)) {
@@ -292,13 +309,18 @@ static void call_event(struct shadow *s, const struct event *event, uint32_t pid
     } else if (strcmp(name, "NtProtectVirtualMemory") == 0) {
         int mask = MiMakeProtectionMask((uint32_t)arg[3]);
         if (mask >= 0) { ideal_protect(s->ideal, process, arg[1], arg[2], (unsigned)mask); }
-    } else if (strcmp(name, "NtCreateSection") == 0) {
-        ideal_section(s->ideal, (uint32_t)arg[0], EVENT_SEC_PAGE, arg[1], "");
-    } else if (strcmp(name, "NtMapViewOfSection") == 0) {
+    } else if (strcmp(name, "NtCreateSection") == 0 || strcmp(name, "MmCreateSection") == 0) {
+        ideal_section_of_file(s->ideal, (uint32_t)arg[0], arg[4] ? (uint32_t)arg[4] : (uint32_t)arg[0],
+                              arg[3] & 0x1000000, arg[1]);
+    } else if (strcmp(name, "MmMapViewInSystemSpace") == 0) {
+        ideal_map(s->ideal, SYSTEM_PID, (uint32_t)arg[0], out0, out1, 0, MM_READWRITE, true);
+    } else if (strcmp(name, "MmUnmapViewInSystemSpace") == 0) {
+        ideal_unmap(s->ideal, SYSTEM_PID, arg[0]);
+    } else if (strcmp(name, "NtMapViewOfSection") == 0 || strcmp(name, "MmMapViewOfSection") == 0) {
         process = (uint32_t)arg[1] == CURRENT_PROCESS_HANDLE ? pid : (uint32_t)arg[1];
         int mask = MiMakeProtectionMask((uint32_t)arg[9]);
         ideal_map(s->ideal, process, (uint32_t)arg[0], out0, out1, arg[5], mask < 0 ? 0 : (unsigned)mask, true);
-    } else if (strcmp(name, "NtUnmapViewOfSection") == 0) {
+    } else if (strcmp(name, "NtUnmapViewOfSection") == 0 || strcmp(name, "MmUnmapViewOfSection") == 0) {
         ideal_unmap(s->ideal, process, arg[1]);
     }
 }

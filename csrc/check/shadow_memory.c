@@ -13,8 +13,7 @@
 
 #define LEAF_SHIFT 10
 #define LEAF_SIZE  (1u << LEAF_SHIFT)
-#define ROOT_SIZE  512u /* user half: 2 GB */
-#define USER_END   0x80000000u
+#define ROOT_SIZE  1024u /* process 0 has the views in system space */
 
 /* Pages of one file (or of one section without a file): what everybody who maps it sees. */
 struct store_page {
@@ -136,7 +135,7 @@ static struct leaf *leaf_own(struct process *p, va_t va) {
 static unsigned leaf_index(va_t va) { return va >> PAGE_SHIFT & (LEAF_SIZE - 1); }
 
 static void drop_pages(struct process *p, va_t start, va_t end) {
-    for (va_t va = start; va < end && va < USER_END;) {
+    for (va_t va = start; va < end;) {
         va_t next = (va | ((PAGE_SIZE << LEAF_SHIFT) - 1)) + 1;
         if (p->root[va >> (PAGE_SHIFT + LEAF_SHIFT)]) {
             struct leaf *leaf = leaf_own(p, va);
@@ -215,6 +214,20 @@ void ideal_section_close(struct ideal *ideal, uint32_t sid) {
     if (!s) { return; }
     HASH_DEL(ideal->sections, s);
     section_drop(s);
+}
+
+void ideal_section_of_file(struct ideal *ideal, uint32_t sid, uint32_t file, bool image, uint64_t size) {
+    const struct section *like = section_find(ideal, file);
+    const char *path = "";
+    if (!like || sid == file) {
+        ideal_section(ideal, sid, EVENT_SEC_PAGE, size, path);
+        return;
+    }
+    uint64_t identity = like->file, bytes = like->size;
+    ideal_section(ideal, sid, image ? EVENT_SEC_IMAGE : EVENT_SEC_DATA, bytes, path);
+    struct section *s = section_find(ideal, sid);
+    s->file = identity;
+    s->store = store_new(ideal, image ? mix64(identity) : identity, true);
 }
 
 static const struct piece *piece_at(const struct section *s, uint64_t offset) {
@@ -529,7 +542,7 @@ static struct ideal_page *initial_page(struct ideal *ideal, const struct region 
 
 struct ideal_page *ideal_load_page(struct ideal *ideal, uint32_t pid, va_t va) {
     struct process *p = process_find(ideal, pid);
-    if (!p || va >= USER_END) { return NULL; }
+    if (!p) { return NULL; }
     struct leaf *leaf = p->root[va >> (PAGE_SHIFT + LEAF_SHIFT)];
     if (leaf && leaf->page[leaf_index(va)]) { return leaf->page[leaf_index(va)]; }
     struct region *r = region_at(p, va);

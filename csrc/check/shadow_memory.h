@@ -29,6 +29,8 @@ void ideal_exec(struct ideal *ideal, uint32_t pid); /* the process keeps its id 
 void ideal_section(struct ideal *ideal, uint32_t sid, unsigned type, uint64_t size, const char *path);
 void ideal_subsection(struct ideal *ideal, uint32_t sid, uint64_t offset, uint64_t size, uint64_t file_offset,
                       bool anonymous, unsigned protection);
+/* A section, with raw arguments, of the file that section FILE was made of. */
+void ideal_section_of_file(struct ideal *ideal, uint32_t sid, uint32_t file, bool image, uint64_t size);
 void ideal_section_close(struct ideal *ideal, uint32_t sid);
 
 void ideal_reserve(struct ideal *ideal, uint32_t pid, va_t base, va_t size);

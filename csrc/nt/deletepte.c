@@ -123,6 +123,7 @@ void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process) {
     if (process->NumberOfLockedPages != 0) {
         KeBugCheckEx(os, BUGCHECK_PROCESS_HAS_LOCKED_PAGES, 0, process->Address, process->NumberOfLockedPages, 0);
     }
+    MiFreeSecuredRanges(process);
     while (process->VadRoot != NULL) {
         struct mmvad *vad = MiFirstVad(process);
         if (vad->ControlArea != NULL) {

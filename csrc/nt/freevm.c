@@ -102,6 +102,7 @@ ntstatus_t NtFreeVirtualMemory(struct os *os, struct eprocess *process, uint32_t
     } else if (end > vad->EndingAddress) {
         return STATUS_UNABLE_TO_FREE_VM;
     }
+    if (MiIsSecured(process, start, end, MM_ZERO_ACCESS)) { return STATUS_UNABLE_TO_FREE_VM; }
     ntstatus_t status = STATUS_SUCCESS;
     if (type == MEM_DECOMMIT) {
         status = MiDecommitPages(os, process, vad, start, end);

@@ -275,6 +275,9 @@ ntstatus_t NtUnmapViewOfSection(struct os *os, struct eprocess *process, uint32_
     if (process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
     struct mmvad *vad = MiLocateAddress(process, base);
     if (!vad || !vad->ControlArea) { return STATUS_NOT_MAPPED_VIEW; }
+    if (MiIsSecured(process, vad->StartingAddress, vad->EndingAddress, MM_ZERO_ACCESS)) {
+        return STATUS_UNABLE_TO_FREE_VM;
+    }
     bool attached = MiEnterProcess(os, process);
     MiDeleteVirtualAddresses(os, process, vad->StartingAddress, vad->EndingAddress, 0, true);
     MiRemoveVad(os, process, vad);

@@ -20,6 +20,8 @@
 #define MM_SHARED_USER_PAGE           0x7FFE0000u
 #define MM_SYSTEM_RANGE_START         0x80000000u
 #define MM_KSEG0_BASE                 0x80000000u
+#define MM_SYSTEM_VIEW_START          0xA0000000u /* views of sections, NT-66 */
+#define MM_SYSTEM_VIEW_END            0xA2FFFFFFu
 #define MM_HYPER_BASE                 0xC0400000u
 #define MM_FIRST_RESERVED_MAPPING_PTE 0xC0301000u
 #define MM_LAST_RESERVED_MAPPING_PTE  0xC03013FCu
@@ -170,11 +172,11 @@ enum {
  */
 struct file_object {
     struct file_object *Next;
-    uint32_t Id;     /* section that named the file first */
-    uint64_t File;   /* file_identity */
-    uint64_t Length; /* UINT64_MAX: not recorded */
-    bool HasImage;   /* was named as an image: has the structure of one */
-    va_t Address;    /* simulated FILE_OBJECT and section object pointers; 0 while there is no control area */
+    uint32_t Id;                  /* section that named the file first */
+    uint64_t File;                /* file_identity */
+    uint64_t Length, ValidLength; /* now, and as far as there are contents; UINT64_MAX: not recorded */
+    bool HasImage;                /* was named as an image: has the structure of one */
+    va_t Address; /* simulated FILE_OBJECT and section object pointers; 0 while there is no control area */
     struct control_area *DataSectionObject, *ImageSectionObject;
     char Path[EVENT_TEXT_MAX];
 };
@@ -223,6 +225,7 @@ struct eprocess {
     uint32_t NextPageColor;
     uint32_t PdeFaultCount[MM_USER_PDES];
     struct mmclone_descriptor *Clones;
+    struct mmsecure *Secured; /* secure.c */
     bool Exiting;
     char ImageName[EVENT_TEXT_MAX];
 };
@@ -312,8 +315,9 @@ struct os {
     struct section_object *Sections; /* open ones */
     struct file_object *Files;
     struct control_area_list MmUnusedSegmentList, MmDereferenceSegmentList; /* sectdel.c */
-    va_t MmSectionBasedRoot; /* address node of a SECTION_OBJECT, NT-68 */
-    va_t MmSystemViewEnd;    /* sysview.c */
+    va_t MmSectionBasedRoot;          /* address node of a SECTION_OBJECT, NT-68 */
+    struct mmsystemview *SystemViews; /* sysview.c */
+    uint32_t SecureHandles;           /* given out so far, secure.c */
     struct mmclone *CloneBlocks;
     struct mmpool *PagedPool, *NonPagedPool; /* pool.c */
     struct mmmdl *Mdls;                      /* mdl.c */
@@ -363,7 +367,7 @@ void MiWritePfn(struct os *os, pfn_t frame,
 bool MiFramesAvailable(const struct os *os, uint32_t count);
 /* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
  * MI_WAIT_FOR_PAGE up to the fault (NT-24). */
-void MiWaitForFreePage(struct os *os); /* on MmAvailablePagesEvent */
+void MiWaitForFreePage(struct os *os);                  /* on MmAvailablePagesEvent */
 pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour); /* contents are zero */
 pfn_t MiRemoveAnyPage(struct os *os, uint32_t colour);
 void MiUnlinkPageFromList(struct os *os, pfn_t frame); /* Standby, Modified, ModifiedNoWrite, Free, Zeroed */
@@ -592,6 +596,27 @@ bool MiWriteFileObject(struct os *os, struct file_object *file); /* exists while
 bool MiInsertBasedSection(struct os *os, struct section_object *section); /* false: no address is left */
 void MiRemoveBasedSection(struct os *os, struct section_object *section);
 va_t MiBasedAddress(struct os *os, const struct section_object *section);
+
+/* ---- flushsec.c: NT-67 ---- */
+uint64_t MiControlAreaEvent(const struct control_area *area); /* signalled when a transfer of its pages ends */
+ntstatus_t MiFlushControlArea(struct os *os, struct control_area *area); /* all dirty pages; waits */
+ntstatus_t NtFlushVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t *size,
+                                ntstatus_t *io_status);
+void MmSetAddressRangeModified(struct os *os, va_t start, va_t size);
+
+/* ---- sysview.c: NT-66, K4 of NT-46 ---- */
+ntstatus_t MmMapViewInSystemSpace(struct os *os, const struct section_object *section, uint32_t *base, uint32_t *size);
+ntstatus_t MmUnmapViewInSystemSpace(struct os *os, uint32_t base);
+bool MiIsSystemViewAddress(va_t va);
+void MiFreeSystemViews(struct os *os); /* host memory, when the machine goes */
+
+/* ---- secure.c: NT-89 ---- */
+uint32_t MmSecureVirtualMemory(struct os *os, va_t address, va_t size, uint32_t mode); /* handle, 0: refused */
+bool MmUnsecureVirtualMemory(struct os *os, uint32_t handle);
+/* Somebody relies on more access to a page of the range than this protection gives; MM_ZERO_ACCESS: it is freed. */
+bool MiIsSecured(const struct eprocess *process, va_t start, va_t end, unsigned protection);
+void MiFreeSecuredRanges(struct eprocess *process);
+ntstatus_t MmSetBankedSection(struct os *os, struct eprocess *process, va_t address, uint32_t bank_bytes);
 
 /* ---- sectdel.c: NT-67; dereference.c: NT-106 ---- */
 void MiReferenceControlArea(struct os *os, struct control_area *area);

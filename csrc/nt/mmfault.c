@@ -52,10 +52,13 @@ static ntstatus_t MiSystemFault(struct os *os, struct mmfault *fault) {
         if (fault->Write && !(pte & PTE_WRITE)) { MiWriteToReadOnly(os, fault, pte); }
         return MiStaleTranslation(os, fault);
     }
-    bool pageable = fault->Va >= MM_PAGED_POOL_START && fault->Va <= MM_PAGED_POOL_END;
-    fault->Protection = pte_protection(pte);
+    bool view = MiIsSystemViewAddress(fault->Va) && pte_form(pte) == PTE_FORM_PROTOTYPE; /* K4 */
+    bool pageable = view || (fault->Va >= MM_PAGED_POOL_START && fault->Va <= MM_PAGED_POOL_END);
+    fault->Protection = view ? MiPrototypeProtection(os, MiReadPte(os, pte_pointer_target(pte))) : pte_protection(pte);
     if (pte == 0 || !pageable || (fault->Protection & 7) == 0) { MiNonPagedAreaFault(os, fault, 0); }
-    if (fault->Write && !(fault->Protection & MM_READWRITE)) { MiWriteToReadOnly(os, fault, pte); }
+    if (fault->Write && !(MiMakeValidPte(os, fault->Va, 0, fault->Protection) & PTE_WRITE)) {
+        MiWriteToReadOnly(os, fault, pte);
+    }
     fault->Process = NULL;
     fault->Vm = &os->MmSystemCacheWs;
     return MiDispatchFault(os, fault);

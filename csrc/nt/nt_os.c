@@ -19,6 +19,7 @@ static void nt_free_processes(struct eprocess *process) {
             MiRemoveNode(&process->VadRoot, vad);
             free(vad);
         }
+        MiFreeSecuredRanges(process);
         while (process->Clones) {
             struct mmclone_descriptor *after = process->Clones->Next;
             free(process->Clones);
@@ -40,6 +41,7 @@ static void nt_destroy(struct os *os) {
     MiCloseHandles(os, NULL);
     MiFreeMdls(os);
     MiFreeTransfers(os, free);
+    MiFreeSystemViews(os);
     MiFreeSectionStructures(os);
     MiFreePoolStructures(os);
     free(os->DrainedFrames);

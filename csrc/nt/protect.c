@@ -285,6 +285,7 @@ ntstatus_t NtProtectVirtualMemory(struct os *os, struct eprocess *process, uint3
     if (*size == 0 || vad == NULL || end > vad->EndingAddress) { return STATUS_CONFLICTING_ADDRESSES; }
     if (vad->ControlArea == NULL && MiIsWriteCopy(protection)) { return STATUS_INVALID_PAGE_PROTECTION; }
     if (!MiAllCommitted(os, process, vad, start, end)) { return STATUS_NOT_COMMITTED; }
+    if (MiIsSecured(process, start, end, protection)) { return STATUS_INVALID_PAGE_PROTECTION; }
     if (vad->ControlArea != NULL && !MiViewAllows(vad, protection)) { return STATUS_SECTION_PROTECTION; }
     bool committed;
     unsigned first = MiQueryPageProtection(os, process, vad, start, &committed);

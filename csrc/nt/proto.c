@@ -46,7 +46,8 @@ static void MiCompleteProtoPteFault(struct os *os, struct mmfault *fault, const 
                                     bool counted) {
     if (!counted) { MiIncrementShareCount(os, frame); }
     MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(fault->Va)))); /* before something is evicted */
-    pte_t pte = pte_valid_user(frame, p->Protection);
+    pte_t pte = fault->Process ? pte_valid_user(frame, p->Protection)
+                               : MiMakeValidPte(os, fault->Va, frame, p->Protection) & ~(pte_t)PTE_DIRTY;
     struct mmpfn pfn = MiReadPfn(os, frame);
     if ((pte & PTE_WRITE) && fault->Write && !(pfn.Flags & PFN_MODIFIED)) {
         pfn.Flags |= PFN_MODIFIED;
@@ -228,7 +229,6 @@ static void MiClassifyProtoFault(struct mmfault *fault, const struct proto_fault
 
 ntstatus_t MiResolveProtoPteFault(struct os *os, struct mmfault *fault) {
     struct proto_fault p;
-    if (!fault->Process) { MiAssert(os, "views in system space are not in this version"); }
     if (!MiFindPrototype(os, fault, &p) || p.Contents == 0 || !MiAllowed(fault, p.Protection)) {
         return STATUS_ACCESS_VIOLATION;
     }

@@ -35,6 +35,61 @@ static ntstatus_t MiCallCreateSection(struct os *os, struct eprocess *process, c
     return MmCreateSection(os, ARGUMENT(event, 0), event->args.arg[1], ARGUMENT(event, 2), ARGUMENT(event, 3), file);
 }
 
+/* The status block's status comes back beside the base. */
+static ntstatus_t MiCallFlush(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 2);
+    ntstatus_t io_status, status = NtFlushVirtualMemory(os, process, &base, &size, &io_status);
+    out[0] = base;
+    out[1] = io_status;
+    return status;
+}
+
+static ntstatus_t MiCallSetModified(struct os *os, struct eprocess *process, const struct event *event,
+                                    uint64_t out[2]) {
+    (void)process;
+    out[0] = ARGUMENT(event, 0);
+    MmSetAddressRangeModified(os, ARGUMENT(event, 0), ARGUMENT(event, 1));
+    return STATUS_SUCCESS;
+}
+
+static ntstatus_t MiCallMapInSystemSpace(struct os *os, struct eprocess *process, const struct event *event,
+                                         uint64_t out[2]) {
+    (void)process;
+    const struct section_object *section = MiLookupSection(os, ARGUMENT(event, 0));
+    if (!section) { return STATUS_INVALID_HANDLE; }
+    uint32_t base = 0, size = ARGUMENT(event, 1);
+    ntstatus_t status = MmMapViewInSystemSpace(os, section, &base, &size);
+    out[0] = base;
+    out[1] = size;
+    return status;
+}
+
+static ntstatus_t MiCallUnmapInSystemSpace(struct os *os, struct eprocess *process, const struct event *event,
+                                           uint64_t out[2]) {
+    (void)process;
+    out[0] = ARGUMENT(event, 0);
+    return MmUnmapViewInSystemSpace(os, ARGUMENT(event, 0));
+}
+
+/* ADDRESS SIZE MODE; the handle, 0: refused. */
+static ntstatus_t MiCallSecure(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    (void)process;
+    out[0] = MmSecureVirtualMemory(os, ARGUMENT(event, 0), ARGUMENT(event, 1), ARGUMENT(event, 2));
+    return STATUS_SUCCESS;
+}
+
+static ntstatus_t MiCallUnsecure(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    (void)process;
+    out[0] = MmUnsecureVirtualMemory(os, ARGUMENT(event, 0));
+    return STATUS_SUCCESS;
+}
+
+/* PROCESS ADDRESS BANKBYTES */
+static ntstatus_t MiCallSetBanked(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
+    out[0] = ARGUMENT(event, 1);
+    return MmSetBankedSection(os, process, ARGUMENT(event, 1), ARGUMENT(event, 2));
+}
+
 /* The functions below answer TRUE or FALSE; a file that nobody has named has no section pointers, so nothing stands in
  * the way. */
 static ntstatus_t MiCallFlushImageSection(struct os *os, struct eprocess *process, const struct event *event,
@@ -80,5 +135,12 @@ const struct mi_export MiSectionExports[] = {
     {"MmCanFileBeTruncated", 2, MI_NO_HANDLE, MiCallCanFileBeTruncated},
     {"MmForceSectionClosed", 2, MI_NO_HANDLE, MiCallForceSectionClosed},
     {"MmDisableModifiedWriteOfSection", 1, MI_NO_HANDLE, MiCallDisableModifiedWrite},
+    {"MmMapViewInSystemSpace", 2, MI_NO_HANDLE, MiCallMapInSystemSpace},
+    {"MmUnmapViewInSystemSpace", 1, MI_NO_HANDLE, MiCallUnmapInSystemSpace},
+    {"NtFlushVirtualMemory", 3, 0, MiCallFlush},
+    {"MmSetAddressRangeModified", 2, MI_NO_HANDLE, MiCallSetModified},
+    {"MmSecureVirtualMemory", 3, MI_NO_HANDLE, MiCallSecure},
+    {"MmUnsecureVirtualMemory", 1, MI_NO_HANDLE, MiCallUnsecure},
+    {"MmSetBankedSection", 3, 0, MiCallSetBanked},
     {0},
 };

@@ -165,8 +165,13 @@ bool MiPurgeUnusedSegment(struct os *os) {
 void MiDeleteDereferencedSegments(struct os *os) {
     for (struct control_area *area; (area = os->MmDereferenceSegmentList.First);) {
         if ((area->Flags & AREA_DELETE_ON_CLOSE) && MiHasModifiedPages(os, area)) {
-            MiQueueControlArea(os, area, AREA_UNUSED); /* the pages are kept until they are written */
-            continue;
+            MiUnlinkControlArea(os, area);
+            MiFlushControlArea(os, area);
+            if (MiIsReferenced(area)) { continue; } /* taken up again while the write was waited for */
+            if (MiHasModifiedPages(os, area)) {     /* they cannot be written: they are kept */
+                MiQueueControlArea(os, area, AREA_UNUSED);
+                continue;
+            }
         }
         MiDestroyControlArea(os, area);
     }
@@ -212,14 +217,13 @@ bool MmCanFileBeTruncated(struct os *os, struct file_object *file, uint64_t size
 
 static bool MiForceClosed(struct os *os, struct control_area *area, bool delay) {
     if (!area) { return true; }
+    if (!MiIsReferenced(area) && MiHasModifiedPages(os, area)) { MiFlushControlArea(os, area); }
     if (!MiIsReferenced(area) && !MiHasModifiedPages(os, area)) {
         MiDestroyControlArea(os, area);
         return true;
     }
-    if (delay) {
-        area->Flags |= AREA_DELETE_ON_CLOSE;
-        MiWriteControlArea(os, area);
-    }
+    if (delay) { area->Flags |= AREA_DELETE_ON_CLOSE; }
+    MiDereferenceControlArea(os, area);
     return false;
 }
 

@@ -230,7 +230,7 @@ static struct file_object *MiOpenFile(struct os *os, uint32_t sid, const char *p
     file->Next = os->Files;
     file->Id = sid;
     file->File = identity;
-    file->Length = UINT64_MAX;
+    file->Length = file->ValidLength = UINT64_MAX;
     memcpy(file->Path, path, sizeof file->Path);
     os->Files = file;
     return file;
@@ -251,7 +251,7 @@ static struct control_area *MiControlAreaOfFile(struct os *os, struct file_objec
     area->File = file->File;
     area->Image = image;
     area->FileObject = file;
-    if (!image) { area->FileLength = file->Length; }
+    if (!image) { area->FileLength = file->ValidLength; }
     *slot = area;
     if (MiWriteFileObject(os, file)) {
         MiWriteControlArea(os, area);
@@ -261,11 +261,6 @@ static struct control_area *MiControlAreaOfFile(struct os *os, struct file_objec
     ExFreePool(os, area->Address);
     MiForgetControlArea(os, area);
     return NULL;
-}
-
-static void MiSetFileLength(struct file_object *file, uint64_t length) {
-    file->Length = length;
-    if (file->DataSectionObject) { file->DataSectionObject->FileLength = length; }
 }
 
 /* May the two uses of one file live together? Not while one of them writes (NT-65): an image of a file that is mapped
@@ -308,7 +303,7 @@ static ntstatus_t MiCreateDataSection(struct os *os, struct section_object *what
     if (!area) { return STATUS_INSUFFICIENT_RESOURCES; }
     if (writable) { area->OpenedForWrite = true; }
     if (no_cache) { area->Flags |= AREA_NO_CACHE; }
-    if (size > file->Length) { MiSetFileLength(file, size); }
+    if (size > file->Length) { file->Length = size; } /* zeros follow what the file has */
     if (size > area->Size) { area->Size = size; }
     what->Size = size;
     what->ControlArea = area;
@@ -358,7 +353,7 @@ static ntstatus_t MiCreateCapturedSection(struct os *os, const struct event *eve
         return MiCreateImageSection(os, &what, file);
     }
     if (event->section.size && file->Length == UINT64_MAX && !file->DataSectionObject) {
-        MiSetFileLength(file, event->section.size);
+        file->Length = file->ValidLength = event->section.size;
     }
     what.ControlArea = MiControlAreaOfFile(os, file, event->section.sid, event->section.size, false);
     if (!what.ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }

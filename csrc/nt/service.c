@@ -117,6 +117,12 @@ static result_t MiProtect(struct os *os, const struct event *event) {
     return MiResult(status, base, size);
 }
 
+static result_t MiFlush(struct os *os, const struct event *event) {
+    uint32_t base = (uint32_t)event->range.base, size = (uint32_t)event->range.size;
+    ntstatus_t io_status, status = NtFlushVirtualMemory(os, PsGetCurrentProcess(os), &base, &size, &io_status);
+    return MiResult(status, base, size);
+}
+
 static result_t MiMove(struct os *os, const struct event *event) {
     return MiResult(MiMovePages(os, event->move.from, event->move.to, event->move.size), event->move.to,
                     event->move.size);
@@ -133,13 +139,11 @@ static result_t MiTrim(struct os *os, const struct event *event) {
 }
 
 static result_t MiRunThread(struct os *os, const struct event *event) {
-    if (strcmp(event->text, "deref") == 0) {
-        MiDereferenceSegmentThread(os);
-        return MiResult(STATUS_SUCCESS, 0, 0);
-    }
-    if (strcmp(event->text, "zero") != 0) { return MiNotInThisVersion(os, "a system thread other than zero"); }
+    bool zero = strcmp(event->text, "zero") == 0, deref = strcmp(event->text, "deref") == 0;
+    if (!zero && !deref) { return MiNotInThisVersion(os, "a system thread of that name"); }
     KiEnterSystemThread(os);
-    MmZeroPageThread(os);
+    if (zero) { MmZeroPageThread(os); }
+    if (deref) { MiDereferenceSegmentThread(os); }
     KiLeaveSystemThread(os);
     return MiResult(STATUS_SUCCESS, 0, 0);
 }
@@ -247,7 +251,7 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_PROTECT: return MiProtect(os, event);
     case EV_LOCK: return MiNotInThisVersion(os, "NtLockVirtualMemory");
     case EV_UNLOCK: return MiNotInThisVersion(os, "NtUnlockVirtualMemory");
-    case EV_FLUSH: return MiNotInThisVersion(os, "NtFlushVirtualMemory");
+    case EV_FLUSH: return MiFlush(os, event);
     case EV_MOVE: return MiMove(os, event);
     case EV_MDL_LOCK:
     case EV_MDL_MAP:
