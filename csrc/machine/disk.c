@@ -149,7 +149,9 @@ static void deliver_read(struct machine *m, const struct os_io *io) {
     for (uint32_t i = 0; i < io->pages; i++) {
         uint64_t at = (uint64_t)i << PAGE_SHIFT;
         uint64_t left = io->valid_bytes > at ? io->valid_bytes - at : 0;
-        size_t valid = left < PAGE_SIZE ? (size_t)left : PAGE_SIZE;
+        /* what was written is there to its last byte, wherever the file ended before */
+        bool written = !os_is_paging_file(io->file) && find_written(m, io->file, io->offset + at);
+        size_t valid = left < PAGE_SIZE && !written ? (size_t)left : PAGE_SIZE;
         if (valid) { read_page(m, io->file, io->offset + at, bytes); }
         memset(bytes + valid, 0, sizeof bytes - valid);
         physmem_write(&m->mem, io->frame[i] << PAGE_SHIFT, bytes, sizeof bytes);

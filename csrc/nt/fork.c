@@ -63,7 +63,7 @@ static void MiRemoveDescriptor(struct eprocess *process, struct mmclone *clone) 
 }
 
 static struct mmclone *MiCreateCloneBlock(struct os *os, uint32_t count) {
-    va_t base = ExAllocatePool(os, true, count * 4, TAG_CLONE);
+    va_t base = MiAllocateSectionPool(os, true, count * 4, TAG_CLONE);
     if (!base) { return NULL; }
     struct mmclone *clone = MiAllocateHost(os, sizeof *clone);
     clone->BasePte = base;

@@ -355,7 +355,8 @@ static ntstatus_t MiCreateCapturedSection(struct os *os, const struct event *eve
     if (event->section.size && file->Length == UINT64_MAX && !file->DataSectionObject) {
         file->Length = file->ValidLength = event->section.size;
     }
-    what.ControlArea = MiControlAreaOfFile(os, file, event->section.sid, event->section.size, false);
+    uint64_t size = event->section.size ? event->section.size : file->Length == UINT64_MAX ? 0 : file->Length;
+    what.ControlArea = MiControlAreaOfFile(os, file, event->section.sid, size, false);
     if (!what.ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }
     bool too_big = event->section.size > what.ControlArea->Size || event->section.size > file->Length;
     return too_big ? STATUS_SECTION_TOO_BIG : MiOpenSection(os, &what);
