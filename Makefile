@@ -108,7 +108,13 @@ bench: $(BUILD)/nt_bench $(BUILD)/presets/ref64.so ## soft faults and TLB hits a
 
 # ---- tests ----
 
-.PHONY: test test-build asan clean
+.PHONY: test test-build asan clean coverage-nt cover-nt
+coverage-nt: ## print which scenarios and tests cover each rule of csrc/nt/README.md
+	@tests/nt_coverage.sh
+
+cover-nt: ## line coverage of csrc/nt by all tests, in build/cover: uncovered lines, HTML in build/cover/html
+	@tests/cover_nt.sh $(BUILD)/cover
+
 test: deps ## install what is missing, build, run every test; ends in ctest's summary
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)

@@ -20,6 +20,7 @@ int cmd_wave(int argc, char **argv);
 int cmd_vectors(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
 int cmd_build(int argc, char **argv);
 
 /* ---- messages ---- */

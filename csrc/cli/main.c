@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"vectors", cmd_vectors, "run an MMU through paging vectors"},
     {"convert", cmd_convert, "make a trace of another tool's recording"},
     {"info", cmd_info, "say what is in a trace"},
+    {"dump", cmd_dump, "show what a kernel debugger would, at any event"},
     {"build", cmd_build, "build the Verilated MMU of CPU presets"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
@@ -44,5 +45,5 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) { return commands[i].run(argc - 1, argv + 1); }
     }
-    return cli_error("found command '%s', expected run, check, wave, vectors, convert, info or build", argv[1]);
+    return cli_error("found command '%s', expected run, check, wave, vectors, convert, info, dump or build", argv[1]);
 }

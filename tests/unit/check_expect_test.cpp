@@ -1,4 +1,4 @@
-/* Each key must pass on what is so and fail on what is not; words that make no sense are exit 2; an outcome that nobody
+/* Each key (counters, NT-97, among them) must pass on what is so and fail on what is not; words that make no sense are exit 2; an outcome that nobody
  * expects fails the run. The small kernel's pages: directory of process 1 in frame 11, first page table 100, first page
  * 101. */
 #include "check_harness.h"
@@ -121,7 +121,7 @@ TEST(Outcome, Livelock) {
     EXPECT_TRUE(o.fails_saying({"livelock"}));
 }
 
-/* ---- !closed ---- */
+/* ---- !closed: what can be observed is complete, NT-01 ---- */
 
 TEST(Closed, EveryRecordMustBeNamed) {
     EXPECT_EQ(run("w 20000 4\n", true).verdict, CHECK_OK); /* no expect line: set-up */

@@ -1,5 +1,5 @@
 // The kernel's core on a booted machine: boot layout, address spaces, page lists, working sets, the fault paths.
-// Expected values are those of the acceptance scenarios named at each test, worked out by hand from NT-02..NT-76.
+// Expected values are those of the acceptance scenarios named at each test, worked out by hand from the rules.
 #include "nt_harness.h"
 
 namespace {
@@ -27,7 +27,7 @@ void expect_pfn(NtMachine &nt, pfn_t frame, const mmpfn &want) {
 
 // ---- boot, NT-02 ----
 
-TEST(Boot, LayoutOfConfigurationA) {
+TEST(Boot, LayoutOfConfigurationA) { // NT-02, NT-06, NT-106
     NtMachine nt;
     ASSERT_NE(nt.m, nullptr) << nt.error;
     nt_memory_view v = nt.view();
@@ -457,7 +457,7 @@ TEST(DemandZero, ReadOnly) { // S-22
     EXPECT_EQ(nt.pfn(0x404).Flags, 0x0601);
 }
 
-TEST(WorkingSet, TrimAndSoftFault) { // S-24
+TEST(WorkingSet, TrimAndSoftFault) { // S-24, NT-52
     NtMachine nt;
     nt.ok(std::string(kA2) + "trim 1 all force");
     EXPECT_EQ(nt.tlb().substr(nt.tlb().size() - 7), "I410000");
@@ -494,7 +494,7 @@ TEST(WorkingSet, UsedPteCounters) { // S-42
     }
 }
 
-TEST(WorkingSet, ReplacementWithSecondChance) { // S-35
+TEST(WorkingSet, ReplacementWithSecondChance) { // S-35, NT-35
     NtMachine nt(NtMachine::manual(OS_CFG_S));
     nt.ok("proc+ 1 0 \"p1\" 8 10\nthr+ 1 1\nx 0 1\nalloc 410000 8000 rc rw\ndrain 80");
     nt.ok("w 410000 4\nw 411000 4\nw 412000 4\nw 413000 4");
@@ -526,7 +526,7 @@ TEST(WorkingSet, GrowsWhileMemoryIsPlenty) { // S-36
     EXPECT_EQ(nt.view().list[ModifiedPageList].count, 0u);
 }
 
-TEST(WorkingSet, TableAndHashGrow) { // S-37
+TEST(WorkingSet, TableAndHashGrow) { // S-37, NT-32
     NtMachine nt;
     nt.ok(std::string(kProcess) + "alloc 410000 3e0000 rc rw");
     char line[32];
@@ -577,7 +577,7 @@ TEST(WorkingSet, PageTableTrimmedAndRefaulted) { // S-70
 
 // ---- IRQL, guard pages ----
 
-TEST(Irql, InterruptsOff) { // S-57
+TEST(Irql, InterruptsOff) { // S-57, NT-03
     NtMachine nt;
     nt.ok(std::string(kA1) + "if 0 0");
     EXPECT_EQ(nt.bugcheck_of("k r 410000 4"), 0x0Au);

@@ -1,4 +1,4 @@
-// PTE formats and protection conversion: the worked encodings of NT-101 and round trips (NT-09, NT-10, NT-11).
+// PTE formats and protection conversion: the worked encodings of NT-101 (as corrected by NT-103) and round trips (NT-09, NT-10, NT-11).
 #include <random>
 #include <set>
 

@@ -1,4 +1,4 @@
-// The trace reader: every word, numbers' bases, quoting, and every way a trace can be wrong. Expected values are
+// The trace reader: every word, numbers' bases, quoting, the steps of scenarios (NT-102), and every way a trace can be wrong. Expected values are
 // written out by hand after traces/FORMAT.md.
 #include <gtest/gtest.h>
 

@@ -1,0 +1,241 @@
+/* The commands of a dump: which there are, what they share, and the two that decode one entry: !pte and !pfn. */
+#include "dump_priv.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DIRECT_MAP 0x80000000u
+
+int dump_error(struct dump *d, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(d->err, d->err_size, format, args);
+    va_end(args);
+    return -1;
+}
+
+void dump_set(json_t *object, const char *key, uint64_t value) {
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+void dump_set_text(json_t *object, const char *key, const char *value) {
+    json_object_set_new(object, key, json_string(value));
+}
+
+/* ---- reading ---- */
+
+struct mmpfn dump_read_pfn(struct dump *d, pfn_t frame) {
+    const struct physmem *mem = machine_memory(d->m);
+    struct mmpfn pfn;
+    pa_t pa = pfn_address(frame) - DIRECT_MAP;
+    if (pa + sizeof pfn > mem->size) { return (struct mmpfn){0}; }
+    memcpy(&pfn, mem->bytes + pa, sizeof pfn); /* may cross a frame: the database is one physical range */
+    return pfn;
+}
+
+bool dump_read32(struct dump *d, uint64_t directory, va_t va, uint32_t *out) {
+    struct table_path path = table_walk(machine_memory(d->m), directory, CR4_PSE, va);
+    *out = path.present ? physmem_read32(machine_memory(d->m), path.pa) : 0;
+    return path.present;
+}
+
+static uint32_t pde_of(struct dump *d, uint64_t directory, va_t va) {
+    return physmem_read32(machine_memory(d->m), (directory & ~(uint64_t)PAGE_MASK) | (va >> 20 & 0xFFC));
+}
+
+uint32_t dump_pte_of(struct dump *d, uint64_t directory, va_t va) {
+    uint32_t pde = pde_of(d, directory, va);
+    if (!(pde & PTE_VALID) || (pde & PTE_LARGE)) { return 0; }
+    return physmem_read32(machine_memory(d->m), (pte_frame(pde) << PAGE_SHIFT) | (va >> 10 & 0xFFC));
+}
+
+struct process_search {
+    uint32_t pid;
+    bool found;
+    struct nt_process_view *out;
+};
+
+static bool match_process(void *ctx, const struct nt_process_view *process) {
+    struct process_search *s = ctx;
+    s->found = process->pid == s->pid;
+    if (s->found) { *s->out = *process; }
+    return !s->found;
+}
+
+int dump_find_process(struct dump *d, const char *argument, struct nt_process_view *out) {
+    struct process_search s = {.pid = nt_os_ops.current_pid(d->os), .out = out};
+    if (*argument) {
+        char *end;
+        s.pid = (uint32_t)strtoul(argument, &end, 10);
+        if (*end) { return dump_error(d, "found '%s', expected the number of a process", argument); }
+    }
+    nt_view_processes(d->os, match_process, &s);
+    return s.found ? 0 : dump_error(d, "found no process %u, expected one that exists now", s.pid);
+}
+
+/* ---- decoding ---- */
+
+const char *dump_location_name(unsigned location) {
+    static const char *const name[] = {"Zeroed",          "Free", "Standby", "Modified",
+                                       "ModifiedNoWrite", "Bad",  "Active",  "Transition"};
+    return name[location & 7];
+}
+
+const char *dump_form_name(pte_t pte) {
+    static const char *const name[] = {
+        [PTE_FORM_ZERO] = "zero",
+        [PTE_FORM_VALID] = "valid",
+        [PTE_FORM_PROTOTYPE] = "prototype",
+        [PTE_FORM_TRANSITION] = "transition",
+        [PTE_FORM_DEMAND_ZERO] = "demand zero",
+        [PTE_FORM_PAGE_FILE] = "page file",
+    };
+    return name[pte_form(pte)];
+}
+
+void dump_describe_pte(pte_t pte, char *out, size_t out_size) {
+    unsigned protection = pte_protection(pte);
+    switch (pte_form(pte)) {
+    case PTE_FORM_ZERO: snprintf(out, out_size, "not valid, nothing known"); break;
+    case PTE_FORM_VALID:
+        snprintf(out, out_size, "pfn %" PRIx64 " %c%c%c%c%c%c%c%c%cEV", pte_frame(pte),
+                 pte & PTE_COPY_ON_WRITE ? 'C' : '-', pte & PTE_GLOBAL ? 'G' : '-', pte & PTE_LARGE ? 'L' : '-',
+                 pte & PTE_DIRTY ? 'D' : '-', pte & PTE_ACCESSED ? 'A' : '-', pte & PTE_CACHE_DISABLE ? 'N' : '-',
+                 pte & PTE_WRITE_THROUGH ? 'T' : '-', pte & PTE_OWNER ? 'U' : 'K', pte & PTE_WRITE ? 'W' : 'R');
+        break;
+    case PTE_FORM_PROTOTYPE:
+        if (pte_is_vad_lookup(pte)) {
+            snprintf(out, out_size, "not valid, Proto: VAD, Protect: %x", protection);
+        } else {
+            snprintf(out, out_size, "not valid, Proto: %08" PRIx64, pte_pointer_target(pte));
+        }
+        break;
+    case PTE_FORM_TRANSITION:
+        snprintf(out, out_size, "not valid, Transition: %" PRIx64 ", Protect: %x", pte_frame(pte), protection);
+        break;
+    case PTE_FORM_DEMAND_ZERO: snprintf(out, out_size, "not valid, DemandZero, Protect: %x", protection); break;
+    default:
+        snprintf(out, out_size, "not valid, PageFile: %u, Offset: %x, Protect: %x", pte_page_file_number(pte),
+                 pte_page_file_offset(pte), protection);
+    }
+}
+
+/* ---- !pte ---- */
+
+static json_t *entry_json(va_t at, pte_t entry, const char *text) {
+    json_t *object = json_object();
+    dump_set(object, "address", at);
+    dump_set(object, "contains", entry);
+    dump_set_text(object, "form", dump_form_name(entry));
+    dump_set_text(object, "text", text);
+    return object;
+}
+
+static int parse_hex(struct dump *d, const char *text, const char *what, uint64_t *out) {
+    char *end;
+    *out = strtoull(text, &end, 16);
+    return *text && !*end ? 0 : dump_error(d, "found '%s', expected %s", text, what);
+}
+
+int dump_pte(struct dump *d, const char *argument) {
+    uint64_t va;
+    if (parse_hex(d, argument, "a virtual address", &va)) { return -1; }
+    va &= 0xFFFFFFFFu;
+    uint64_t cr3 = machine_mmu_ops(d->m)->read_control(machine_mmu(d->m), MMU_CR3);
+    uint32_t pde = pde_of(d, cr3, va), pte = dump_pte_of(d, cr3, va);
+    char pde_text[96], pte_text[96];
+    dump_describe_pte(pde, pde_text, sizeof pde_text);
+    dump_describe_pte(pte, pte_text, sizeof pte_text);
+    bool table = (pde & PTE_VALID) && !(pde & PTE_LARGE);
+    fprintf(d->out, "                    VA %08" PRIx64 "\nPDE at   %08" PRIx64 "\ncontains %08x  %s\n", va,
+            MiGetPdeAddress(va), pde, pde_text);
+    dump_set(d->json, "va", va);
+    json_object_set_new(d->json, "pde", entry_json(MiGetPdeAddress(va), pde, pde_text));
+    if (table) {
+        fprintf(d->out, "PTE at   %08" PRIx64 "\ncontains %08x  %s\n", MiGetPteAddress(va), pte, pte_text);
+        json_object_set_new(d->json, "pte", entry_json(MiGetPteAddress(va), pte, pte_text));
+    }
+    struct table_path path = table_walk(machine_memory(d->m), cr3, CR4_PSE, va);
+    if (path.present) { dump_set(d->json, "pa", path.pa); }
+    return 0;
+}
+
+/* ---- !pfn ---- */
+
+int dump_pfn(struct dump *d, const char *argument) {
+    uint64_t frame;
+    struct nt_memory_view memory;
+    nt_view_memory(d->os, &memory);
+    if (parse_hex(d, argument, "a frame number", &frame)) { return -1; }
+    if (frame > memory.highest_page) {
+        return dump_error(d, "found frame %" PRIx64 ", expected one up to %x", frame, memory.highest_page);
+    }
+    struct mmpfn pfn = dump_read_pfn(d, frame);
+    unsigned location = pfn_location(&pfn);
+    bool listed = location < MM_LISTS;
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } flags[] = {{PFN_MODIFIED, "Modified"},
+                 {PFN_READ_IN_PROGRESS, "ReadInProgress"},
+                 {PFN_WRITE_IN_PROGRESS, "WriteInProgress"},
+                 {PFN_PROTOTYPE, "Shared"},
+                 {PFN_PARITY_ERROR, "ParityError"},
+                 {PFN_IN_PAGE_ERROR, "InPageError"}};
+    fprintf(d->out, "    PFN %08" PRIx64 " at address %08" PRIx64 "\n", frame, pfn_address(frame));
+    fprintf(d->out, "    %-5s %08x  %s %08x  pteaddress %08x\n", listed ? "flink" : "u1", pfn.u1,
+            listed ? "blink" : "share count", pfn.u2, pfn.PteAddress);
+    fprintf(d->out, "    reference count %04x   color %" PRIx64 "\n", pfn.ReferenceCount, frame & memory.color_mask);
+    fprintf(d->out, "    restore pte %08x  containing page %06x  %s", pfn.OriginalPte, pfn.ContainingFrame,
+            dump_location_name(location));
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (pfn.Flags & flags[i].flag) { fprintf(d->out, " %s", flags[i].name); }
+    }
+    fputc('\n', d->out);
+    dump_set(d->json, "frame", frame);
+    dump_set(d->json, "u1", pfn.u1);
+    dump_set(d->json, "u2", pfn.u2);
+    dump_set(d->json, "pte_address", pfn.PteAddress);
+    dump_set(d->json, "reference_count", pfn.ReferenceCount);
+    dump_set(d->json, "original_pte", pfn.OriginalPte);
+    dump_set(d->json, "containing", pfn.ContainingFrame);
+    dump_set(d->json, "flags", pfn.Flags);
+    dump_set_text(d->json, "location", dump_location_name(location));
+    return 0;
+}
+
+/* ---- which commands there are ---- */
+
+int dump_command(struct machine *m, const char *line, FILE *out, json_t **json, char *err, size_t err_size) {
+    static const struct {
+        const char *name;
+        int (*run)(struct dump *d, const char *argument);
+    } commands[] = {
+        {"!pte", dump_pte},         {"!pfn", dump_pfn},           {"!vm", dump_vm},
+        {"!vad", dump_vad},         {"!wsle", dump_wsle},         {"!sysptes", dump_sysptes},
+        {"!process", dump_process}, {"!memusage", dump_memusage}, {"!poolused", dump_poolused},
+    };
+    struct dump d = {.m = m, .os = machine_os(m), .out = out, .json = json_object(), .err = err, .err_size = err_size};
+    size_t length = strcspn(line, " ");
+    const char *argument = line + length + strspn(line + length, " ");
+    int result = -1;
+    size_t i = 0, count = sizeof commands / sizeof *commands;
+    while (i < count && (strlen(commands[i].name) != length || memcmp(commands[i].name, line, length) != 0)) { i++; }
+    if (i == count) {
+        dump_error(&d,
+                   "found command '%s', expected !pte ADDR, !pfn N, !vm, !vad [PID], !wsle [PID], !sysptes, "
+                   "!process [PID], !memusage or !poolused",
+                   line);
+    } else {
+        dump_set_text(d.json, "command", line);
+        fprintf(out, "%s\n", line);
+        result = commands[i].run(&d, argument);
+    }
+    if (result < 0) {
+        json_decref(d.json);
+        d.json = NULL;
+    }
+    *json = d.json;
+    return result;
+}

@@ -1,0 +1,55 @@
+/* Physical memory as a file, for other programs to walk. */
+#include "dump_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_zero(const uint8_t *page) {
+    static const uint8_t zero[PAGE_SIZE];
+    return memcmp(page, zero, PAGE_SIZE) == 0;
+}
+
+static int write_memory(const struct physmem *mem, int fd) {
+    if (ftruncate(fd, (off_t)mem->size)) { return -1; }
+    for (pa_t pa = 0; pa < mem->size; pa += PAGE_SIZE) {
+        if (is_zero(mem->bytes + pa)) { continue; }
+        if (pwrite(fd, mem->bytes + pa, PAGE_SIZE, (off_t)pa) != (ssize_t)PAGE_SIZE) { return -1; }
+    }
+    return 0;
+}
+
+static json_t *facts(struct machine *m) {
+    const struct mmu_ops *mmu = machine_mmu_ops(m);
+    struct nt_memory_view memory;
+    nt_view_memory(machine_os(m), &memory);
+    return json_pack("{s:I, s:I, s:I, s:I, s:s, s:{s:I, s:I, s:I, s:I, s:I}}", "cr0",
+                     (json_int_t)mmu->read_control(machine_mmu(m), MMU_CR0), "cr3",
+                     (json_int_t)mmu->read_control(machine_mmu(m), MMU_CR3), "cr4",
+                     (json_int_t)mmu->read_control(machine_mmu(m), MMU_CR4), "ram", (json_int_t)machine_memory(m)->size,
+                     "mode", "32-bit paging", "symbols", "MmPfnDatabase", (json_int_t)MM_PFN_DATABASE,
+                     "MmHighestPhysicalPage", (json_int_t)memory.highest_page, "PteBase", (json_int_t)PTE_BASE,
+                     "PdeBase", (json_int_t)PDE_BASE, "SystemDirectory",
+                     (json_int_t)((uint64_t)memory.system_directory << PAGE_SHIFT));
+}
+
+int dump_image(struct machine *m, const char *path, char *err, size_t err_size) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool failed = fd < 0 || write_memory(machine_memory(m), fd) != 0;
+    if (fd >= 0 && close(fd)) { failed = true; }
+    if (failed) {
+        snprintf(err, err_size, "%s: %s", path, strerror(errno));
+        return -1;
+    }
+    size_t length = strlen(path) + sizeof ".json";
+    char *name = malloc(length);
+    json_t *root = facts(m);
+    if (name) { snprintf(name, length, "%s.json", path); }
+    failed = !name || json_dump_file(root, name, JSON_INDENT(2)) != 0;
+    if (failed) { snprintf(err, err_size, "%s.json: cannot be written", path); }
+    json_decref(root);
+    free(name);
+    return failed ? -1 : 0;
+}

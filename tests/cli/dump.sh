@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# What dump prints, against the entries that NT-54's worked soft fault gives; and the image of physical memory, walked
+# by a reader of page tables that shares no line with the program.
+. "$(dirname "$0")/common.inc"
+trace=tests/scenarios/S-24-soft-fault.vmt # event 5 trims the page that event 4 wrote
+says() { grep -qE -- "$1" "$work/stdout" || { cat "$work/stdout" >&2; fail "found no line like '$1'"; }; }
+
+expect 0 '' "$ntmmu" dump "$trace" --at 5 '!pte 410000' '!pfn 404' '!vm' '!vad' '!wsle 1' '!sysptes' '!process' \
+    '!memusage' '!poolused'
+says '^PTE at   c0001040$'
+says '^contains 00404886  not valid, Transition: 404, Protect: 4$'
+says 'reference count 0000'
+says 'restore pte 00000080  containing page 000403  Modified'
+says '^ +Modified Pages: +1 '
+says '^00410000 00412fff +3  Private 04$'
+says '^    3    c0001000  401$'
+says 'Image: P1$'
+says '^ +TOTAL +16384 '
+says '^Proc '
+expect 0 '' "$ntmmu" dump "$trace" --at 4 '!pte 410000'
+says '^contains 00404067  pfn 404 ---DA--UWEV$'
+
+# The pages that the JSON counts are those of the lists.
+expect 0 '' "$ntmmu" dump "$trace" --at 5 --json - '!memusage' '!wsle' '!pte 410000'
+[ "$(jq '.[0] | .zeroed + .free + .standby + .modified + .modified_no_write + .bad + .active + .transition - .total' \
+    "$work/stdout")" = 0 ] || fail "the frames do not add up"
+[ "$(jq '.[1].entries | length' "$work/stdout")" = 4 ] || fail "found other than four working-set entries"
+[ "$(jq '.[2].pte.contains' "$work/stdout")" = $((0x404886)) ] || fail "found another PTE in the JSON"
+
+# An independent walk of the image: CR3, two levels, large pages.
+expect 0 '' "$ntmmu" dump traces/p3_sh.vmt.zst --at 400000 --image "$work/image" --json "$work/pte.json" \
+    '!pte 8048000' '!pte 80200000' '!pte c0300c00' '!pte c0502690' '!pte e1000000' '!pte 7ffe0000' '!pte 12345000' \
+    '!pte f8000000' '!vad' '!pte 80000000'
+walk() {
+    perl -e '
+        my ($file, $cr3, $va) = ($ARGV[0], $ARGV[1], hex $ARGV[2]);
+        open my $image, "<:raw", $file or die;
+        sub word { my $b; seek $image, $_[0], 0; read($image, $b, 4) == 4 ? unpack "V", $b : 0xFFFFFFFF }
+        my $pde = word(($cr3 & 0xFFFFF000) + ($va >> 22) * 4);
+        my $pte = ($pde & 1) && !($pde & 0x80) ? word(($pde & 0xFFFFF000) + (($va >> 12) & 0x3FF) * 4) : 0;
+        my $pa = !($pde & 1) ? "null" : $pde & 0x80 ? ($pde & 0xFFC00000) | ($va & 0x3FFFFF)
+               : $pte & 1 ? ($pte & 0xFFFFF000) | ($va & 0xFFF) : "null";
+        print "$pde ", ($pde & 1) && !($pde & 0x80) ? $pte : "null", " $pa\n";
+    ' "$1" "$2" "$3"
+}
+cr3=$(jq .cr3 "$work/image.json")
+[ "$(stat -c %s "$work/image")" = "$(jq .ram "$work/image.json")" ] || fail "the image is not as large as memory"
+[ $(($(stat -c %b "$work/image") * 512)) -lt 33554432 ] || fail "the image is not sparse"
+present=0
+while read -r va pde pte pa; do
+    found=$(walk "$work/image" "$cr3" "$(printf %x "$va")")
+    [ "$found" = "$pde $pte $pa" ] || fail "$(printf %x "$va"): the walk found $found, !pte printed $pde $pte $pa"
+    [ "$pa" = null ] || present=$((present + 1))
+done < <(jq -r '.[] | select(.va) | "\(.va) \(.pde.contains) \(.pte.contains) \(.pa)"' "$work/pte.json")
+[ "$present" -ge 4 ] || fail "found $present addresses mapped, expected at least 4"
+[ "$(walk "$work/image" "$cr3" c0300c00 | cut -d' ' -f3)" != null ] || fail "the self-map is not there"
+
+expect 2 "found command '!foo', expected !pte" "$ntmmu" dump "$trace" '!foo'
+expect 2 "found 'zz', expected a virtual address" "$ntmmu" dump "$trace" '!pte zz'
+expect 2 'found frame ffffff, expected one up to 3fff' "$ntmmu" dump "$trace" '!pfn ffffff'
+expect 2 'found no process 77, expected' "$ntmmu" dump "$trace" '!vad 77'
+expect 2 "found 'x', expected the number of a process" "$ntmmu" dump "$trace" '!wsle x'
+expect 2 'found .* events, expected more than 1000' "$ntmmu" dump "$trace" --at 1000 '!vm'
+expect 2 'found no command' "$ntmmu" dump "$trace"
+expect 2 'No such file' "$ntmmu" dump "$trace" --image "$work/none/image"
