@@ -5,6 +5,7 @@
 #include "expect.h"
 #include "lockstep.h"
 #include "peek.h"
+#include "pfn_states.h"
 #include "report.h"
 #include "shadow.h"
 #include "staleness.h"
@@ -25,6 +26,7 @@ struct check {
     struct shadow *shadow;
     struct staleness *staleness[2];
     struct audit *audit[2];
+    struct pfn_states *pfn_states; /* of the first machine: the other is compared with it */
     struct expect *expect;
     bool stopped, finished;
     enum check_verdict verdict; /* the first that was not CHECK_OK */
@@ -60,6 +62,10 @@ static bool create_checks(struct check *c, const struct check_config *config, ch
         const char *wave = config->wave_command ? config->wave_command : "ntmmu wave TRACE";
         c->lockstep = lockstep_create(c->machine[0], c->machine[1], wave);
     }
+    if (c->flags && is_nt(c->machine[0]) && !(c->pfn_states = pfn_states_create(c->machine[0]))) {
+        snprintf(err, err_size, "a machine's log has no room for the checks");
+        return false;
+    }
     if (c->flags & CHECK_SHADOW) { c->shadow = shadow_create(); }
     c->expect = expect_create(c->machine[0], config->trace, config->closed, c->flags & CHECK_EXPECT);
     return true;
@@ -92,6 +98,7 @@ void check_destroy(struct check *c) {
     }
     lockstep_destroy(c->lockstep);
     shadow_destroy(c->shadow);
+    pfn_states_destroy(c->pfn_states);
     expect_destroy(c->expect);
     report_free(&c->report);
     free(c);
@@ -107,6 +114,7 @@ static bool judge_event(struct check *c, const struct event *event) {
     for (unsigned k = 0; k < c->machines; k++) {
         if (c->staleness[k] && !staleness_event(c->staleness[k], event, &c->report)) { return false; }
     }
+    if ((c->flags & CHECK_AUDIT) && c->pfn_states && !pfn_states_check(c->pfn_states, &c->report)) { return false; }
     return !c->shadow || shadow_event(c->shadow, event, &c->records[0], &c->report);
 }
 
@@ -211,4 +219,7 @@ enum check_verdict check_finish(struct check *c) {
 
 const char *check_report(const struct check *c) { return c->report.text ? c->report.text : ""; }
 const struct machine_result *check_result(const struct check *c) { return c->result[0]; }
+const uint64_t *check_pfn_transitions(const struct check *c) {
+    return c->pfn_states ? pfn_states_counts(c->pfn_states) : NULL;
+}
 bool check_stopped(const struct check *c) { return c->stopped; }

@@ -118,6 +118,7 @@ static int report(struct replay *replay, const struct replay_options *options, i
         .machine = replay->machine[0],
         .touches = counting_totals(replay->counting),
         .memory = &memory,
+        .pfn_transitions = check_pfn_transitions(replay->check),
         .seconds = replay->seconds,
     };
     bool json_on_stdout = options->json && strcmp(options->json, "-") == 0;

@@ -1,4 +1,5 @@
 /* The JSON result of a run; its keys are documented in ntmmu/report.h. */
+#include "ntmmu/pfn_transitions.h"
 #include "ntmmu/report.h"
 
 #include <errno.h>
@@ -141,6 +142,16 @@ static void add_frames(json_t *root, const struct nt_memory_view *memory) {
 
 static void add_counter(void *ctx, const char *name, uint64_t value) { set(ctx, name, value); }
 
+static void add_transitions(json_t *root, const uint64_t *counts) {
+    if (!counts) { return; }
+    json_t *object = json_object();
+    for (size_t i = 0; i < PFN_TRANSITIONS; i++) {
+        json_int_t before = json_integer_value(json_object_get(object, pfn_transitions[i].id));
+        if (counts[i]) { set(object, pfn_transitions[i].id, counts[i] + (uint64_t)before); }
+    }
+    json_object_set_new(root, "pfn_transitions", object);
+}
+
 static void add_kernel(json_t *root, struct machine *m) {
     json_t *kernel = json_object();
     machine_os_ops(m)->counters(machine_os(m), add_counter, kernel);
@@ -157,6 +168,7 @@ static json_t *make_json(const struct run_report *report) {
     add_injected(root, machine_counts(report->machine));
     add_statistics(root, report->machine);
     add_frames(root, report->memory);
+    add_transitions(root, report->pfn_transitions);
     add_kernel(root, report->machine);
     return root;
 }

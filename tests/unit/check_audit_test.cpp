@@ -262,3 +262,16 @@ TEST(Audit, NeedsTheNtKernel) {
     EXPECT_STREQ(err, "the audit needs a machine that runs the NT kernel");
     machine_destroy(m);
 }
+
+/* NT-27: the frame's entry is as it was, only the record says that it went where no row of the state machine leads. */
+TEST(PfnStates, AnUnlistedTransitionNamesBothStates) {
+    Outcome o = corrupted([](machine *m) {
+        log_send(machine_log(m), LOG_PFN, 0x404, 0x601, TransitionPage << PFN_LOCATION_SHIFT | PFN_READ_IN_PROGRESS, 0,
+                 1); /* a page in use is being read in */
+    });
+    EXPECT_TRUE(o.fails_saying({"frame 404 went from Active(share 1, ref 1, M) to Transition(share 0, ref 1, R)"}));
+}
+TEST(PfnStates, AListedTransitionIsNone) {
+    Outcome o = corrupted([](machine *m) { log_send(machine_log(m), LOG_PFN, 0x404, 0x601, 0x601, 1, 2); }); /* P27 */
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+}

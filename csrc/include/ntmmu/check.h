@@ -59,6 +59,8 @@ enum check_verdict check_finish(struct check *check);
 const char *check_report(const struct check *check);
 /* What the last check_event came to on the first machine; NULL before the first. */
 const struct machine_result *check_result(const struct check *check);
+/* How often each row of ntmmu/pfn_transitions.h was met on the first machine; NULL without checks. */
+const uint64_t *check_pfn_transitions(const struct check *check);
 /* True once a machine has stopped (bugcheck): no further event can be replayed. */
 bool check_stopped(const struct check *check);
 

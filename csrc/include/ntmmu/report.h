@@ -43,6 +43,8 @@
  *     faults            translations that ended in #PF
  *     invlpg, cr3_writes, flush_all, fault_drops        what removed TLB entries
  *   frames              object: frames on each list: zeroed, free, standby, modified, modified_no_write, bad
+ *   pfn_transitions     object: changes of frames' states by NT-27's row (P01…; K01… for what has none), those that
+ *                       happened; not with --check none
  *   kernel              object: every counter the kernel keeps, by its name */
 #ifndef NTMMU_REPORT_H
 #define NTMMU_REPORT_H
@@ -78,6 +80,7 @@ struct run_report {
     struct machine *machine;
     const struct first_touches *touches;
     const struct nt_memory_view *memory; /* at the end */
+    const uint64_t *pfn_transitions;     /* by row of ntmmu/pfn_transitions.h; NULL: not counted */
     double seconds;                      /* of the replay, for the summary only */
 };
 
