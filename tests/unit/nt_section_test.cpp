@@ -570,7 +570,7 @@ TEST_F(NtSection, FreedPagedPoolGivesItsFramesBack) {
     EXPECT_EQ(last.data, 0u); // demand-zero again
 }
 
-TEST_F(NtSection, StandbyPageOfAFileIsRepurposed) { // P04 for a prototype: the subsection form comes back
+TEST_F(NtSection, StandbyPageOfAFileIsRepurposed) { // P04, NT-64: the subsection form comes back
     base();
     ok("sec+ 1 data 1000 \"/f\"\nmap 1 500000 1000 0 r\nr 500000 4\ntrim 1 all force");
     va_t proto = pte_pointer_target(pte(1, 0x500000));
