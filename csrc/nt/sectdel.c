@@ -121,6 +121,7 @@ void MiReferenceControlArea(struct os *os, struct control_area *area) {
  * Standby or Modified, the next section finds them. */
 void MiDereferenceControlArea(struct os *os, struct control_area *area) {
     MiWriteControlArea(os, area);
+    os->M->ops->signal(os->M, MiControlAreaEvent(area)); /* a flush may wait for the mapped page writer */
     if (MiIsReferenced(area) || (area->Flags & AREA_BEING_DELETED)) { return; }
     if (!area->File) {
         MiDestroyControlArea(os, area);
