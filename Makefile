@@ -42,7 +42,7 @@ $(BUILD)/obj/%.o: csrc/%.c
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # The two that look for files beside the sources.
-$(BUILD)/obj/cli/preset.o $(BUILD)/obj/tests/trace_import_test.o: CPPFLAGS += -DNTMMU_ROOT='"$(CURDIR)"'
+$(BUILD)/obj/cli/preset.o $(BUILD)/obj/bench/nt_bench.o $(BUILD)/obj/tests/trace_import_test.o: CPPFLAGS += -DNTMMU_ROOT='"$(CURDIR)"'
 
 define room_rule
 $(BUILD)/lib/$(1).a: $(call room_objects,$(1))
@@ -119,7 +119,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
-test-build: all $(TESTS) $(PRESETS) $(TEST_MODELS) ## build what the tests need
+test-build: all $(BUILD)/nt_bench $(TESTS) $(PRESETS) $(TEST_MODELS) ## build what the tests need
 
 # Under the sanitizers gcc 12 takes std::regex for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan
