@@ -120,6 +120,11 @@ static bool user_valid(struct scan *s, va_t va, uint32_t pte, pfn_t table) {
         return audit_fail(a, "I10", "process %u, %08" PRIx64 ": PTE %08x is valid, expected none outside the VADs",
                           s->process->pid, (uint64_t)va, pte);
     }
+    if (s->vads.count && page_of(va) != SHARED_USER_PAGE && s->vads.at[s->vad].physical) {
+        bool held = frame >= a->frames || peek_pfn(a->machine, frame).ReferenceCount > 0;
+        return held || audit_fail(a, "I12", "process %u, %08" PRIx64 ": PTE %08x maps a frame that nobody holds",
+                                  s->process->pid, (uint64_t)va, pte);
+    }
     if (frame >= a->frames) {
         return audit_fail(a, "I10", "process %u, %08" PRIx64 ": PTE %08x, frame expected below %" PRIx64,
                           s->process->pid, (uint64_t)va, pte, (uint64_t)a->frames);

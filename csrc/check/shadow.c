@@ -29,7 +29,10 @@ struct open_event {
 
 struct mdl {
     uint32_t id, pid;
+    uint32_t address;        /* of the list itself */
     va_t base, size, kernel; /* kernel: where mapped, 0 = not */
+    va_t user;               /* the same in process user_pid */
+    uint32_t user_pid;
     struct mdl *next;
 };
 
@@ -163,12 +166,13 @@ static void store_bytes(struct shadow *s, const struct access *a, struct ideal_p
     }
 }
 
-/* The user range that a kernel address is an MDL's mapping of. */
-static bool mdl_alias(const struct shadow *s, va_t kva, uint32_t *pid, va_t *va) {
+/* The range that an address of process `of` is an MDL's mapping of. */
+static bool mdl_alias(const struct shadow *s, uint32_t of, va_t alias, uint32_t *pid, va_t *va) {
     for (const struct mdl *m = s->mdls; m; m = m->next) {
-        if (m->kernel && kva >= m->kernel && kva < m->kernel + m->size) {
+        va_t mapped = alias >= USER_END ? m->kernel : m->user_pid == of ? m->user : 0;
+        if (mapped && alias >= mapped && alias < mapped + m->size) {
             *pid = m->pid;
-            *va = m->base + (kva - m->kernel);
+            *va = m->base + (alias - mapped);
             return true;
         }
     }
@@ -188,8 +192,8 @@ static bool view_access(struct shadow *s, const struct access *a, const struct l
     return true;
 }
 
-/* A kernel address: nothing is known of it, unless it is an MDL's mapping and the page is still the one that was
- * locked. */
+/* A kernel address, or an MDL's mapping in a process: nothing is known of it, unless it is an MDL's mapping and the
+ * page is still the one that was locked. */
 static bool kernel_access(struct shadow *s, struct access *a, const struct log_record *record,
                           const struct event *event, struct report *report) {
     bool store = a->type == MMU_WRITE || a->type == MMU_MODIFY;
@@ -197,8 +201,8 @@ static bool kernel_access(struct shadow *s, struct access *a, const struct log_r
     if (ideal_region(s->ideal, SYSTEM_PID, a->va, &start, &end)) { return view_access(s, a, record, event, report); }
     uint32_t pid;
     va_t va;
-    if (mdl_alias(s, a->va, &pid, &va)) {
-        struct ideal_page *page = ideal_load_page(s->ideal, pid, va);
+    if (mdl_alias(s, a->pid, a->va, &pid, &va)) {
+        struct ideal_page *page = va < USER_END ? ideal_load_page(s->ideal, pid, va) : NULL;
         if (page && !page->common && page->frame == a->pa >> PAGE_SHIFT) {
             struct access alias = *a;
             alias.va = va;
@@ -232,7 +236,11 @@ static bool access_event(struct shadow *s, const struct event *event, const stru
                        .bytes = record->e >> 8 & 0xFF,
                        .type = record->e & 0xF,
                        .pid = record->pid};
-    if (a.va >= USER_END) { return kernel_access(s, &a, record, event, report); }
+    va_t aliased;
+    uint32_t owner;
+    if (a.va >= USER_END || mdl_alias(s, a.pid, a.va, &owner, &aliased)) {
+        return kernel_access(s, &a, record, event, report);
+    }
     bool store = a.type == MMU_WRITE || a.type == MMU_MODIFY;
     struct ideal_page *page = store ? ideal_store_page(s->ideal, a.pid, a.va) : ideal_load_page(s->ideal, a.pid, a.va);
     if (!page) { return no_region(&a, record, event, report); }
@@ -269,27 +277,73 @@ static void free_event(struct shadow *s, uint32_t pid, va_t base, va_t size, boo
 
 static struct mdl *mdl_find(struct shadow *s, uint32_t id) {
     for (struct mdl *m = s->mdls; m; m = m->next) {
-        if (m->id == id) { return m; }
+        if (m->id == id || (m->address != 0 && m->address == id)) { return m; }
     }
     return NULL;
+}
+
+static void mdl_free(struct shadow *s, struct mdl *m) {
+    struct mdl **at = &s->mdls;
+    while (*at != m) { at = &(*at)->next; }
+    *at = m->next;
+    free(m);
+}
+
+static void mdl_create(struct shadow *s, uint32_t address, uint32_t pid, va_t base, va_t size) {
+    struct mdl *m = mdl_find(s, address);
+    if (!m) {
+        m = check_alloc(sizeof *m);
+        m->next = s->mdls;
+        s->mdls = m;
+    }
+    struct mdl *next = m->next;
+    *m = (struct mdl){.id = address, .address = address, .pid = pid, .base = base, .size = size, .next = next};
+}
+
+/* Lists that are made and used by name of the functions, NT-86 to NT-88. */
+static void mdl_call(struct shadow *s, const struct event *event, uint32_t pid, uint32_t out) {
+    const uint64_t *arg = event->args.arg;
+    const char *name = event->text;
+    if (strcmp(name, "MmCreateMdl") == 0 && out) { mdl_create(s, out, pid, (uint32_t)arg[1], (uint32_t)arg[2]); }
+    if (strcmp(name, "IoAllocateMdl") == 0 && out) { mdl_create(s, out, pid, (uint32_t)arg[0], (uint32_t)arg[1]); }
+    bool unmap = strcmp(name, "MmUnmapLockedPages") == 0;
+    struct mdl *m = mdl_find(s, (uint32_t)arg[unmap]);
+    if (!m) { return; }
+    if (strcmp(name, "MmProbeAndLockPages") == 0) { m->pid = pid; }
+    if (strcmp(name, "IoBuildPartialMdl") == 0) {
+        uint32_t rest = (uint32_t)(m->base + m->size - arg[2]);
+        mdl_create(s, (uint32_t)arg[1], m->pid, (uint32_t)arg[2], arg[3] ? (uint32_t)arg[3] : rest);
+    } else if (strncmp(name, "MmMapLockedPages", 16) == 0 && arg[1]) {
+        m->user = out;
+        m->user_pid = pid;
+    } else if (strncmp(name, "MmMapLockedPages", 16) == 0 || strncmp(name, "MmGetSystemAddressForMdl", 24) == 0) {
+        m->kernel = out;
+    } else if (unmap) {
+        *(arg[0] < USER_END ? &m->user : &m->kernel) = 0;
+    } else if (strcmp(name, "MmUnlockPages") == 0) {
+        m->kernel = 0;
+    } else if (strcmp(name, "IoFreeMdl") == 0) {
+        mdl_free(s, m);
+    }
 }
 
 static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid, uint64_t out) {
     struct mdl *m = mdl_find(s, event->mdl.id);
     if (event->kind == EV_MDL_LOCK && !m) {
         m = check_alloc(sizeof *m);
-        *m = (struct mdl){
-            .id = event->mdl.id, .pid = pid, .base = event->mdl.base, .size = event->mdl.size, .next = s->mdls};
+        *m = (struct mdl){.id = event->mdl.id,
+                          .address = (uint32_t)out,
+                          .pid = pid,
+                          .base = event->mdl.base,
+                          .size = event->mdl.size,
+                          .next = s->mdls};
         s->mdls = m;
     } else if (m && event->kind == EV_MDL_MAP) {
         m->kernel = out ? out : event->mdl.base;
     } else if (m && event->kind == EV_MDL_UNMAP) {
         m->kernel = 0;
     } else if (m && event->kind == EV_MDL_UNLOCK) {
-        struct mdl **at = &s->mdls;
-        while (*at != m) { at = &(*at)->next; }
-        *at = m->next;
-        free(m);
+        mdl_free(s, m);
     }
 }
 
@@ -322,6 +376,8 @@ static void call_event(struct shadow *s, const struct event *event, uint32_t pid
         ideal_map(s->ideal, process, (uint32_t)arg[0], out0, out1, arg[5], mask < 0 ? 0 : (unsigned)mask, true);
     } else if (strcmp(name, "NtUnmapViewOfSection") == 0 || strcmp(name, "MmUnmapViewOfSection") == 0) {
         ideal_unmap(s->ideal, process, arg[1]);
+    } else {
+        mdl_call(s, event, pid, (uint32_t)out0);
     }
 }
 

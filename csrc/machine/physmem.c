@@ -25,5 +25,21 @@ int physmem_init(struct physmem *mem, pa_t size) {
 void physmem_fini(struct physmem *mem) {
     if (mem->bytes) { munmap(mem->bytes, mem->size); }
     free(mem->watch);
+    free(mem->device);
     memset(mem, 0, sizeof *mem);
+}
+
+static bool is_device(pa_t pa, unsigned bytes) {
+    return pa >= PHYSMEM_DEVICE_BASE && pa + bytes <= PHYSMEM_DEVICE_BASE + PHYSMEM_DEVICE_SIZE;
+}
+
+void physmem_read_outside(const struct physmem *mem, pa_t pa, void *out, unsigned bytes) {
+    memset(out, is_device(pa, bytes) ? 0 : 0xFF, bytes);
+    if (is_device(pa, bytes) && mem->device) { memcpy(out, mem->device + (pa - PHYSMEM_DEVICE_BASE), bytes); }
+}
+
+void physmem_write_outside(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
+    if (!is_device(pa, bytes)) { return; }
+    if (!mem->device) { mem->device = calloc(1, PHYSMEM_DEVICE_SIZE); }
+    if (mem->device) { memcpy(mem->device + (pa - PHYSMEM_DEVICE_BASE), data, bytes); }
 }

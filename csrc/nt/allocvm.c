@@ -143,7 +143,7 @@ static ntstatus_t MiCommitPrivate(struct os *os, struct eprocess *process, struc
 
 static ntstatus_t MiCommit(struct os *os, struct eprocess *process, va_t start, va_t end, unsigned protection) {
     struct mmvad *vad = MiLocateAddress(process, start);
-    if (vad == NULL || end > vad->EndingAddress) { return STATUS_CONFLICTING_ADDRESSES; }
+    if (vad == NULL || end > vad->EndingAddress || vad->PhysicalMapping) { return STATUS_CONFLICTING_ADDRESSES; }
     if (vad->ControlArea == NULL) { return MiCommitPrivate(os, process, vad, start, end, protection); }
     if (vad->ImageMap || !vad->ControlArea->Reserve) { return STATUS_ALREADY_COMMITTED; }
     return MiCommitReservedView(os, vad, start, end);
@@ -178,7 +178,7 @@ static void MiResetPage(struct os *os, va_t va) {
 
 static ntstatus_t MiReset(struct os *os, struct eprocess *process, va_t start, va_t end) {
     struct mmvad *vad = MiLocateAddress(process, start);
-    if (vad == NULL || end > vad->EndingAddress) { return STATUS_CONFLICTING_ADDRESSES; }
+    if (vad == NULL || end > vad->EndingAddress || vad->PhysicalMapping) { return STATUS_CONFLICTING_ADDRESSES; }
     for (va_t va = start; va <= end && vad->ControlArea == NULL;) {
         va_t table_end = va | (PAGE_TABLE_SPAN - 1);
         va_t last = table_end < end ? table_end : end;

@@ -6,7 +6,7 @@
 #define PAGE_TABLE_SPAN ((va_t)1 << 22)
 
 /* A trimmed private page: its frame is on a list, or still referenced by I/O or an MDL. */
-static void MiDeleteTransitionPage(struct os *os, va_t pte_va, pfn_t frame) {
+void MiDeleteTransitionPage(struct os *os, va_t pte_va, pfn_t frame) {
     struct mmpfn pfn = MiReadPfn(os, frame);
     if (pfn.PteAddress != pte_va) {
         KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, pte_va, frame, pfn.PteAddress);
@@ -126,7 +126,9 @@ void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process) {
     MiFreeSecuredRanges(process);
     while (process->VadRoot != NULL) {
         struct mmvad *vad = MiFirstVad(process);
-        if (vad->ControlArea != NULL) {
+        if (vad->PhysicalMapping) {
+            MiRemovePhysicalMapping(os, process, vad);
+        } else if (vad->ControlArea != NULL) {
             MiRemoveMappedView(os, process, vad);
         } else {
             MiCleanRange(os, process, vad->StartingAddress, vad->EndingAddress);

@@ -38,9 +38,8 @@ const struct mi_export MiConstantExports[] = {
 };
 
 static const struct mi_export *const tables[] = {
-    MiVirtualMemoryExports, MiExceptionExports, MiConstantExports, MiRtlExports,
-    MiProbeExports,         MiReadWriteExports, MiHandleExports,   MiSystemPteExports,
-    MiSectionExports,
+    MiVirtualMemoryExports, MiExceptionExports, MiConstantExports, MiRtlExports, MiProbeExports, MiReadWriteExports,
+    MiHandleExports,        MiSystemPteExports, MiSectionExports,  MiMdlExports, MiPoolExports,
 };
 
 const struct nt_export nt_exports[NT_EXPORTS] = {

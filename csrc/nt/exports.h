@@ -31,6 +31,8 @@ extern const struct mi_export MiReadWriteExports[];     /* readwrite.c */
 extern const struct mi_export MiHandleExports[];        /* obhandle.c */
 extern const struct mi_export MiSystemPteExports[];     /* callkernel.c */
 extern const struct mi_export MiSectionExports[];       /* sectcall.c */
+extern const struct mi_export MiMdlExports[];           /* callmdl.c */
+extern const struct mi_export MiPoolExports[];          /* callpool.c */
 
 const struct mi_export *MiFindExport(const char *name); /* NULL: no such function */
 

@@ -128,7 +128,9 @@ void MiReleaseCloneDescriptors(struct os *os, struct eprocess *process) {
 
 /* ---- walking the parent ---- */
 
-static bool MiInherited(const struct mmvad *vad) { return !(vad->ControlArea && vad->ViewUnmap); }
+static bool MiInherited(const struct mmvad *vad) {
+    return !vad->PhysicalMapping && !(vad->ControlArea && vad->ViewUnmap);
+}
 
 /* Calls visit for each PTE of the range that is not 0. */
 static void MiVisitPtes(struct fork *f, va_t start, va_t end, void (*visit)(struct fork *f, va_t va, pte_t pte)) {

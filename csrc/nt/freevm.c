@@ -96,6 +96,7 @@ ntstatus_t NtFreeVirtualMemory(struct os *os, struct eprocess *process, uint32_t
     struct mmvad *vad = MiLocateAddress(process, start);
     if (vad == NULL) { return STATUS_MEMORY_NOT_ALLOCATED; }
     if (vad->ControlArea != NULL) { return STATUS_UNABLE_TO_DELETE_SECTION; }
+    if (vad->PhysicalMapping) { return STATUS_UNABLE_TO_FREE_VM; }
     if (*size == 0) {
         if (start != vad->StartingAddress) { return STATUS_FREE_VM_NOT_AT_BASE; }
         end = vad->EndingAddress;

@@ -1,46 +1,33 @@
-/* Memory descriptor lists: locking and unlocking the pages of a buffer (NT-86, NT-87). An MDL is a block of nonpaged
- * pool in its NT layout; the trace's id leads to it. It outlives its unlocking, so that unlocking twice can be seen. */
-#include "mi.h"
+/* Memory descriptor lists: making them, locking and unlocking the pages of a buffer (NT-86, NT-87). */
+#include "mdl.h"
 
 #include <stdlib.h>
 
 #define POOL_TAG_MDL 0x206C644Du /* "Mdl " */
 
-struct mmmdl {
-    struct mmmdl *Next;
-    uint32_t Id;
-    va_t Address;
-    struct eprocess *Process; /* whose locked pages it counts among; NULL: system buffer */
-    uint32_t Pages;
-    bool Locked;
-    uint32_t *Frames; /* what the simulated array holds, for audits that must not disturb the machine */
-};
-#define MDL_MAXIMUM_PAGES ((0xFFFFu - MDL_ARRAY) / 4) /* Size has 16 bits */
-
-static struct mmmdl **MiFindMdl(struct os *os, uint32_t id) {
-    struct mmmdl **link = &os->Mdls;
-    while (*link != NULL && (*link)->Id != id) { link = &(*link)->Next; }
-    return link;
-}
-
-static uint16_t MiMdlFlags(struct os *os, const struct mmmdl *mdl) { return MiRead16(os, mdl->Address + MDL_FLAGS); }
-
-static pfn_t MiMdlFrame(struct os *os, const struct mmmdl *mdl, uint32_t index) {
-    return MiRead32(os, mdl->Address + MDL_ARRAY + 4 * (va_t)index);
-}
+/* ---- NT-86 ---- */
 
 static uint32_t MiSpannedPages(va_t base, va_t length) {
     return (uint32_t)(((base & PAGE_MASK) + length + PAGE_MASK) >> PAGE_SHIFT);
 }
 
-static struct mmmdl *MmCreateMdl(struct os *os, uint32_t id, va_t base, uint32_t length) {
-    uint32_t pages = MiSpannedPages(base, length);
-    uint32_t bytes = MDL_ARRAY + 4 * pages;
-    va_t address = ExAllocatePool(os, false, bytes, POOL_TAG_MDL);
+uint32_t MmSizeOfMdl(va_t base, va_t length) { return MDL_ARRAY + 4 * MiSpannedPages(base, length); }
+
+struct mmmdl *MiLookupMdl(struct os *os, uint32_t address_or_id) {
+    struct mmmdl *mdl = os->Mdls;
+    while (mdl && mdl->Address != address_or_id && (mdl->Id == 0 || mdl->Id != address_or_id)) { mdl = mdl->Next; }
+    return mdl;
+}
+
+struct mmmdl *MmCreateMdl(struct os *os, va_t memory, va_t base, va_t length) {
+    uint32_t pages = MiSpannedPages(base, length), bytes = MmSizeOfMdl(base, length);
+    va_t address = memory ? memory : ExAllocatePool(os, NonPagedPool, bytes, POOL_TAG_MDL);
     if (address == 0) { return NULL; }
+    struct mmmdl *old = MiLookupMdl(os, (uint32_t)address); /* the memory of a list is used for another */
+    if (old) { IoFreeMdl(os, old); }
     struct mmmdl *mdl = MiAllocateHost(os, sizeof(*mdl));
-    *mdl = (struct mmmdl){.Next = os->Mdls, .Id = id, .Address = address, .Pages = pages};
-    mdl->Frames = MiAllocateHost(os, pages * sizeof(*mdl->Frames));
+    *mdl = (struct mmmdl){.Next = os->Mdls, .Address = address, .Allocated = memory == 0, .Pages = pages};
+    mdl->Frames = MiAllocateHost(os, (pages + 1) * sizeof(*mdl->Frames));
     os->Mdls = mdl;
     MiWrite32(os, address + MDL_NEXT, 0);
     MiWrite16(os, address + MDL_SIZE, (uint16_t)bytes);
@@ -48,18 +35,26 @@ static struct mmmdl *MmCreateMdl(struct os *os, uint32_t id, va_t base, uint32_t
     MiWrite32(os, address + MDL_PROCESS, 0);
     MiWrite32(os, address + MDL_MAPPED_VA, 0);
     MiWrite32(os, address + MDL_START_VA, (uint32_t)page_of(base));
-    MiWrite32(os, address + MDL_BYTE_COUNT, length);
+    MiWrite32(os, address + MDL_BYTE_COUNT, (uint32_t)length);
     MiWrite32(os, address + MDL_BYTE_OFFSET, (uint32_t)(base & PAGE_MASK));
     return mdl;
 }
 
-static void MiFreeMdl(struct os *os, struct mmmdl **link) {
-    struct mmmdl *mdl = *link;
+void IoFreeMdl(struct os *os, struct mmmdl *mdl) {
+    struct mmmdl **link = &os->Mdls;
+    while (*link != mdl) { link = &(*link)->Next; }
     *link = mdl->Next;
-    ExFreePool(os, mdl->Address);
+    if (mdl->Allocated) { ExFreePool(os, mdl->Address); }
     free(mdl->Frames);
     free(mdl);
 }
+
+void MiSetMdlFrame(struct os *os, struct mmmdl *mdl, uint32_t index, pfn_t frame) {
+    MiWrite32(os, mdl->Address + MDL_ARRAY + 4 * (va_t)index, (uint32_t)frame);
+    mdl->Frames[index] = (uint32_t)frame;
+}
+
+/* ---- NT-87 ---- */
 
 static bool MiPageIsReady(struct os *os, va_t va, bool write) {
     pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
@@ -70,25 +65,35 @@ static bool MiPageIsReady(struct os *os, va_t va, bool write) {
     return (pte & PTE_VALID) != 0 && (!write || (pte & PTE_WRITE) != 0);
 }
 
-/* Faults the page in until an access of this kind would not fault; then takes a reference on its frame. */
-static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, va_t va, bool write) {
-    bool user = va < MM_SYSTEM_RANGE_START;
-    while (!MiPageIsReady(os, va, write)) {
-        ntstatus_t status = MmAccessFault(os, write, va, user);
+static ntstatus_t MiRaiseLockFailure(struct os *os, const struct mmfault *fault, ntstatus_t status) {
+    if (status == MI_WAIT_FOR_PAGE) { return status; }
+    uint64_t io_status = status == STATUS_IN_PAGE_ERROR ? fault->IoStatus : 0;
+    return MiRaise(os, status, fault->Write, fault->Va, io_status);
+}
+
+/* Faults the page in until an access of this kind would not fault; then takes a reference on its frame (P27). D of a
+ * page that was there already is merged (NT-28). */
+static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, struct mmfault *fault) {
+    bool there = true;
+    while (!MiPageIsReady(os, fault->Va, fault->Write)) {
+        there = false;
+        ntstatus_t status = MiAccessFault(os, fault);
         if (!NT_SUCCESS(status)) { return status; }
     }
-    pfn_t frame = MmGetPhysicalAddress(os, va) >> PAGE_SHIFT;
-    if (user) { MiCaptureDirty(os, frame, MiReadPte(os, MiGetPteAddress(va))); }
-    MiWrite32(os, mdl->Address + MDL_ARRAY + 4 * (va_t)index, (uint32_t)frame);
-    mdl->Frames[index] = (uint32_t)frame;
+    pfn_t frame = MmGetPhysicalAddress(os, fault->Va) >> PAGE_SHIFT;
+    MiSetMdlFrame(os, mdl, index, frame);
     if (frame > os->MmHighestPhysicalPage) {
-        MiWrite16(os, mdl->Address + MDL_FLAGS, MiMdlFlags(os, mdl) | MDL_IO_SPACE);
+        MiSetMdlFlags(os, mdl, 0, MDL_IO_SPACE);
         return STATUS_SUCCESS;
+    }
+    if (fault->Va < MM_SYSTEM_RANGE_START && there) {
+        MiCaptureDirty(os, frame, MiReadPte(os, MiGetPteAddress(fault->Va)));
     }
     MiIncrementReferenceCount(os, frame);
     return STATUS_SUCCESS;
 }
 
+/* P28 */
 static void MiUnlockFrame(struct os *os, pfn_t frame, bool write) {
     if (frame > os->MmHighestPhysicalPage) { return; }
     struct mmpfn pfn = MiReadPfn(os, frame);
@@ -98,30 +103,40 @@ static void MiUnlockFrame(struct os *os, pfn_t frame, bool write) {
     MiDecrementReferenceCount(os, frame);
 }
 
-static ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, va_t base, va_t size, bool write) {
-    va_t last = base + size - 1;
-    bool user = base < MM_SYSTEM_RANGE_START;
-    if ((user && last > MM_HIGHEST_USER_ADDRESS) || last > UINT32_MAX) { return STATUS_ACCESS_VIOLATION; }
+ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool write) {
+    va_t start = MiRead32(os, mdl->Address + MDL_START_VA);
+    va_t base = start + MiRead32(os, mdl->Address + MDL_BYTE_OFFSET);
+    va_t last = base + MiRead32(os, mdl->Address + MDL_BYTE_COUNT) - 1;
+    struct eprocess *process = base < MM_SYSTEM_RANGE_START ? PsGetCurrentProcess(os) : NULL;
+    if ((user && last > MM_HIGHEST_USER_ADDRESS) || last > UINT32_MAX) {
+        return MiRaise(os, STATUS_ACCESS_VIOLATION, write, base, 0);
+    }
+    if (process && process->NumberOfLockedPages + mdl->Pages > process->Vm.MaximumWorkingSet) {
+        return MiRaise(os, STATUS_WORKING_SET_QUOTA, 0, 0, 0);
+    }
     for (uint32_t index = 0; index < mdl->Pages; index++) {
-        va_t va = index == 0 ? base : page_of(base) + index * PAGE_SIZE;
-        ntstatus_t status = MiLockPage(os, mdl, index, va, write);
+        struct mmfault fault = {.Va = index ? start + index * PAGE_SIZE : base, .Write = write, .User = user};
+        ntstatus_t status = MiLockPage(os, mdl, index, &fault);
         if (status != STATUS_SUCCESS) {
             while (index-- > 0) { MiUnlockFrame(os, MiMdlFrame(os, mdl, index), false); }
-            return status;
+            mdl->Locked = 0;
+            MiSetMdlFlags(os, mdl, MDL_IO_SPACE, 0);
+            return MiRaiseLockFailure(os, &fault, status);
         }
+        mdl->Locked = index + 1;
     }
-    if (user) {
-        mdl->Process = PsGetCurrentProcess(os);
-        mdl->Process->NumberOfLockedPages += mdl->Pages;
-        MiWrite32(os, mdl->Address + MDL_PROCESS, mdl->Process->Address);
+    if (process) {
+        mdl->Process = process;
+        process->NumberOfLockedPages += mdl->Pages;
+        MiWrite32(os, mdl->Address + MDL_PROCESS, process->Address);
     }
-    mdl->Locked = true;
-    MiWrite16(os, mdl->Address + MDL_FLAGS, MiMdlFlags(os, mdl) | MDL_PAGES_LOCKED | (write ? MDL_WRITE_OPERATION : 0));
+    MiSetMdlFlags(os, mdl, 0, MDL_PAGES_LOCKED | (write ? MDL_WRITE_OPERATION : 0));
     return STATUS_SUCCESS;
 }
 
-static void MmUnlockPages(struct os *os, struct mmmdl *mdl) {
+void MmUnlockPages(struct os *os, struct mmmdl *mdl) {
     uint16_t flags = MiMdlFlags(os, mdl);
+    if (flags & MDL_MAPPED_TO_SYSTEM_VA) { MmUnmapLockedPages(os, MiRead32(os, mdl->Address + MDL_MAPPED_VA), mdl); }
     for (uint32_t index = 0; index < mdl->Pages; index++) {
         MiUnlockFrame(os, MiMdlFrame(os, mdl, index), (flags & MDL_WRITE_OPERATION) != 0);
     }
@@ -129,41 +144,69 @@ static void MmUnlockPages(struct os *os, struct mmmdl *mdl) {
         mdl->Process->NumberOfLockedPages -= mdl->Pages;
         mdl->Process = NULL;
     }
-    mdl->Locked = false;
-    MiWrite16(os, mdl->Address + MDL_FLAGS, flags & (uint16_t) ~(MDL_PAGES_LOCKED | MDL_WRITE_OPERATION));
+    mdl->Locked = 0;
+    MiSetMdlFlags(os, mdl, MDL_PAGES_LOCKED | MDL_WRITE_OPERATION, 0);
 }
 
-static struct os_service_result MiLockMdl(struct os *os, const struct event *event) {
-    struct mmmdl **old = MiFindMdl(os, event->mdl.id);
-    if (*old != NULL) {
-        if (MiMdlFlags(os, *old) & MDL_PAGES_LOCKED) {
-            return (struct os_service_result){.status = STATUS_INVALID_PARAMETER};
-        }
-        MiFreeMdl(os, old);
+/* ---- events of a trace ---- */
+
+typedef struct os_service_result result_t;
+
+static result_t MiLockMdl(struct os *os, const struct event *event) {
+    struct mmmdl *old = MiLookupMdl(os, event->mdl.id);
+    if (old != NULL) {
+        if (MiMdlFlags(os, old) & MDL_PAGES_LOCKED) { return (result_t){.status = STATUS_INVALID_PARAMETER}; }
+        IoFreeMdl(os, old);
     }
-    if (event->mdl.size == 0 || MiSpannedPages(event->mdl.base, event->mdl.size) > MDL_MAXIMUM_PAGES) {
-        return (struct os_service_result){.status = STATUS_INVALID_PARAMETER};
+    va_t base = event->mdl.base, size = event->mdl.size;
+    if (event->mdl.id == 0 || size == 0 || MiSpannedPages(base, size) > MDL_MAXIMUM_PAGES) {
+        return (result_t){.status = STATUS_INVALID_PARAMETER};
     }
-    struct mmmdl *mdl = MmCreateMdl(os, event->mdl.id, event->mdl.base, (uint32_t)event->mdl.size);
-    if (mdl == NULL) { return (struct os_service_result){.status = STATUS_INSUFFICIENT_RESOURCES}; }
-    ntstatus_t status = MmProbeAndLockPages(os, mdl, event->mdl.base, event->mdl.size, event->mdl.write);
-    if (status != STATUS_SUCCESS) { MiFreeMdl(os, MiFindMdl(os, event->mdl.id)); }
-    return (struct os_service_result){.status = status};
+    struct mmmdl *mdl = MmCreateMdl(os, 0, base, size);
+    if (mdl == NULL) { return (result_t){.status = STATUS_INSUFFICIENT_RESOURCES}; }
+    mdl->Id = event->mdl.id;
+    ntstatus_t status = MmProbeAndLockPages(os, mdl, base < MM_SYSTEM_RANGE_START, event->mdl.write);
+    if (status != STATUS_SUCCESS) {
+        IoFreeMdl(os, mdl);
+        return (result_t){.status = status};
+    }
+    return (result_t){.status = status, .out = {mdl->Address, mdl->Pages}};
+}
+
+/* Address 0: the kernel chooses; otherwise it must have chosen this one. */
+static result_t MiMapMdl(struct os *os, const struct event *event, struct mmmdl *mdl) {
+    uint16_t flags = MiMdlFlags(os, mdl);
+    if (!(flags & MDL_PAGES_LOCKED) || (flags & MDL_MAPPED_TO_SYSTEM_VA)) {
+        return (result_t){.status = STATUS_INVALID_PARAMETER};
+    }
+    va_t va = MmMapLockedPages(os, mdl, false);
+    if (event->mdl.base != 0 && event->mdl.base != va) {
+        MmUnmapLockedPages(os, va, mdl);
+        return (result_t){.status = STATUS_CONFLICTING_ADDRESSES, .out = {va, 0}};
+    }
+    return (result_t){.out = {va, 0}};
 }
 
 struct os_service_result MiServiceMdl(struct os *os, const struct event *event) {
     if (event->kind == EV_MDL_LOCK) { return MiLockMdl(os, event); }
-    if (event->kind != EV_MDL_UNLOCK) { MiAssert(os, "mapping an MDL is not in this version"); }
-    struct mmmdl *mdl = *MiFindMdl(os, event->mdl.id);
-    if (mdl == NULL) { return (struct os_service_result){.status = STATUS_INVALID_PARAMETER}; }
-    MmUnlockPages(os, mdl);
-    return (struct os_service_result){.status = STATUS_SUCCESS};
+    struct mmmdl *mdl = MiLookupMdl(os, event->mdl.id);
+    if (mdl == NULL) { return (result_t){.status = STATUS_INVALID_PARAMETER}; }
+    if (event->kind == EV_MDL_MAP) { return MiMapMdl(os, event, mdl); }
+    if (event->kind == EV_MDL_UNLOCK) {
+        MmUnlockPages(os, mdl);
+        return (result_t){0};
+    }
+    if (!(MiMdlFlags(os, mdl) & MDL_MAPPED_TO_SYSTEM_VA)) { return (result_t){.status = STATUS_INVALID_PARAMETER}; }
+    MmUnmapLockedPages(os, MiRead32(os, mdl->Address + MDL_MAPPED_VA), mdl);
+    return (result_t){0};
 }
+
+/* ---- ---- */
 
 uint32_t MiMdlLocksOfFrame(const struct os *os, pfn_t frame) {
     uint32_t locks = 0;
     for (const struct mmmdl *mdl = os->Mdls; mdl != NULL; mdl = mdl->Next) {
-        for (uint32_t index = 0; mdl->Locked && index < mdl->Pages; index++) { locks += mdl->Frames[index] == frame; }
+        for (uint32_t index = 0; index < mdl->Locked; index++) { locks += mdl->Frames[index] == frame; }
     }
     return locks;
 }

@@ -109,6 +109,7 @@ struct mmvad {
     uint32_t CommitCharge;
     uint8_t Protection; /* NT-11 mask */
     bool PrivateMemory, MemCommit, ImageMap, NoChange, ViewUnmap;
+    bool PhysicalMapping; /* of an MDL's pages: always valid, in no working set, NT-88 */
     /* views only */
     struct control_area *ControlArea;
     uint64_t SectionOffset;    /* bytes: what StartingAddress maps */
@@ -222,6 +223,7 @@ struct eprocess {
     struct mmsupport Vm;
     struct mmvad *VadRoot;
     uint32_t CommitCharge, NumberOfLockedPages;
+    uint32_t QuotaPoolUsage[2], QuotaPoolLimit[2]; /* NT-96: bytes, nonpaged and paged; limit 0: none */
     uint32_t NextPageColor;
     uint32_t PdeFaultCount[MM_USER_PDES];
     struct mmclone_descriptor *Clones;
@@ -237,6 +239,8 @@ struct ethread {
     va_t StackBase, StackLimit, DeallocationStack; /* NT-51; 0 if the trace did not say */
     struct eprocess *ApcStateProcess;              /* of a thread that does not run: whose address space it works in */
     struct eprocess *SavedProcess;                 /* attached: its own */
+    va_t KernelStackBase;                           /* NT-92; 0: the trace asked for none */
+    uint32_t KernelStackPages, KernelStackReserved; /* committed; system PTEs, the guard's included */
 };
 
 /* What NT keeps for a processor. */
@@ -259,7 +263,20 @@ enum {
     MDL_BYTE_OFFSET = 0x18,
     MDL_ARRAY = 0x1C
 };
-enum { MDL_PAGES_LOCKED = 0x02, MDL_IO_PAGE_READ = 0x40, MDL_WRITE_OPERATION = 0x80, MDL_IO_SPACE = 0x800 };
+enum {
+    MDL_MAPPED_TO_SYSTEM_VA = 0x0001,
+    MDL_PAGES_LOCKED = 0x0002,
+    MDL_SOURCE_IS_NONPAGED_POOL = 0x0004,
+    MDL_ALLOCATED_FIXED_SIZE = 0x0008,
+    MDL_PARTIAL = 0x0010,
+    MDL_PARTIAL_HAS_BEEN_MAPPED = 0x0020,
+    MDL_IO_PAGE_READ = 0x0040,
+    MDL_WRITE_OPERATION = 0x0080,
+    MDL_PARENT_MAPPED_SYSTEM_VA = 0x0100,
+    MDL_IO_SPACE = 0x0800,
+    MDL_MAPPING_CAN_FAIL = 0x2000,
+    MDL_ALLOCATED_MUST_SUCCEED = 0x4000
+};
 
 /* A paging file, NT-40: the structure proper and its bitmap are in nonpaged pool. */
 struct mmpagingfile {
@@ -320,8 +337,11 @@ struct os {
     uint32_t SecureHandles;           /* given out so far, secure.c */
     struct mmclone *CloneBlocks;
     struct mmpool *PagedPool, *NonPagedPool; /* pool.c */
-    struct mmmdl *Mdls;                      /* mdl.c */
-    uint32_t *DrainedFrames, DrainedCount;   /* scenario step DRAIN */
+    struct mmpooltag *PoolTags;
+    struct mmpoolquota *PoolQuotas;
+    struct mmmdl *Mdls;                    /* mdl.c */
+    struct mmcontiguous *ContiguousMemory; /* contiguous.c */
+    uint32_t *DrainedFrames, DrainedCount; /* scenario step DRAIN */
     struct kprcb Prcb[OS_CPU_MAX];
     struct kprcb Interrupted; /* whom the system thread borrowed the processor from */
     struct mmcounters MmInfoCounters;
@@ -454,17 +474,6 @@ void MiAddToPteList(struct os *os, struct mmptelist *list, va_t pte, va_t va, pt
 void MiFlushPteList(struct os *os, struct mmptelist *list, bool bump_counter, pte_t value);
 
 void MiFlushEntireTb(struct os *os); /* everything, global entries too; older stamps become harmless */
-
-/* ---- sysptes.c: NT-16, NT-17. Space 0: system PTEs; 1: nonpaged pool expansion ---- */
-void MiInitializeSystemPtes(struct os *os, va_t pte, uint32_t count, unsigned space);
-/* Address of the first of count zeroed entries, or 0. alignment, offset: bytes of the address they map, a power of two;
- * 0: anywhere. */
-va_t MiReserveSystemPtes(struct os *os, uint32_t count, unsigned space, uint32_t alignment, uint32_t offset,
-                         bool bugcheck_on_failure);
-void MiReleaseSystemPtes(struct os *os, va_t pte, uint32_t count, unsigned space);
-pte_t MiKernelPte(const struct os *os, pfn_t frame); /* 163 */
-/* A frame becomes the kernel's own behind a reserved entry: P35. attributes: PTE_CACHE_DISABLE, or 0. */
-void MiMapKernelPage(struct os *os, va_t pte, pfn_t frame, pte_t attributes);
 
 /* ---- wslist.c: NT-29..34, NT-37, NT-38 ---- */
 void MiInitializeWorkingSetList(struct os *os, struct eprocess *process); /* attached to it; NT-38 */
@@ -653,6 +662,9 @@ bool MiDeletePte(struct os *os, struct eprocess *process, va_t pte, pte_t new_va
  * by the batch rule of NT-18; otherwise none, and the caller loads CR3. Returns true if a valid PTE was destroyed. */
 bool MiDeleteVirtualAddresses(struct os *os, struct eprocess *process, va_t start, va_t end, pte_t new_value,
                               bool flush_each);
+/* A trimmed private page behind *pte goes; the caller stores the new value. */
+void MiDeleteTransitionPage(struct os *os, va_t pte, pfn_t frame);
+void MiRemovePhysicalMapping(struct os *os, struct eprocess *process, struct mmvad *vad); /* mapmdl.c */
 void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process); /* every VAD removed; in its context */
 
 /* ---- vad.c: NT-69 ---- */
@@ -674,9 +686,7 @@ struct mmvad *MiNextVad(struct mmvad *vad);
 bool MiChargeCommitment(struct os *os, uint32_t pages, struct eprocess *process);
 void MiReturnCommitment(struct os *os, uint32_t pages, struct eprocess *process);
 
-/* ---- pool.c: NT-84 as far as prototypes, subsections and scenarios need it ---- */
-va_t ExAllocatePool(struct os *os, bool paged, uint32_t bytes, uint32_t tag); /* 0 = none; IRQL rules bugcheck */
-void ExFreePool(struct os *os, va_t va);
+/* ---- pool.c; the rest is in kernelmem.h ---- */
 void MiInitializePools(struct os *os);
 void MiFreePoolStructures(struct os *os);    /* host memory only, when the machine goes */
 void MiFreeSectionStructures(struct os *os); /* the same for sections and clone blocks */
@@ -765,5 +775,7 @@ enum {
     MEM_LARGE_PAGES = 0x20000000,
     MEM_DOS_LIM = 0x40000000
 };
+
+#include "kernelmem.h"
 
 #endif

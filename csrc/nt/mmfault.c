@@ -210,6 +210,8 @@ ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault) {
     fault->Vm = &fault->Process->Vm;
     fault->PointerPte = MiGetPteAddress(fault->Va);
     fault->Kind = FAULT_OTHER;
+    bool system_ptes = fault->Va >= MM_NONPAGED_SYSTEM_START && fault->Va <= MM_SYSTEM_PTE_END;
+    if (system_ptes && !fault->User) { MiCheckKernelStackGuard(os, fault->Va); }
     if (os->M->ops->irql(os->M) > APC_LEVEL) { return MiFaultAtRaisedIrql(os, fault); }
     if (fault->Va < MM_SYSTEM_RANGE_START) { return MiUserFault(os, fault); }
     return MiIsProcessSpace(fault->Va) ? MiProcessSpaceFault(os, fault) : MiSystemFault(os, fault);

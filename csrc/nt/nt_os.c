@@ -40,6 +40,7 @@ static void nt_destroy(struct os *os) {
     }
     MiCloseHandles(os, NULL);
     MiFreeMdls(os);
+    MiFreeContiguousStructures(os);
     MiFreeTransfers(os, free);
     MiFreeSystemViews(os);
     MiFreeSectionStructures(os);

@@ -47,6 +47,7 @@ static struct nt_vad_view MiVadView(const struct os *os, const struct mmvad *vad
                                .is_private = vad->PrivateMemory,
                                .mem_commit = vad->MemCommit,
                                .image = vad->ImageMap,
+                               .physical = vad->PhysicalMapping,
                                .protection = vad->Protection,
                                .commit_charge = vad->CommitCharge};
     if (vad->ControlArea) {

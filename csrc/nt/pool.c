@@ -11,6 +11,8 @@
 #define POOL_EXPANSION_PAGES 32u /* paged pool grows by as much at a time; the first of them are boot's, uncharged */
 #define POOL_BAD_IRQL        8u
 #define POOL_DOUBLE_FREE     7u
+#define POOL_CACHE_UNITS     4u          /* a cache line */
+#define POOL_TAG_NONE        0x656E6F4Eu /* "None" */
 
 enum pool_page_state {
     POOL_PAGE_UNBACKED, /* no PTE, not charged */
@@ -22,7 +24,7 @@ enum pool_page_state {
 
 struct pool_page {
     uint8_t state;
-    uint32_t run; /* RUN: pages */
+    uint32_t run, tag; /* RUN: pages, and their tag, for there is no header */
     uint32_t free_units;
     uint16_t *block; /* BLOCKS: at a block's first unit its size << 1 | allocated, elsewhere 0 */
 };
@@ -34,6 +36,21 @@ struct mmpool {
     va_t start;
     uint32_t pages;
     struct pool_page *page;
+};
+
+/* Usage by tag, for `!poolused`. */
+struct mmpooltag {
+    struct mmpooltag *Next;
+    struct nt_pool_tag_view View;
+};
+
+/* Who is charged for a block. */
+struct mmpoolquota {
+    struct mmpoolquota *Next;
+    va_t Va;
+    struct eprocess *Process;
+    bool Paged;
+    uint32_t Bytes;
 };
 
 /* ---- backing ---- */
@@ -120,17 +137,10 @@ static void MiDiscardPagedPage(struct os *os, va_t va, struct mmptelist *list) {
         MiDecrementShareCount(os, table);
         break;
     }
-    case PTE_FORM_TRANSITION: {
-        struct mmpfn pfn = MiReadPfn(os, frame);
+    case PTE_FORM_TRANSITION:
+        MiDeleteTransitionPage(os, pte_va, frame);
         MiWritePte(os, pte_va, demand_zero);
-        MiSetPfnDeleted(os, frame);
-        if (pfn.ReferenceCount == 0) {
-            MiUnlinkPageFromList(os, frame);
-            MiInsertPageInList(os, FreePageList, frame);
-        }
-        MiDecrementShareCount(os, pfn.ContainingFrame);
         break;
-    }
     case PTE_FORM_PAGE_FILE:
         MiReleasePageFileSpace(os, pte);
         MiWritePte(os, pte_va, demand_zero);
@@ -162,34 +172,45 @@ static void MiSetBlock(struct pool_page *page, uint32_t unit, uint32_t units, bo
     page->block[unit] = (uint16_t)(units << 1 | allocated);
 }
 
-/* First unit of a free block of at least so many units; POOL_PAGE_UNITS: none. */
-static uint32_t MiFindBlock(const struct pool_page *page, uint32_t units) {
+/* First unit of a place for so many units in a free block; POOL_PAGE_UNITS: none. Aligned: the memory behind the header
+ * begins with a cache line. */
+static uint32_t MiFindBlock(const struct pool_page *page, uint32_t units, bool aligned, uint32_t *block) {
     if (page->state != POOL_PAGE_BLOCKS || page->free_units < units) { return POOL_PAGE_UNITS; }
     for (uint32_t unit = 0; unit < POOL_PAGE_UNITS; unit += MiBlockUnits(page, unit)) {
-        if (!MiBlockAllocated(page, unit) && MiBlockUnits(page, unit) >= units) { return unit; }
+        uint32_t skip = aligned ? (POOL_CACHE_UNITS - 1 - unit % POOL_CACHE_UNITS) % POOL_CACHE_UNITS : 0;
+        if (!MiBlockAllocated(page, unit) && MiBlockUnits(page, unit) >= units + skip) {
+            *block = unit;
+            return unit + skip;
+        }
     }
     return POOL_PAGE_UNITS;
 }
 
-static va_t MiTakeBlock(struct os *os, struct mmpool *pool, uint32_t index, uint32_t unit, uint32_t units,
-                        uint32_t tag) {
+/* Takes [unit, unit + units) of the free block that begins at `block`; what is left before and behind stays free. */
+static va_t MiTakeBlock(struct os *os, struct mmpool *pool, uint32_t index, uint32_t block, uint32_t unit,
+                        uint32_t units, uint32_t tag) {
     struct pool_page *page = &pool->page[index];
-    va_t va = pool->start + (index << PAGE_SHIFT) + unit * POOL_UNIT;
-    uint32_t rest = MiBlockUnits(page, unit) - units;
+    va_t base = pool->start + (index << PAGE_SHIFT);
+    uint32_t rest = block + MiBlockUnits(page, block) - unit - units;
+    if (unit > block) {
+        MiSetBlock(page, block, unit - block, false);
+        MiWritePoolHeader(os, base + block * POOL_UNIT, unit - block, false, 0);
+    }
     MiSetBlock(page, unit, units, true);
     page->free_units -= units;
     if (rest) {
         MiSetBlock(page, unit + units, rest, false);
-        MiWritePoolHeader(os, va + units * POOL_UNIT, rest, false, 0);
+        MiWritePoolHeader(os, base + (unit + units) * POOL_UNIT, rest, false, 0);
     }
-    MiWritePoolHeader(os, va, units, true, tag);
-    return va + POOL_UNIT;
+    MiWritePoolHeader(os, base + unit * POOL_UNIT, units, true, tag);
+    return base + (unit + 1) * POOL_UNIT;
 }
 
-static va_t MiAllocateBlock(struct os *os, struct mmpool *pool, uint32_t units, uint32_t tag) {
+static va_t MiAllocateBlock(struct os *os, struct mmpool *pool, uint32_t units, bool aligned, uint32_t tag) {
+    uint32_t block = 0;
     for (uint32_t i = 0; i < pool->pages; i++) {
-        uint32_t unit = MiFindBlock(&pool->page[i], units);
-        if (unit < POOL_PAGE_UNITS) { return MiTakeBlock(os, pool, i, unit, units, tag); }
+        uint32_t unit = MiFindBlock(&pool->page[i], units, aligned, &block);
+        if (unit < POOL_PAGE_UNITS) { return MiTakeBlock(os, pool, i, block, unit, units, tag); }
     }
     int64_t index = MiTakePoolPages(os, pool, 1);
     if (index < 0) { return 0; }
@@ -198,7 +219,26 @@ static va_t MiAllocateBlock(struct os *os, struct mmpool *pool, uint32_t units, 
     page->block = MiAllocateHost(os, POOL_PAGE_UNITS * sizeof *page->block);
     page->free_units = POOL_PAGE_UNITS;
     MiSetBlock(page, 0, POOL_PAGE_UNITS, false);
-    return MiTakeBlock(os, pool, (uint32_t)index, 0, units, tag);
+    uint32_t unit = MiFindBlock(page, units, aligned, &block);
+    return MiTakeBlock(os, pool, (uint32_t)index, block, unit, units, tag);
+}
+
+/* ---- usage by tag ---- */
+
+static struct nt_pool_tag_view *MiPoolTag(struct os *os, bool paged, uint32_t tag) {
+    struct mmpooltag **at = &os->PoolTags;
+    while (*at && ((*at)->View.tag != tag || (*at)->View.paged != paged)) { at = &(*at)->Next; }
+    if (*at == NULL) {
+        *at = MiAllocateHost(os, sizeof **at);
+        (*at)->View = (struct nt_pool_tag_view){.tag = tag, .paged = paged};
+    }
+    return &(*at)->View;
+}
+
+static void MiCountPoolUse(struct os *os, bool paged, uint32_t tag, uint32_t bytes, bool allocated) {
+    struct nt_pool_tag_view *use = MiPoolTag(os, paged, tag);
+    *(allocated ? &use->allocations : &use->frees) += 1;
+    use->bytes += allocated ? bytes : 0 - (uint64_t)bytes;
 }
 
 static void MiFreeBlock(struct os *os, struct mmpool *pool, va_t va) {
@@ -210,6 +250,7 @@ static void MiFreeBlock(struct os *os, struct mmpool *pool, va_t va) {
     if (header != (units | POOL_ALLOCATED)) {
         KeBugCheckEx(os, BUGCHECK_BAD_POOL_HEADER, va - POOL_UNIT, header, units | POOL_ALLOCATED, 0);
     }
+    MiCountPoolUse(os, pool->paged, MiRead32(os, va - sizeof(uint32_t)), units * POOL_UNIT, false);
     page->free_units += units;
     if (unit + units < POOL_PAGE_UNITS && !MiBlockAllocated(page, unit + units)) {
         uint32_t next = MiBlockUnits(page, unit + units);
@@ -241,25 +282,66 @@ static void MiCheckPoolIrql(struct os *os, bool paged, uint32_t bytes) {
     if (irql > (paged ? 1u : 2u)) { KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_BAD_IRQL, irql, paged, bytes); }
 }
 
-static va_t MiAllocateFrom(struct os *os, struct mmpool *pool, uint32_t bytes, uint32_t tag) {
-    if (bytes <= PAGE_SIZE - POOL_UNIT) {
-        return MiAllocateBlock(os, pool, (bytes + POOL_UNIT + POOL_UNIT - 1) / POOL_UNIT, tag);
+static va_t MiAllocateFrom(struct os *os, struct mmpool *pool, uint32_t bytes, bool aligned, uint32_t tag) {
+    if (bytes <= PAGE_SIZE - (aligned ? POOL_CACHE_UNITS : 1) * POOL_UNIT) {
+        uint32_t units = (bytes + POOL_UNIT + POOL_UNIT - 1) / POOL_UNIT;
+        va_t va = MiAllocateBlock(os, pool, units, aligned, tag);
+        if (va) { MiCountPoolUse(os, pool->paged, tag, units * POOL_UNIT, true); }
+        return va;
     }
     uint32_t count = (uint32_t)(((uint64_t)bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
     int64_t first = MiTakePoolPages(os, pool, count);
     if (first < 0) { return 0; }
     for (uint32_t i = 0; i < count; i++) { pool->page[first + i].state = i ? POOL_PAGE_RUN_REST : POOL_PAGE_RUN; }
     pool->page[first].run = count;
+    pool->page[first].tag = tag;
+    MiCountPoolUse(os, pool->paged, tag, count << PAGE_SHIFT, true);
     return pool->start + ((va_t)first << PAGE_SHIFT);
 }
 
-va_t ExAllocatePool(struct os *os, bool paged, uint32_t bytes, uint32_t tag) {
+va_t ExAllocatePool(struct os *os, unsigned type, uint32_t bytes, uint32_t tag) {
+    bool paged = type & PagedPool, aligned = type & NonPagedPoolCacheAligned;
     MiCheckPoolIrql(os, paged, bytes);
     va_t va = 0;
     for (struct mmpool *pool = paged ? os->PagedPool : os->NonPagedPool; pool && !va; pool = pool->next) {
-        va = MiAllocateFrom(os, pool, bytes ? bytes : 1, tag);
+        va = MiAllocateFrom(os, pool, bytes ? bytes : 1, aligned, tag ? tag : POOL_TAG_NONE);
+    }
+    if (va == 0 && (type & NonPagedPoolMustSucceed)) {
+        KeBugCheckEx(os, BUGCHECK_MUST_SUCCEED_POOL_EMPTY, bytes, 0, 0, 0);
     }
     return va;
+}
+
+va_t MiAllocateInitialPool(struct os *os, uint32_t bytes, uint32_t tag) {
+    MiCheckPoolIrql(os, false, bytes);
+    return MiAllocateFrom(os, os->NonPagedPool, bytes, false, tag);
+}
+
+va_t ExAllocatePoolWithQuotaTag(struct os *os, struct eprocess *process, unsigned type, uint32_t bytes, uint32_t tag,
+                                ntstatus_t *status) {
+    bool paged = type & PagedPool;
+    *status = PsChargePoolQuota(os, process, type & PagedPool, bytes);
+    if (!NT_SUCCESS(*status)) { return 0; }
+    va_t va = ExAllocatePool(os, type, bytes, tag);
+    if (va == 0) {
+        PsReturnPoolQuota(os, process, type & PagedPool, bytes);
+        *status = MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
+        return 0;
+    }
+    struct mmpoolquota *quota = MiAllocateHost(os, sizeof *quota);
+    *quota = (struct mmpoolquota){os->PoolQuotas, va, process, paged, bytes};
+    os->PoolQuotas = quota;
+    return va;
+}
+
+static void MiReturnBlockQuota(struct os *os, va_t va) {
+    struct mmpoolquota **link = &os->PoolQuotas;
+    while (*link && (*link)->Va != va) { link = &(*link)->Next; }
+    struct mmpoolquota *quota = *link;
+    if (quota == NULL) { return; }
+    *link = quota->Next;
+    PsReturnPoolQuota(os, quota->Process, quota->Paged, quota->Bytes);
+    free(quota);
 }
 
 static struct mmpool *MiPoolOfAddress(struct os *os, va_t va) {
@@ -280,12 +362,15 @@ void ExFreePool(struct os *os, va_t va) {
     struct pool_page *page = &pool->page[index];
     if (page->state == POOL_PAGE_BLOCKS && (va & PAGE_MASK) && va % POOL_UNIT == 0) {
         MiFreeBlock(os, pool, va);
+        MiReturnBlockQuota(os, va);
         return;
     }
     if (page->state != POOL_PAGE_RUN || (va & PAGE_MASK)) {
         KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_DOUBLE_FREE, 0, 0, va);
     }
+    MiCountPoolUse(os, pool->paged, page->tag, page->run << PAGE_SHIFT, false);
     MiReleasePoolPages(os, pool, index, page->run);
+    MiReturnBlockQuota(os, va);
 }
 
 /* ---- start and end ---- */
@@ -323,4 +408,20 @@ void MiFreePoolStructures(struct os *os) {
         }
     }
     os->PagedPool = os->NonPagedPool = NULL;
+    while (os->PoolTags) {
+        struct mmpooltag *tag = os->PoolTags;
+        os->PoolTags = tag->Next;
+        free(tag);
+    }
+    while (os->PoolQuotas) {
+        struct mmpoolquota *quota = os->PoolQuotas;
+        os->PoolQuotas = quota->Next;
+        free(quota);
+    }
+}
+
+void nt_view_pool_tags(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx) {
+    for (const struct mmpooltag *tag = os->PoolTags; tag; tag = tag->Next) {
+        if (!visit(ctx, &tag->View)) { return; }
+    }
 }

@@ -141,6 +141,7 @@ void PspExitThread(struct os *os, struct ethread *thread) {
     for (unsigned cpu = 0; cpu < OS_CPU_MAX; cpu++) {
         if (os->Prcb[cpu].CurrentThread == thread) { os->Prcb[cpu].CurrentThread = NULL; }
     }
+    MmDeleteKernelStack(os, thread);
     ExFreePool(os, thread->Address);
     free(thread);
 }

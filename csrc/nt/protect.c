@@ -282,7 +282,9 @@ ntstatus_t NtProtectVirtualMemory(struct os *os, struct eprocess *process, uint3
     unsigned protection = (unsigned)mask;
     va_t start = page_of(*base), end = ((va_t)*base + *size - 1) | PAGE_MASK;
     struct mmvad *vad = MiLocateAddress(process, start);
-    if (*size == 0 || vad == NULL || end > vad->EndingAddress) { return STATUS_CONFLICTING_ADDRESSES; }
+    if (*size == 0 || vad == NULL || end > vad->EndingAddress || vad->PhysicalMapping) {
+        return STATUS_CONFLICTING_ADDRESSES;
+    }
     if (vad->ControlArea == NULL && MiIsWriteCopy(protection)) { return STATUS_INVALID_PAGE_PROTECTION; }
     if (!MiAllCommitted(os, process, vad, start, end)) { return STATUS_NOT_COMMITTED; }
     if (MiIsSecured(process, start, end, protection)) { return STATUS_INVALID_PAGE_PROTECTION; }

@@ -201,7 +201,7 @@ static result_t MiHyperMap(struct os *os, const struct event *event) {
 }
 
 static result_t MiPool(struct os *os, const struct event *event) {
-    va_t va = ExAllocatePool(os, event->pool.paged, event->pool.size, event->pool.tag ? event->pool.tag : TAG_TRACE);
+    va_t va = ExAllocatePool(os, event->pool.type, event->pool.size, event->pool.tag ? event->pool.tag : TAG_TRACE);
     return MiResult((ntstatus_t)va, va, event->pool.size);
 }
 

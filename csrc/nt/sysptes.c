@@ -235,6 +235,15 @@ void MiMapKernelPage(struct os *os, va_t pte, pfn_t frame, pte_t attributes) {
     MiWritePte(os, pte, MiKernelPte(os, frame) | attributes);
 }
 
+void MiUnmapKernelPage(struct os *os, va_t pte) {
+    pfn_t frame = pte_frame(MiReadPte(os, pte));
+    pfn_t table = pte_frame(MiReadPte(os, MiGetPdeAddress(MiGetVirtualAddressMappedByPte(pte))));
+    MiWritePte(os, pte, 0);
+    MiSetPfnDeleted(os, frame);
+    MiDecrementShareCount(os, frame);
+    MiDecrementShareCount(os, table);
+}
+
 /* ---- views ---- */
 
 void nt_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out) {

@@ -150,7 +150,7 @@ static void put_field(struct out *o, const struct event *event, const struct fie
             put_number(o, event->trim.count, 10);
         }
         break;
-    case FIELD_POOL_TYPE: put(o, *flag ? "paged" : "nonpaged"); break;
+    case FIELD_POOL_TYPE: put(o, pool_type_names[*byte]); break;
     case FIELD_POOL_TAG: put_tag(o, event); break;
     case FIELD_MILLISECONDS:
         put(o, "+");

@@ -89,7 +89,7 @@ static const struct event_rule rules[EV_KINDS] = {
     [EV_UNDRAIN] = {"undrain", {{FIELD_DEC64, false, AT(amount.count), "a number of frames"}}},
     [EV_HYPERMAP] = {"hypermap", {{FIELD_HEX_LIST, false, AT(args), "a frame number"}}},
     [EV_POOL] = {"pool",
-                 {{FIELD_POOL_TYPE, false, AT(pool.paged), "paged or nonpaged"},
+                 {{FIELD_POOL_TYPE, false, AT(pool.type), "a type of pool"},
                   {FIELD_HEX32, false, AT(pool.size), "a size"},
                   {FIELD_POOL_TAG, true, AT(pool.tag), "a tag of up to four characters"}}},
     [EV_POOL_FREE] = {"poolfree", {BASE(address.va)}},
@@ -130,6 +130,8 @@ static const struct event_rule rules[EV_KINDS] = {
     [EV_DRIVER_UNLOAD] = {"drv-", {{FIELD_DEC32, false, AT(driver.id), "a driver id"}}},
 };
 
+const char *const pool_type_names[] = {"nonpaged",       "paged",       "must",       "",
+                                       "nonpaged-cache", "paged-cache", "must-cache", NULL};
 const char *const injection_names[] = {"read-error", "write-error", "pagefile-full", "commit-limit", "no-frame",
                                        "parity",     NULL};
 

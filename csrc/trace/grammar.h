@@ -61,4 +61,6 @@ bool event_parse(struct event *event, const char **words, const bool *quoted, un
 /* Cuts LINE, in place, into words at blanks outside quotes, up to a comment. -1: too many; -2: an open quote. */
 int line_words(char *line, const char **words, bool *quoted, unsigned max);
 
+extern const char *const pool_type_names[]; /* by POOL_TYPE, NT-84 */
+
 #endif

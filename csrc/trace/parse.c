@@ -143,20 +143,19 @@ static bool parse_choice(const struct field *f, void *to, const char *text) {
     static const char *const section_types[] = {"image", "data", "page", NULL};
     static const char *const free_types[] = {"d", "r", NULL};
     static const char *const directions[] = {"r", "w", NULL};
-    static const char *const pools[] = {"nonpaged", "paged", NULL};
     static const char *const share[] = {"", "share", NULL};
     static const char *const force[] = {"", "force", NULL};
     static const char *const io_modes[] = {"auto", "manual", NULL};
     const char *const *list = f->type == FIELD_SECTION_TYPE ? section_types
                               : f->type == FIELD_FREE_TYPE  ? free_types
                               : f->type == FIELD_READ_WRITE ? directions
-                              : f->type == FIELD_POOL_TYPE  ? pools
+                              : f->type == FIELD_POOL_TYPE  ? pool_type_names
                               : f->type == FIELD_SHARE      ? share
                               : f->type == FIELD_IO_MODE    ? io_modes
                                                             : force;
     int choice = one_of(text, list);
     if (choice < 0) { return false; }
-    if (f->type == FIELD_SECTION_TYPE) {
+    if (f->type == FIELD_SECTION_TYPE || f->type == FIELD_POOL_TYPE) {
         *(uint8_t *)to = (uint8_t)choice;
     } else {
         *(bool *)to = choice == 1;

@@ -201,10 +201,11 @@ TEST(TraceReader, KernelAndScenarioSteps) {
     EXPECT_EQ(e.args.count, 2u);
     EXPECT_EQ(e.args.arg[1], 0xFFu);
     e = one("pool paged 1000 MmSt");
-    EXPECT_TRUE(e.pool.paged);
+    EXPECT_EQ(e.pool.type, 1);
     EXPECT_EQ(e.pool.size, 0x1000u);
     EXPECT_EQ(e.pool.tag, 0x74536D4Du); // 'M' 'm' 'S' 't', first letter lowest
-    EXPECT_FALSE(one("pool nonpaged 20").pool.paged);
+    EXPECT_EQ(one("pool nonpaged 20").pool.type, 0);
+    EXPECT_EQ(one("pool must-cache 20").pool.type, 6);
     EXPECT_EQ(one("poolfree e1001000").address.va, 0xE1001000u);
     e = one("stack 101 130000 30000 12e000");
     EXPECT_EQ(e.stack.tid, 101u);

@@ -39,32 +39,32 @@ enum event_kind {
     EV_MDL_UNMAP,  /* mdlunmap ID */
     EV_MDL_UNLOCK, /* mdl- ID */
     /* scenario steps, NT-102 */
-    EV_INTERRUPTS, /* if CPU 0|1          EFLAGS.IF */
-    EV_RUN_THREAD, /* run NAME [WORD…]    runs a system thread until it blocks */
-    EV_TRIM,       /* trim PID N|all [force] */
-    EV_DRAIN,      /* drain N             kernel takes frames until MmAvailablePages = N */
-    EV_UNDRAIN,    /* undrain N           gives N drained frames back to the Free list */
-    EV_HYPERMAP,   /* hypermap FRAME…     maps (and unmaps again) each frame in turn; status is the last va */
-    EV_POOL,       /* pool paged|nonpaged SIZE [TAG]   status is the address */
-    EV_POOL_FREE,  /* poolfree ADDR */
-    EV_STACK,      /* stack TID BASE DEALLOC LIMIT */
-    EV_TIME,       /* time +MS            decimal milliseconds */
-    EV_CALL,       /* call NAME ARG…      a service with raw arguments, in the order of NT-105 */
-    EV_POKE,       /* poke ADDR VALUE     stores 4 bytes in physical memory behind everybody's back */
-    EV_PAGEFILE,      /* pagefile MIN MAX    NtCreatePagingFile, lengths in bytes */
-    EV_IO_MODE,       /* io auto|manual      how transfers end (NT-43) */
-    EV_IO_DONE,       /* iodone ID [STATUS]  transfer ID ends */
-    EV_ATTACH,        /* attach PID          KeAttachProcess by the current thread */
-    EV_DETACH,        /* detach */
-    EV_PREFETCH,      /* prefetch SID OFF SIZE …   NT-60, up to 5 ranges */
-    EV_COMMIT_REPLY,  /* commitreply ID RESULT     the dereference thread answers request ID with RESULT pages (NT-95) */
-    EV_INJECT,        /* inject WHAT [COUNT]      the next COUNT (1 if left out) occasions fail, see os.h */
-    EV_TRY,           /* try [-1|0|1]        opens a bracket with this filter (NT-05); without one: of a finally */
-    EV_EXCEPT,        /* except              closes it: where filter 1 goes on */
-    EV_FINALLY,       /* finally             what follows runs on every way out */
-    EV_END_TRY,       /* endtry              closes a finally */
-    EV_DRIVER,        /* driver 0|1          kernel accesses are tagged as a driver's (NT-45) */
-    EV_DRIVER_LOAD,   /* drv+ ID "path" NONPAGED PAGED INIT   sizes of the image's parts (NT-85); status is its base */
+    EV_INTERRUPTS,   /* if CPU 0|1          EFLAGS.IF */
+    EV_RUN_THREAD,   /* run NAME [WORD…]    runs a system thread until it blocks */
+    EV_TRIM,         /* trim PID N|all [force] */
+    EV_DRAIN,        /* drain N             kernel takes frames until MmAvailablePages = N */
+    EV_UNDRAIN,      /* undrain N           gives N drained frames back to the Free list */
+    EV_HYPERMAP,     /* hypermap FRAME…     maps (and unmaps again) each frame in turn; status is the last va */
+    EV_POOL,         /* pool TYPE SIZE [TAG]   status is the address */
+    EV_POOL_FREE,    /* poolfree ADDR */
+    EV_STACK,        /* stack TID BASE DEALLOC LIMIT */
+    EV_TIME,         /* time +MS            decimal milliseconds */
+    EV_CALL,         /* call NAME ARG…      a service with raw arguments, in the order of NT-105 */
+    EV_POKE,         /* poke ADDR VALUE     stores 4 bytes in physical memory behind everybody's back */
+    EV_PAGEFILE,     /* pagefile MIN MAX    NtCreatePagingFile, lengths in bytes */
+    EV_IO_MODE,      /* io auto|manual      how transfers end (NT-43) */
+    EV_IO_DONE,      /* iodone ID [STATUS]  transfer ID ends */
+    EV_ATTACH,       /* attach PID          KeAttachProcess by the current thread */
+    EV_DETACH,       /* detach */
+    EV_PREFETCH,     /* prefetch SID OFF SIZE …   NT-60, up to 5 ranges */
+    EV_COMMIT_REPLY, /* commitreply ID RESULT     the dereference thread answers request ID with RESULT pages (NT-95) */
+    EV_INJECT,       /* inject WHAT [COUNT]      the next COUNT (1 if left out) occasions fail, see os.h */
+    EV_TRY,          /* try [-1|0|1]        opens a bracket with this filter (NT-05); without one: of a finally */
+    EV_EXCEPT,       /* except              closes it: where filter 1 goes on */
+    EV_FINALLY,      /* finally             what follows runs on every way out */
+    EV_END_TRY,      /* endtry              closes a finally */
+    EV_DRIVER,       /* driver 0|1          kernel accesses are tagged as a driver's (NT-45) */
+    EV_DRIVER_LOAD,  /* drv+ ID "path" NONPAGED PAGED INIT   sizes of the image's parts (NT-85); status is its base */
     EV_DRIVER_UNLOAD, /* drv- ID */
     EV_KINDS
 };
@@ -161,7 +161,7 @@ struct event {
             uint64_t count;
         } amount; /* DRAIN, UNDRAIN, TIME */
         struct {
-            bool paged;
+            uint8_t type; /* POOL_TYPE of NT-84: bit 0 paged, bit 1 must succeed, bit 2 aligned to cache lines */
             uint32_t size;
             uint32_t tag;
         } pool;
@@ -197,7 +197,7 @@ struct event {
         struct {
             uint32_t id;
             uint32_t nonpaged, paged, init; /* bytes */
-        } driver; /* DRIVER: id 0 or 1 */
+        } driver;                           /* DRIVER: id 0 or 1 */
         struct {
             unsigned count;
             uint64_t arg[EVENT_ARG_MAX];

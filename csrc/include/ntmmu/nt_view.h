@@ -25,6 +25,7 @@ struct nt_process_view {
 struct nt_vad_view {
     va_t start, end; /* byte addresses, end inclusive */
     bool is_private, mem_commit, image;
+    bool physical; /* an MDL's pages: valid PTEs of frames that belong to somebody else, in no working set */
     unsigned protection;
     uint32_t commit_charge;
     uint32_t sid;         /* section of a view, 0 if private */
@@ -78,6 +79,14 @@ struct nt_system_ptes_view {
     } block[MM_SYS_PTE_CLASSES];
 };
 void nt_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out);
+
+/* What of the pools carries a tag; page-aligned runs, which have no header, included. */
+struct nt_pool_tag_view {
+    uint32_t tag; /* first character in the low byte */
+    bool paged;
+    uint64_t allocations, frees, bytes; /* bytes: in use now, headers included */
+};
+void nt_view_pool_tags(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx);
 
 void nt_view_memory(const struct os *os, struct nt_memory_view *out);
 /* Each visits all in a fixed order and stops early if visit returns false. */

@@ -12,22 +12,34 @@ struct physmem {
     uint8_t *watch;
     void *watcher;
     void (*on_store)(void *watcher, pa_t pa, unsigned bytes, const void *data);
+    uint8_t *device; /* PHYSMEM_DEVICE_SIZE bytes, NULL until stored to */
 };
+
+/* A device with memory of its own, say a frame buffer; there only if RAM does not reach so far. */
+#define PHYSMEM_DEVICE_BASE ((pa_t)0xF0000000)
+#define PHYSMEM_DEVICE_SIZE ((pa_t)1 << 20)
 
 int physmem_init(struct physmem *mem, pa_t size); /* size: multiple of 4 MB, at most 4 GB; 0 or -1 */
 void physmem_fini(struct physmem *mem);
 
-/* Outside RAM a read gives all ones and a store is lost, as on a PC. The range must not cross a frame. */
+/* Beyond RAM: the device; outside of it a read gives all ones and a store is lost, as on a PC. */
+void physmem_read_outside(const struct physmem *mem, pa_t pa, void *out, unsigned bytes);
+void physmem_write_outside(struct physmem *mem, pa_t pa, const void *data, unsigned bytes);
+
+/* The range must not cross a frame. */
 static inline void physmem_read(const struct physmem *mem, pa_t pa, void *out, unsigned bytes) {
     if (pa + bytes <= mem->size) {
         memcpy(out, mem->bytes + pa, bytes);
     } else {
-        memset(out, 0xFF, bytes);
+        physmem_read_outside(mem, pa, out, bytes);
     }
 }
 
 static inline void physmem_write(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
-    if (pa + bytes > mem->size) { return; }
+    if (pa + bytes > mem->size) {
+        physmem_write_outside(mem, pa, data, bytes);
+        return;
+    }
     if (mem->watch[pa >> PAGE_SHIFT] && mem->on_store) { mem->on_store(mem->watcher, pa, bytes, data); }
     memcpy(mem->bytes + pa, data, bytes);
 }

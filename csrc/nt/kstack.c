@@ -1,0 +1,113 @@
+/* Kernel stacks, NT-92: frames of their own behind system PTEs, an entry that stays 0 below. A trace's threads have one
+ * only if it asks for it. */
+#include "mi.h"
+
+#define KERNEL_STACK_PAGES       3u
+#define KERNEL_LARGE_STACK_PAGES 16u /* 64 KB, of which 12 are committed at first */
+#define DOUBLE_FAULT             8u
+
+static va_t MiStackPte(const struct ethread *thread,
+                       uint32_t page) { /* counted from the base downward, 1 is the first */
+    return MiGetPteAddress(thread->KernelStackBase) - 4 * page;
+}
+
+static void MiCommitStackPage(struct os *os, struct ethread *thread) {
+    va_t pte = MiStackPte(thread, ++thread->KernelStackPages);
+    pfn_t frame = MiRemoveAnyPage(os, MiPageColor(os, MiGetVirtualAddressMappedByPte(pte)));
+    MiMapKernelPage(os, pte, frame, 0);
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    pfn.u1 = thread->Address; /* KTHREAD */
+    MiWritePfn(os, frame, &pfn);
+}
+
+ntstatus_t MmCreateKernelStack(struct os *os, struct ethread *thread, bool large) {
+    uint32_t reserved = (large ? KERNEL_LARGE_STACK_PAGES : KERNEL_STACK_PAGES) + 1; /* and the guard */
+    if (thread->KernelStackBase) { return STATUS_INVALID_PARAMETER; }
+    if (!MiFramesAvailable(os, KERNEL_STACK_PAGES)) { return STATUS_NO_MEMORY; }
+    if (!MiChargeCommitment(os, KERNEL_STACK_PAGES, NULL)) { return STATUS_COMMITMENT_LIMIT; }
+    va_t pte = MiReserveSystemPtes(os, reserved, 0, 0, 0, false);
+    if (pte == 0) {
+        MiReturnCommitment(os, KERNEL_STACK_PAGES, NULL);
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    thread->KernelStackBase = MiGetVirtualAddressMappedByPte(pte + 4 * reserved);
+    thread->KernelStackReserved = reserved;
+    for (uint32_t i = 0; i < KERNEL_STACK_PAGES; i++) { MiCommitStackPage(os, thread); }
+    return STATUS_SUCCESS;
+}
+
+/* Out-swapped pages are in transition or in a paging file. */
+static void MiDeleteStackPage(struct os *os, va_t pte_va) {
+    pte_t pte = MiReadPte(os, pte_va);
+    switch (pte_form(pte)) {
+    case PTE_FORM_VALID: MiUnmapKernelPage(os, pte_va); break;
+    case PTE_FORM_TRANSITION: MiDeleteTransitionPage(os, pte_va, pte_frame(pte)); break;
+    default: MiReleasePageFileSpace(os, pte); break;
+    }
+}
+
+void MmDeleteKernelStack(struct os *os, struct ethread *thread) {
+    if (thread->KernelStackBase == 0) { return; }
+    for (uint32_t page = 1; page <= thread->KernelStackPages; page++) {
+        MiDeleteStackPage(os, MiStackPte(thread, page));
+    }
+    MiReleaseSystemPtes(os, MiStackPte(thread, thread->KernelStackReserved), thread->KernelStackReserved, 0);
+    MiReturnCommitment(os, thread->KernelStackPages, NULL);
+    thread->KernelStackBase = 0;
+    thread->KernelStackPages = thread->KernelStackReserved = 0;
+}
+
+va_t MiKernelStackLimit(const struct ethread *thread) {
+    return thread->KernelStackBase - ((va_t)thread->KernelStackPages << PAGE_SHIFT);
+}
+
+ntstatus_t MmGrowKernelStack(struct os *os, struct ethread *thread, va_t stack_pointer) {
+    if (thread->KernelStackBase == 0 || stack_pointer > thread->KernelStackBase) { return STATUS_INVALID_PARAMETER; }
+    va_t lowest = thread->KernelStackBase - ((va_t)(thread->KernelStackReserved - 1) << PAGE_SHIFT);
+    if (page_of(stack_pointer) < lowest) { return STATUS_STACK_OVERFLOW; }
+    uint32_t wanted = (uint32_t)((thread->KernelStackBase - page_of(stack_pointer)) >> PAGE_SHIFT);
+    if (wanted <= thread->KernelStackPages) { return STATUS_SUCCESS; }
+    uint32_t more = wanted - thread->KernelStackPages;
+    if (!MiFramesAvailable(os, more) || !MiChargeCommitment(os, more, NULL)) { return STATUS_NO_MEMORY; }
+    while (thread->KernelStackPages < wanted) { MiCommitStackPage(os, thread); }
+    return STATUS_SUCCESS;
+}
+
+/* The processor cannot push the frame of a fault whose stack is what is missing: double fault. */
+void MiCheckKernelStackGuard(struct os *os, va_t va) {
+    for (const struct ethread *thread = os->Threads; thread; thread = thread->Next) {
+        va_t reserved = thread->KernelStackBase - ((va_t)thread->KernelStackReserved << PAGE_SHIFT);
+        if (thread->KernelStackBase && va >= reserved && va < MiKernelStackLimit(thread)) {
+            KeBugCheckEx(os, BUGCHECK_UNEXPECTED_KERNEL_MODE_TRAP, DOUBLE_FAULT, 0, 0, 0);
+        }
+    }
+}
+
+/* ---- the stack of a thread that waits ---- */
+
+void MmOutPageKernelStack(struct os *os, struct ethread *thread) {
+    for (uint32_t page = 1; page <= thread->KernelStackPages; page++) {
+        va_t pte_va = MiStackPte(thread, page);
+        pte_t pte = MiReadPte(os, pte_va);
+        if (!(pte & PTE_VALID)) { continue; }
+        pfn_t frame = pte_frame(pte);
+        MiCaptureDirty(os, frame, pte);
+        MiWritePte(os, pte_va, pte_transition(pte, MM_READWRITE));
+        MiFlushSingleTb(os, MiGetVirtualAddressMappedByPte(pte_va));
+        MiDecrementShareCount(os, frame);
+    }
+}
+
+void MmInPageKernelStack(struct os *os, struct ethread *thread) {
+    for (uint32_t page = 1; page <= thread->KernelStackPages; page++) {
+        va_t pte_va = MiStackPte(thread, page);
+        pte_t pte = MiReadPte(os, pte_va);
+        if (pte_form(pte) != PTE_FORM_TRANSITION) { continue; }
+        struct mmpfn pfn = MiReferenceTransitionPage(os, pte_frame(pte));
+        pfn.u1 = thread->Address;
+        pfn.u2 = 1;
+        pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_LOCATION) | ActiveAndValid << PFN_LOCATION_SHIFT);
+        MiWritePfn(os, pte_frame(pte), &pfn);
+        MiWritePte(os, pte_va, MiKernelPte(os, pte_frame(pte)));
+    }
+}

@@ -1,0 +1,204 @@
+/* Mapping the pages of memory descriptor lists: NT-88. In the kernel they get system PTEs, which go back without a
+ * flush (NT-16); in a process a VAD of their own, whose pages are in no working set. */
+#include "mdl.h"
+
+#include <stdlib.h>
+
+#define MI_CRASH_DUMP_PAGES 16u
+#define MI_TOO_MANY_PAGES   0x7777u
+#define MI_CACHE_CONFLICT   0x1000u
+
+static va_t MiMdlOffset(struct os *os, const struct mmmdl *mdl) { return MiRead32(os, mdl->Address + MDL_BYTE_OFFSET); }
+
+/* A page must not be known under two cache attributes at once. */
+static void MiCheckCacheAttribute(struct os *os, const struct mmmdl *mdl, bool no_cache) {
+    for (const struct mmmdl *other = os->Mdls; other; other = other->Next) {
+        bool mapped = other->UserProcess || (MiMdlFlags(os, other) & MDL_MAPPED_TO_SYSTEM_VA);
+        if (!mapped || other->NoCache == no_cache) { continue; }
+        for (uint32_t i = 0; i < mdl->Pages * other->Pages; i++) {
+            uint32_t frame = mdl->Frames[i / other->Pages];
+            if (frame == other->Frames[i % other->Pages]) {
+                KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, MI_CACHE_CONFLICT, frame, other->NoCache, no_cache);
+            }
+        }
+    }
+}
+
+static va_t MiSetSystemMapping(struct os *os, struct mmmdl *mdl, va_t page, bool no_cache) {
+    va_t va = page + MiMdlOffset(os, mdl);
+    unsigned partial = MiMdlFlags(os, mdl) & MDL_PARTIAL ? MDL_PARTIAL_HAS_BEEN_MAPPED : 0;
+    MiWrite32(os, mdl->Address + MDL_MAPPED_VA, (uint32_t)va);
+    MiSetMdlFlags(os, mdl, 0, MDL_MAPPED_TO_SYSTEM_VA | partial);
+    mdl->NoCache = no_cache;
+    return va;
+}
+
+va_t MmMapLockedPages(struct os *os, struct mmmdl *mdl, bool no_cache) {
+    MiCheckCacheAttribute(os, mdl, no_cache);
+    bool can_fail = MiMdlFlags(os, mdl) & MDL_MAPPING_CAN_FAIL;
+    va_t pte = MiReserveSystemPtes(os, mdl->Pages, 0, 0, 0, !can_fail);
+    if (pte == 0) { return 0; }
+    for (uint32_t i = 0; i < mdl->Pages; i++) {
+        MiWritePte(os, pte + 4 * i, MiKernelPte(os, MiMdlFrame(os, mdl, i)) | (no_cache ? PTE_CACHE_DISABLE : 0));
+    }
+    return MiSetSystemMapping(os, mdl, MiGetVirtualAddressMappedByPte(pte), no_cache);
+}
+
+/* ---- in user space ---- */
+
+/* Page tables first, so that nothing has to be undone when no frame is left for one. */
+static ntstatus_t MiMakePageTables(struct os *os, va_t start, va_t end) {
+    for (va_t va = start; va <= end; va = (va | 0x3FFFFF) + 1) {
+        ntstatus_t status = MiMakePageTableValid(os, va);
+        if (status != STATUS_SUCCESS) { return status; }
+    }
+    return STATUS_SUCCESS;
+}
+
+ntstatus_t MiMapLockedPagesUser(struct os *os, struct mmmdl *mdl, bool no_cache, va_t *va) {
+    struct eprocess *process = PsGetCurrentProcess(os);
+    va_t start, size = (va_t)mdl->Pages << PAGE_SHIFT;
+    if (mdl->UserProcess || !MiFindEmptyAddressRange(process, size, false, MM_HIGHEST_VAD_ADDRESS, &start)) {
+        return MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
+    }
+    MiCheckCacheAttribute(os, mdl, no_cache);
+    struct mmvad *vad = MiAllocateHost(os, sizeof *vad);
+    *vad = (struct mmvad){.StartingAddress = start,
+                          .EndingAddress = start + size - 1,
+                          .PhysicalMapping = true,
+                          .Protection = MM_READWRITE};
+    if (MiInsertVad(os, process, vad) != STATUS_SUCCESS) {
+        free(vad);
+        return MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
+    }
+    ntstatus_t status = MiMakePageTables(os, start, vad->EndingAddress);
+    if (status != STATUS_SUCCESS) {
+        for (va_t at = start; at <= vad->EndingAddress; at = (at | 0x3FFFFF) + 1) { MiDeletePageTableIfUnused(os, at); }
+        MiRemoveVad(os, process, vad);
+        free(vad);
+        return status;
+    }
+    for (uint32_t i = 0; i < mdl->Pages; i++) {
+        va_t page = start + ((va_t)i << PAGE_SHIFT);
+        pte_t pte = pte_valid_user(MiMdlFrame(os, mdl, i), no_cache ? MM_READWRITE | MM_NOCACHE : MM_READWRITE);
+        MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(page))));
+        MiIncrementUsedPteCount(os, page);
+        MiWritePte(os, MiGetPteAddress(page), pte | PTE_DIRTY);
+    }
+    mdl->UserProcess = process;
+    mdl->UserVa = start;
+    mdl->NoCache = no_cache;
+    *va = start + MiMdlOffset(os, mdl);
+    return STATUS_SUCCESS;
+}
+
+/* In the context of its process. The frames belong to whoever locked them. */
+void MiRemovePhysicalMapping(struct os *os, struct eprocess *process, struct mmvad *vad) {
+    struct mmptelist list = {0};
+    for (va_t va = vad->StartingAddress; va <= vad->EndingAddress; va += PAGE_SIZE) {
+        MiAddToPteList(os, &list, MiGetPteAddress(va), va, 0);
+    }
+    MiFlushPteList(os, &list, false, 0);
+    for (va_t va = vad->StartingAddress; va <= vad->EndingAddress; va += PAGE_SIZE) {
+        MiDecrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(va))));
+        if (MiDecrementUsedPteCount(os, va) == 0) { MiDeletePageTableIfUnused(os, va); }
+    }
+    for (struct mmmdl *mdl = os->Mdls; mdl; mdl = mdl->Next) {
+        if (mdl->UserProcess == process && mdl->UserVa == vad->StartingAddress) { mdl->UserProcess = NULL; }
+    }
+}
+
+static void MiUnmapUser(struct os *os, struct mmmdl *mdl) {
+    struct eprocess *process = mdl->UserProcess;
+    struct mmvad *vad = MiLocateAddress(process, mdl->UserVa);
+    bool attach = process != PsGetCurrentProcess(os);
+    if (attach) { KeAttachProcess(os, process); }
+    MiRemovePhysicalMapping(os, process, vad);
+    MiRemoveVad(os, process, vad);
+    if (attach) { KeDetachProcess(os); }
+    free(vad);
+}
+
+/* ---- unmapping ---- */
+
+/* The crash-dump area is nobody's to reserve: its addresses may be used again at once. */
+static void MiUnmapCrashDumpArea(struct os *os, va_t va, uint32_t pages) {
+    struct mmptelist list = {0};
+    for (uint32_t i = 0; i < pages; i++, va += PAGE_SIZE) { MiAddToPteList(os, &list, MiGetPteAddress(va), va, 0); }
+    MiFlushPteList(os, &list, true, 0);
+}
+
+void MmUnmapLockedPages(struct os *os, va_t va, struct mmmdl *mdl) {
+    if (va < MM_SYSTEM_RANGE_START) {
+        MiUnmapUser(os, mdl);
+        return;
+    }
+    if (page_of(va) == MM_CRASH_DUMP_START) {
+        MiUnmapCrashDumpArea(os, page_of(va), mdl->Pages);
+    } else {
+        MiReleaseSystemPtes(os, MiGetPteAddress(va), mdl->Pages, 0);
+    }
+    MiSetMdlFlags(os, mdl, MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL_HAS_BEEN_MAPPED, 0);
+}
+
+/* ---- what has an address already ---- */
+
+va_t MmGetSystemAddressForMdl(struct os *os, struct mmmdl *mdl, bool safe) {
+    if (MiMdlFlags(os, mdl) & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL)) {
+        return MiRead32(os, mdl->Address + MDL_MAPPED_VA);
+    }
+    unsigned can_fail = MiMdlFlags(os, mdl) & MDL_MAPPING_CAN_FAIL;
+    if (safe) { MiSetMdlFlags(os, mdl, 0, MDL_MAPPING_CAN_FAIL); }
+    va_t va = MmMapLockedPages(os, mdl, false);
+    MiSetMdlFlags(os, mdl, MDL_MAPPING_CAN_FAIL, can_fail);
+    return va;
+}
+
+void MmBuildMdlForNonPagedPool(struct os *os, struct mmmdl *mdl) {
+    va_t start = MiRead32(os, mdl->Address + MDL_START_VA);
+    for (uint32_t i = 0; i < mdl->Pages; i++) {
+        MiSetMdlFrame(os, mdl, i, MmGetPhysicalAddress(os, start + ((va_t)i << PAGE_SHIFT)) >> PAGE_SHIFT);
+    }
+    MiWrite32(os, mdl->Address + MDL_PROCESS, 0);
+    MiWrite32(os, mdl->Address + MDL_MAPPED_VA, (uint32_t)(start + MiMdlOffset(os, mdl)));
+    MiSetMdlFlags(os, mdl, 0, MDL_SOURCE_IS_NONPAGED_POOL);
+}
+
+/* target describes [va, va + length) of what source describes; length 0: the rest. */
+ntstatus_t IoBuildPartialMdl(struct os *os, struct mmmdl *source, struct mmmdl *target, va_t va, uint32_t length) {
+    va_t start = MiRead32(os, source->Address + MDL_START_VA), base = start + MiMdlOffset(os, source);
+    va_t end = base + MiRead32(os, source->Address + MDL_BYTE_COUNT);
+    if (va < base || va >= end || length > end - va) { return STATUS_INVALID_PARAMETER; }
+    uint32_t bytes = length ? length : (uint32_t)(end - va), size = MmSizeOfMdl(va, bytes);
+    uint32_t pages = (size - MDL_ARRAY) / 4;
+    if (target == source || size > MiRead16(os, target->Address + MDL_SIZE)) { return STATUS_INVALID_PARAMETER; }
+    uint16_t flags = MiMdlFlags(os, source);
+    va_t mapped = MiRead32(os, source->Address + MDL_MAPPED_VA);
+    target->Pages = pages;
+    for (uint32_t i = 0; i < pages; i++) {
+        MiSetMdlFrame(os, target, i, MiMdlFrame(os, source, (uint32_t)((page_of(va) - start) >> PAGE_SHIFT) + i));
+    }
+    MiWrite32(os, target->Address + MDL_PROCESS, MiRead32(os, source->Address + MDL_PROCESS));
+    MiWrite32(os, target->Address + MDL_START_VA, (uint32_t)page_of(va));
+    MiWrite32(os, target->Address + MDL_BYTE_COUNT, bytes);
+    MiWrite32(os, target->Address + MDL_BYTE_OFFSET, (uint32_t)(va & PAGE_MASK));
+    MiWrite32(os, target->Address + MDL_MAPPED_VA, mapped ? (uint32_t)(mapped + (va - base)) : 0);
+    unsigned parent = flags & MDL_MAPPED_TO_SYSTEM_VA ? MDL_PARENT_MAPPED_SYSTEM_VA : 0;
+    MiSetMdlFlags(os, target, ~(unsigned)(MDL_ALLOCATED_FIXED_SIZE | MDL_ALLOCATED_MUST_SUCCEED),
+                  MDL_PARTIAL | parent | (flags & (MDL_SOURCE_IS_NONPAGED_POOL | MDL_IO_PAGE_READ)));
+    return STATUS_SUCCESS;
+}
+
+/* While the machine goes down there may be nobody left who gives out addresses. */
+void MmMapMemoryDumpMdl(struct os *os, struct mmmdl *mdl) {
+    if (mdl->Pages > MI_CRASH_DUMP_PAGES) {
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, MI_TOO_MANY_PAGES, mdl->Address, mdl->Pages, 0);
+    }
+    for (uint32_t i = 0; i < mdl->Pages; i++) {
+        va_t va = MM_CRASH_DUMP_START + ((va_t)i << PAGE_SHIFT), pte = MiGetPteAddress(va);
+        bool was_valid = MiReadPte(os, pte) & PTE_VALID;
+        MiWritePte(os, pte, MiKernelPte(os, MiMdlFrame(os, mdl, i)));
+        if (was_valid) { MiFlushSingleTb(os, va); }
+    }
+    MiSetSystemMapping(os, mdl, MM_CRASH_DUMP_START, false);
+}
