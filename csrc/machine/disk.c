@@ -225,7 +225,6 @@ static void end_writes_before(struct machine *m, const struct transfer *read) {
 
 static void end_transfer(struct machine *m, struct transfer *t, ntstatus_t status) {
     if (!t->io.write) { end_writes_before(m, t); }
-    unlink_transfer(&m->disk, t);
     if (NT_SUCCESS(status) && inject_now(m, t->io.write ? OS_INJECT_WRITE_ERROR : OS_INJECT_READ_ERROR)) {
         status = STATUS_IO_DEVICE_ERROR;
     }
@@ -236,6 +235,7 @@ static void end_transfer(struct machine *m, struct transfer *t, ntstatus_t statu
             deliver_read(m, &t->io);
         }
     }
+    unlink_transfer(&m->disk, t);
     count(m, &t->io);
     log_io(m, &t->io, true);
     uint64_t id = t->id;
