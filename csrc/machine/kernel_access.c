@@ -197,11 +197,9 @@ static void down_write(struct os_machine *downward, va_t va, const void *data, s
 
 static void down_fill(struct os_machine *downward, va_t va, uint8_t byte, size_t length) {
     struct machine *m = machine_of(downward);
-    uint8_t bytes[PAGE_SIZE];
-    memset(bytes, byte, length < sizeof bytes ? length : sizeof bytes);
     while (length > 0) {
         size_t here = within_page(va, length);
-        physmem_write(&m->mem, translate(m, va, true, here), bytes, (unsigned)here);
+        physmem_fill(&m->mem, translate(m, va, true, here), byte, (unsigned)here);
         va += here;
         length -= here;
     }

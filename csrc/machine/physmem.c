@@ -12,6 +12,7 @@ int physmem_init(struct physmem *mem, pa_t size) {
     if (size == 0 || size % PHYSMEM_UNIT != 0 || size > PHYSMEM_MAX) { return -1; }
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (bytes == MAP_FAILED) { return -1; }
+    madvise(bytes, size, MADV_HUGEPAGE); /* the host's own page faults cost more than the simulated ones */
     mem->watch = calloc(size >> PAGE_SHIFT, 1);
     if (!mem->watch) {
         munmap(bytes, size);

@@ -44,6 +44,16 @@ static inline void physmem_write(struct physmem *mem, pa_t pa, const void *data,
     memcpy(mem->bytes + pa, data, bytes);
 }
 
+static inline void physmem_fill(struct physmem *mem, pa_t pa, uint8_t byte, unsigned bytes) {
+    if (pa + bytes > mem->size) { return; }
+    if (mem->watch[pa >> PAGE_SHIFT] && mem->on_store) {
+        uint8_t data[PAGE_SIZE];
+        memset(data, byte, bytes);
+        mem->on_store(mem->watcher, pa, bytes, data);
+    }
+    memset(mem->bytes + pa, byte, bytes);
+}
+
 static inline uint32_t physmem_read32(const struct physmem *mem, pa_t pa) {
     uint32_t v;
     physmem_read(mem, pa, &v, sizeof v);
