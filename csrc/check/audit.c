@@ -168,9 +168,9 @@ static bool audit_frame(struct audit *a, pfn_t frame) {
 static bool audit_frames(struct audit *a) {
     for (pfn_t frame = a->first_frame; is_audited(a, frame); frame++) {
         if (!audit_frame(a, frame)) { return false; }
-        if (a->frame[frame].owner != OWNER_NONE) {
-            audit_slot(a, peek_pfn(a->machine, frame).OriginalPte, (uint32_t)frame);
-        }
+        struct mmpfn pfn = peek_pfn(a->machine, frame);
+        bool deleted = pfn_location(&pfn) == TransitionPage && pfn.PteAddress == PFN_DELETED_PTE; /* row P25 */
+        if (a->frame[frame].owner != OWNER_NONE || deleted) { audit_slot(a, pfn.OriginalPte, (uint32_t)frame); }
     }
     return audit_slots(a);
 }

@@ -46,7 +46,8 @@ struct audit {
     uint64_t system_directory;
     struct slot *slots;
     size_t slot_count, slot_capacity;
-    uint32_t commit; /* recounted */
+    uint32_t paging_file_pages[OS_PAGING_FILES_MAX]; /* current size, 0: there is none */
+    uint32_t commit;                                 /* recounted */
     struct report *report;
     bool failed;
 };

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define USER_PDES        512u
 #define USER_END         0x80000000u
@@ -68,6 +69,57 @@ static int compare_slots(const void *x, const void *y) {
     return a->slot < b->slot ? -1 : a->slot > b->slot;
 }
 
+static const struct slot *find_slot(const struct audit *a, uint32_t slot) {
+    const struct slot key = {.slot = slot};
+    return a->slot_count ? bsearch(&key, a->slots, a->slot_count, sizeof *a->slots, compare_slots) : NULL;
+}
+
+/* The file's counts and every bit of its bitmap against the slots that are named. */
+static bool audit_paging_file(void *ctx, const struct nt_paging_file_view *file) {
+    struct audit *a = ctx;
+    uint32_t field[NT_PAGING_FILE_WORDS] = {0}, used = 0, word = 0;
+    peek(a->machine, a->system_directory, file->address, field, sizeof field);
+    uint32_t size = field[0], bitmap = field[10];
+    for (uint32_t slot = 0; slot < size; slot++) {
+        if (slot % 32 == 0) { word = peek32(a->machine, a->system_directory, bitmap + slot / 8); }
+        bool set = word >> (slot % 32) & 1;
+        const struct slot *named = find_slot(a, file->number << 20 | slot);
+        used += slot != 0 && set;
+        if (set == (named != NULL || slot == 0)) { continue; }
+        if (named) {
+            return audit_fail(a, "I6", "paging file %u: bit of slot %x expected 1 (%x names it), found 0", file->number,
+                              slot, named->where);
+        }
+        return audit_fail(a, "I6", "paging file %u: bit of slot %x expected %d, found %d", file->number, slot, !set,
+                          set);
+    }
+    if (field[4] != used || field[3] != size - 1 - used) {
+        return audit_fail(a, "I6", "paging file %u: used expected %x and free %x, found %x and %x", file->number, used,
+                          size - 1 - used, field[4], field[3]);
+    }
+    return true;
+}
+
+static bool paging_file_size(void *ctx, const struct nt_paging_file_view *file) {
+    struct audit *a = ctx;
+    a->paging_file_pages[file->number] = peek32(a->machine, a->system_directory, file->address);
+    return true;
+}
+
+static bool audit_paging_files(struct audit *a) {
+    memset(a->paging_file_pages, 0, sizeof a->paging_file_pages);
+    nt_view_paging_files(a->os, paging_file_size, a);
+    for (size_t i = 0; i < a->slot_count; i++) {
+        uint32_t slot = a->slots[i].slot;
+        if ((slot & 0xFFFFF) >= a->paging_file_pages[slot >> 20]) {
+            return audit_fail(a, "I6", "%x names slot %x of paging file %u, expected a slot below %x",
+                              a->slots[i].where, slot & 0xFFFFF, slot >> 20, a->paging_file_pages[slot >> 20]);
+        }
+    }
+    nt_view_paging_files(a->os, audit_paging_file, a);
+    return !a->failed;
+}
+
 bool audit_slots(struct audit *a) {
     if (a->slot_count) { qsort(a->slots, a->slot_count, sizeof *a->slots, compare_slots); }
     for (size_t i = 1; i < a->slot_count; i++) {
@@ -76,7 +128,7 @@ bool audit_slots(struct audit *a) {
                               a->slots[i].slot, a->slots[i - 1].where, a->slots[i].where);
         }
     }
-    return true;
+    return audit_paging_files(a);
 }
 
 /* ---- processes ---- */

@@ -227,6 +227,65 @@ static enum check_verdict key_wsle(struct expect *e, const char *arg, const char
     return verdict == CHECK_FAILED ? expect_mismatch(e, "%08x", found) : verdict;
 }
 
+/* ---- paging files ---- */
+
+struct find_paging_file {
+    uint64_t number;
+    va_t address;
+};
+
+static bool is_wanted_file(void *ctx, const struct nt_paging_file_view *view) {
+    struct find_paging_file *f = ctx;
+    if (view->number == f->number) { f->address = view->address; }
+    return f->address == 0;
+}
+
+static enum check_verdict paging_file_bit(struct expect *e, uint64_t directory, uint32_t bitmap, const char *slot_text,
+                                          const char *value) {
+    uint64_t slot;
+    if (!number_parse(e, slot_text, strlen(slot_text), &slot)) { return expect_bad(e, "pgf.N.bit.SLOT=0 or 1"); }
+    uint32_t found = peek32(e->machine, directory, bitmap + slot / 32 * 4) >> (slot % 32) & 1;
+    enum check_verdict verdict = match_text(e, value, strlen(value), found);
+    return verdict == CHECK_FAILED ? expect_mismatch(e, "%u", found) : verdict;
+}
+
+/* pgf.N=FIELD:HEX,… and pgf.N.bit.SLOT=0|1 */
+static enum check_verdict key_pgf(struct expect *e, const struct nt_memory_view *memory, const char *arg,
+                                  const char *value) {
+    static const struct {
+        const char *name;
+        unsigned word;
+    } field[] = {{"min", 0},  {"limit", 1},  {"free", 3},   {"used", 4},   {"max", 5},
+                 {"hint", 6}, {"entry0", 8}, {"entry1", 9}, {"number", 12}};
+    struct find_paging_file f = {0};
+    const char *dot = strchr(arg, '.'), *piece;
+    uint64_t directory = (uint64_t)memory->system_directory << PAGE_SHIFT;
+    uint32_t words[NT_PAGING_FILE_WORDS] = {0};
+    size_t length;
+    if (!number_parse(e, arg, dot ? (size_t)(dot - arg) : strlen(arg), &f.number)) {
+        return expect_bad(e, "pgf.N=… or pgf.N.bit.SLOT=…, N the number of a paging file");
+    }
+    nt_view_paging_files(machine_os(e->machine), is_wanted_file, &f);
+    if (f.address == 0) { return expect_mismatch(e, "no paging file of that number"); }
+    peek(e->machine, directory, f.address, words, sizeof words);
+    if (dot && strncmp(dot, ".bit.", 5) == 0) { return paging_file_bit(e, directory, words[10], dot + 5, value); }
+    for (const char *at = value; next_piece(&at, ',', &piece, &length);) {
+        const char *colon = memchr(piece, ':', length);
+        size_t i = 0, name_length = colon ? (size_t)(colon - piece) : length;
+        while (i < sizeof field / sizeof *field && !piece_is(piece, name_length, field[i].name)) { i++; }
+        if (!colon || i == sizeof field / sizeof *field) {
+            return expect_bad(e, "min:, limit:, free:, used:, max:, hint:, entry0:, entry1: or number: in pgf.N=");
+        }
+        enum check_verdict verdict = match_text(e, colon + 1, length - name_length - 1, words[field[i].word]);
+        if (verdict == CHECK_FAILED) {
+            return expect_mismatch(e, "min:%x,limit:%x,free:%x,used:%x,max:%x,hint:%x,entry0:%x,entry1:%x", words[0],
+                                   words[1], words[3], words[4], words[5], words[6], words[8], words[9]);
+        }
+        if (verdict != CHECK_OK) { return verdict; }
+    }
+    return CHECK_OK;
+}
+
 /* ---- stacks ---- */
 
 static enum check_verdict key_stack_limit(struct expect *e, const char *arg, const char *value) {
@@ -331,7 +390,7 @@ static enum check_verdict key_decimal(struct expect *e, const char *value, uint6
 
 enum check_verdict expect_kernel_key(struct expect *e, const char *key, const char *arg, const char *value,
                                      bool *known) {
-    static const char *const dotted[] = {"pfn", "list", "ws", "wsle", "stack_limit", "sysptes"};
+    static const char *const dotted[] = {"pfn", "list", "ws", "wsle", "stack_limit", "sysptes", "pgf"};
     static const char *const plain[] = {"available", "vad", "commit", "limit", "peak"};
     *known = false;
     for (size_t i = 0; *arg && i < sizeof dotted / sizeof *dotted; i++) { *known |= strcmp(key, dotted[i]) == 0; }
@@ -343,6 +402,7 @@ enum check_verdict expect_kernel_key(struct expect *e, const char *key, const ch
     struct nt_memory_view memory;
     nt_view_memory(machine_os(e->machine), &memory);
     if (strcmp(key, "list") == 0) { return key_list(e, &memory, arg, value); }
+    if (strcmp(key, "pgf") == 0) { return key_pgf(e, &memory, arg, value); }
     if (strcmp(key, "ws") == 0) { return key_ws(e, arg, value); }
     if (strcmp(key, "vad") == 0) { return key_vad(e, value); }
     if (strcmp(key, "sysptes") == 0) { return key_sysptes(e, arg, value); }

@@ -267,7 +267,16 @@ static const struct log_record *next_io_start(struct expect *e, size_t *i) {
     return r;
 }
 
-/* READ[:OFFSET[:PAGES[:FRAME]]]; -1: the piece makes no sense. */
+/* A paging file's number, or `file`. */
+static void io_file_name(uint64_t file, char *out, size_t out_size) {
+    if (os_is_paging_file(file)) {
+        snprintf(out, out_size, "%x", (unsigned)(file & 0xFF));
+    } else {
+        snprintf(out, out_size, "file");
+    }
+}
+
+/* READ[@FILE][:OFFSET[:PAGES[:FRAME]]]; -1: the piece makes no sense. */
 static int io_matches(struct expect *e, const char *piece, size_t length, const struct log_record *r) {
     char text[128];
     if (length >= sizeof text) { return -1; }
@@ -276,9 +285,16 @@ static int io_matches(struct expect *e, const char *piece, size_t length, const 
     const char *at = text, *part;
     size_t part_length;
     if (!next_piece(&at, ':', &part, &part_length)) { return -1; }
-    bool read = piece_is(part, part_length, "READ");
-    if (!read && !piece_is(part, part_length, "WRITE")) { return -1; }
+    const char *file = memchr(part, '@', part_length);
+    size_t word_length = file ? (size_t)(file - part) : part_length;
+    bool read = piece_is(part, word_length, "READ");
+    if (!read && !piece_is(part, word_length, "WRITE")) { return -1; }
     int matches = r && (r->a == LOG_READ_START) == read;
+    if (file) {
+        char name[32];
+        io_file_name(r ? r->b : 0, name, sizeof name);
+        matches = matches && piece_is(file + 1, part_length - word_length - 1, name);
+    }
     for (unsigned n = 0; next_piece(&at, ':', &part, &part_length); n++) {
         struct pattern p;
         if (n > 2 || !pattern_parse(part, part_length, &p)) { return -1; }
@@ -292,8 +308,10 @@ static enum check_verdict key_io(struct expect *e, const char *value) {
     size_t i = 0, length;
     const struct log_record *r;
     while ((r = next_io_start(e, &i))) {
-        found_add(&found, ',', "%s:%" PRIx64 ":%" PRIx64 ":%" PRIx64, r->a == LOG_READ_START ? "READ" : "WRITE", r->c,
-                  r->d, r->e);
+        char file[32];
+        io_file_name(r->b, file, sizeof file);
+        found_add(&found, ',', "%s@%s:%" PRIx64 ":%" PRIx64 ":%" PRIx64, r->a == LOG_READ_START ? "READ" : "WRITE",
+                  file, r->c, r->d, r->e);
     }
     name_kind(e, LOG_IO);
     bool same = true;
@@ -301,7 +319,9 @@ static enum check_verdict key_io(struct expect *e, const char *value) {
     i = 0;
     for (const char *at = strcmp(value, "none") == 0 ? "" : value; next_piece(&at, ',', &piece, &length);) {
         int matches = io_matches(e, piece, length, next_io_start(e, &i));
-        if (matches < 0) { return expect_bad(e, "io=none or a list of READ[:OFFSET[:PAGES[:FRAME]]], WRITE[…]"); }
+        if (matches < 0) {
+            return expect_bad(e, "io=none or a list of READ[@FILE][:OFFSET[:PAGES[:FRAME]]], WRITE[…]");
+        }
         same = same && matches;
     }
     if (next_io_start(e, &i)) { same = false; }
@@ -312,18 +332,22 @@ static enum check_verdict key_signal(struct expect *e, const char *value) {
     static const char *const name[] = {[LOG_ZEROING_PAGE] = "zeroing-page",
                                        [LOG_AVAILABLE_PAGES] = "available-pages",
                                        [LOG_AVAILABLE_PAGES_HIGH] = "available-pages-high",
-                                       [LOG_MODIFIED_WRITER] = "modified-writer"};
+                                       [LOG_MODIFIED_WRITER] = "modified-writer",
+                                       [LOG_MAPPED_WRITER] = "mapped-writer",
+                                       [LOG_PAGEFILE_FULL] = "pagefile-full"};
     struct found found = {0};
     size_t i = 0, length;
     const struct log_record *r;
-    while ((r = next_record(e, LOG_SIGNAL, &i))) { found_add(&found, ',', "%s", r->a < 4 ? name[r->a] : "?"); }
+    while ((r = next_record(e, LOG_SIGNAL, &i))) {
+        found_add(&found, ',', "%s", r->a < LOG_SIGNALS ? name[r->a] : "?");
+    }
     const char *piece;
     for (const char *at = value; next_piece(&at, ',', &piece, &length);) {
         bool known = piece_is(piece, length, "none");
-        for (int k = 0; k < 4; k++) { known = known || piece_is(piece, length, name[k]); }
+        for (int k = 0; k < LOG_SIGNALS; k++) { known = known || piece_is(piece, length, name[k]); }
         if (!known) {
-            return expect_bad(
-                e, "signal=none or a list of zeroing-page, available-pages, available-pages-high, modified-writer");
+            return expect_bad(e, "signal=none or a list of zeroing-page, available-pages, available-pages-high, "
+                                 "modified-writer, mapped-writer, pagefile-full");
         }
     }
     const char *have = found.length ? found.text : "none";

@@ -198,7 +198,7 @@ static bool replay_once(struct machine *m, const struct event *event, struct pro
     case EV_IO_MODE: m->disk.manual = event->io.manual; return false;
     case EV_IO_DONE: io_done(m, event); return false;
     case EV_DRIVER: m->driver = event->driver.id != 0; return call_service(m, event, progress);
-    case EV_INJECT: m->injected[event->inject.what] += event->inject.count; return false;
+    case EV_INJECT: m->injected[event->inject.what] += event->inject.count ? event->inject.count : 1; return false;
     default: return call_service(m, event, progress);
     }
 }

@@ -27,11 +27,15 @@ static void MiStorePrivatePte(struct os *os, const struct cow_page *page, pfn_t 
 /* The last process that has the page of a fork keeps it. */
 static void MiTakeOverClonePage(struct os *os, const struct cow_page *page) {
     struct mmpfn pfn = MiReadPfn(os, page->Frame);
-    MiReleasePageFileSpace(os, pfn.OriginalPte);
+    if (pfn.Flags & PFN_WRITE_IN_PROGRESS) { /* the slot goes when the write has ended: it finds M set */
+        pfn.OriginalPte = (uint32_t)pte_with_protection(pfn.OriginalPte, page->Protection);
+    } else {
+        MiReleasePageFileSpace(os, pfn.OriginalPte);
+        pfn.OriginalPte = (uint32_t)pte_demand_zero(page->Protection);
+    }
     pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_PROTOTYPE) | PFN_MODIFIED);
     pfn.PteAddress = (uint32_t)page->PteVa;
     pfn.ContainingFrame = (uint32_t)page->PageTable;
-    pfn.OriginalPte = (uint32_t)pte_demand_zero(page->Protection);
     MiStorePrivatePte(os, page, page->Frame);
     pfn.u1 = MiReadPfn(os, page->Frame).u1; /* its working-set index */
     MiWritePfn(os, page->Frame, &pfn);

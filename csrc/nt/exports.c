@@ -39,7 +39,7 @@ const struct mi_export MiConstantExports[] = {
 
 static const struct mi_export *const tables[] = {
     MiVirtualMemoryExports, MiExceptionExports, MiConstantExports, MiRtlExports, MiProbeExports, MiReadWriteExports,
-    MiHandleExports,        MiSystemPteExports, MiSectionExports,  MiMdlExports, MiPoolExports,
+    MiHandleExports,        MiSystemPteExports, MiSectionExports,  MiMdlExports, MiPoolExports,  MiPagingFileExports,
 };
 
 const struct nt_export nt_exports[NT_EXPORTS] = {

@@ -24,6 +24,7 @@ struct mi_export {
 /* One line a table, here and in exports.c. */
 extern const struct mi_export MiVirtualMemoryExports[]; /* call.c */
 extern const struct mi_export MiExceptionExports[];     /* raise.c */
+extern const struct mi_export MiPagingFileExports[];    /* pagefile.c */
 extern const struct mi_export MiConstantExports[];      /* exports.c */
 extern const struct mi_export MiRtlExports[];           /* rtl.c */
 extern const struct mi_export MiProbeExports[];         /* probe.c */

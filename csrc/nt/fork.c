@@ -91,10 +91,8 @@ static void MiReleaseClonePrototype(struct os *os, va_t prototype) {
     enum pte_form form = pte_form(pte);
     if (form == PTE_FORM_ZERO) { return; }
     MiWritePte(os, prototype, 0);
-    if (form == PTE_FORM_PAGE_FILE) {
-        MiReleasePageFileSpace(os, pte);
-        return;
-    }
+    MiReleasePageFileSpace(os, pte);
+    if (form != PTE_FORM_VALID && form != PTE_FORM_TRANSITION) { return; }
     pfn_t frame = pte_frame(pte);
     struct mmpfn pfn = MiReadPfn(os, frame);
     MiPrototypeBecameResident(os, prototype, -1);

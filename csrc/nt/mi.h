@@ -11,6 +11,7 @@
 #include "ntmmu/pfn.h"
 #include "ntmmu/pte.h"
 #include "ntmmu/status.h"
+#include "pageout.h"
 
 /* ---- NT-02, NT-06: constants and addresses ---- */
 
@@ -278,13 +279,6 @@ enum {
     MDL_ALLOCATED_MUST_SUCCEED = 0x4000
 };
 
-/* A paging file, NT-40: the structure proper and its bitmap are in nonpaged pool. */
-struct mmpagingfile {
-    va_t Address;
-    va_t Mdl[2];     /* what its two MDL entries use; the structure names one while it is in flight */
-    uint64_t NameId; /* which file: creating it again lets it grow */
-};
-
 struct mmpfnlist {
     uint32_t Count, FirstFrame, LastFrame;
 };
@@ -295,7 +289,8 @@ struct mmpfnlog {
 
 struct mmcounters {
     uint64_t PageFaultCount, TransitionCount, DemandZeroCount, CopyOnWriteCount, PageReadCount, PageReadIoCount,
-        ZeroThreadPages, StandbyRepurposed, WorkingSetGrowth, CloneReuse, KernelPdeCopied;
+        DirtyWriteIoCount, DirtyPagesWriteCount, MappedWriteIoCount, MappedPagesWriteCount, ZeroThreadPages,
+        StandbyRepurposed, WorkingSetGrowth, CloneReuse, KernelPdeCopied;
 };
 
 #define MI_RANDOM_TABLE 128 /* NT-93 */
@@ -352,8 +347,16 @@ struct os {
     uint32_t MmNumberOfPagingFiles, MmNumberOfActiveMdlEntries /* free for a write */;
     bool MmPageFileFull;          /* no slot anywhere, and told so */
     struct mmtransfer *Transfers; /* pageio.c: those that have not ended */
-    bool WaitingForPage;          /* some fault waits on MmAvailablePagesEvent */
-    uint64_t WaitMilliseconds;    /* since it began, or its last time-out */
+    /* modwrite.c, mapwrite.c, apc.c, dereference.c */
+    uint32_t MmModifiedMappedPages; /* of the Modified list: pages of files */
+    bool NoPagingFileReported, MmMappedPagesTooOld, MmMappedPageWriterEvent;
+    struct mmwrite *MmMappedPageWriterList, *CompletedWrites /* special kernel APCs that wait for IRQL 0 */;
+    va_t MmMappedFileMdl; /* for the mapped write that finds no pool; in use: */
+    bool MmMappedFileMdlBusy;
+    uint64_t MappedPagesMilliseconds; /* since mapped pages were last forced out */
+    struct mmdereference *MmDereferenceQueue;
+    bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
+    uint64_t WaitMilliseconds; /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
     struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log only. */
     uint32_t ServicePid;        /* scratch of the service being run */
@@ -409,43 +412,7 @@ static inline uint32_t MiPageColor(struct os *os, va_t va) {
     return (uint32_t)(va >> PAGE_SHIFT) & os->MmSecondaryColorMask;
 }
 
-/* ---- pagefile.c: NT-39, NT-40 ---- */
-enum { /* PAGING_FILE, 40h bytes */
-       PAGING_FILE_SIZE_NOW = 0x00,
-       PAGING_FILE_MAXIMUM = 0x04,
-       PAGING_FILE_FOR_FLUSHING = 0x08,
-       PAGING_FILE_FREE = 0x0C,
-       PAGING_FILE_USED = 0x10,
-       PAGING_FILE_MAX_USED = 0x14,
-       PAGING_FILE_HINT = 0x18,
-       PAGING_FILE_ENTRY = 0x20 /* 2 words */,
-       PAGING_FILE_BITMAP = 0x28,
-       PAGING_FILE_OBJECT = 0x2C,
-       PAGING_FILE_NUMBER = 0x30,
-       PAGING_FILE_NAME = 0x34,
-       PAGING_FILE_LOCK = 0x3C
-};
-#define PAGING_FILE_ENTRY_FREE 0x61u
-ntstatus_t NtCreatePagingFile(struct os *os, uint64_t name, uint64_t minimum, uint64_t maximum); /* lengths in bytes */
-uint32_t MiPagingFileField(struct os *os, uint32_t number, unsigned offset);
-/* Sets the bits of up to `count` adjacent slots; returns how many, 0 if the file is full. */
-uint32_t MiAllocatePageFileRun(struct os *os, uint32_t number, uint32_t count, uint32_t *first);
-/* The last `count` slots of a run that was just allocated go back, and the hint with them. */
-void MiReturnPageFileRun(struct os *os, uint32_t number, uint32_t first, uint32_t count);
-void MiReleasePageFileSpace(struct os *os, pte_t pte); /* of a page-file PTE; does nothing for any other form */
-bool MiPageFileSlotInUse(struct os *os, pte_t pte);    /* false: no such file, beyond its end, or a clear bit */
-/* The same protection, no slot; releases it. */
-void MiForgetPageFileSlot(struct os *os, struct mmpfn *pfn);
-uint32_t MiExtendPagingFiles(struct os *os, uint32_t pages); /* what they grew by; the commit limit rises with them */
-
-/* ---- pageio.c: NT-43 ---- */
-/* Called when the transfer ends, from anywhere that waits or polls: must not wait itself. */
-typedef void (*mmtransfer_done)(struct os *os, void *context, ntstatus_t status);
-uint64_t MiStartTransfer(struct os *os, const struct os_io *io, mmtransfer_done done, void *context);
-void MiTransferEnded(struct os *os, uint64_t id, ntstatus_t status); /* os_ops.io_complete */
-void MiFreeTransfers(struct os *os, void (*release)(void *context)); /* host memory, when the machine goes */
-/* An MDL over the frames at a nonpaged address, as a transfer of the memory manager's own needs it. */
-void MiBuildPagingMdl(struct os *os, va_t mdl, const struct os_io *io);
+void MiSignalModifiedWriter(struct os *os); /* sets MmModifiedPageWriterEvent */
 
 /* ---- hyper.c: NT-13..15 ---- */
 static inline bool MiDirectMapped(const struct os *os, pfn_t frame) { return frame < os->MmKseg2Frame; }

@@ -279,9 +279,13 @@ void MiInitializeMachine(struct os *os) {
     MiInitializeSystemWorkingSet(os);
     os->MmAvailablePagesEvent = true;
     os->MmTotalCommitLimit = os->MmAvailablePages;
+    MiInitializePageWriters(os);
     for (unsigned i = 0; i < os->Config.pagefiles; i++) { /* the session manager's part, NT-106 (6) */
         const struct os_pagefile *file = &os->Config.pagefile[i];
         ntstatus_t status = NtCreatePagingFile(os, i, file->min, file->max);
-        if (!NT_SUCCESS(status)) { MiAssert(os, "a paging file cannot be made: 1 MB at least, less than 4 GB each"); }
+        if (status == STATUS_INSUFFICIENT_RESOURCES) {
+            MiAssert(os, "no room for a paging file on the disk, or for its bitmap in nonpaged pool");
+        }
+        if (!NT_SUCCESS(status)) { MiAssert(os, "a paging file has 1 MB at least, and less than 4 GB"); }
     }
 }

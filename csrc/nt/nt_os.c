@@ -43,6 +43,8 @@ static void nt_destroy(struct os *os) {
     MiFreeContiguousStructures(os);
     MiFreeTransfers(os, free);
     MiFreeSystemViews(os);
+    MiFreeWrites(os);
+    MiFreeDereferenceQueue(os);
     MiFreeSectionStructures(os);
     MiFreePoolStructures(os);
     free(os->DrainedFrames);
@@ -84,6 +86,7 @@ static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_c
 
 static void nt_tick(struct os *os) {
     KiEnterSystemThread(os);
+    MiRunSystemThreads(os);
     MmZeroPageThread(os);
     MiDereferenceSegmentThread(os);
     KiLeaveSystemThread(os);
@@ -113,11 +116,17 @@ static void nt_counters(const struct os *os, void (*visit)(void *ctx, const char
         {"CopyOnWriteCount", c->CopyOnWriteCount},
         {"PageReadCount", c->PageReadCount},
         {"PageReadIoCount", c->PageReadIoCount},
+        {"DirtyWriteIoCount", c->DirtyWriteIoCount},
+        {"DirtyPagesWriteCount", c->DirtyPagesWriteCount},
+        {"MappedWriteIoCount", c->MappedWriteIoCount},
+        {"MappedPagesWriteCount", c->MappedPagesWriteCount},
         {"ZeroThreadPages", c->ZeroThreadPages},
         {"StandbyRepurposed", c->StandbyRepurposed},
         {"WorkingSetGrowth", c->WorkingSetGrowth},
         {"CloneReuse", c->CloneReuse},
         {"KernelPdeCopied", c->KernelPdeCopied},
+        {"MmNumberOfPagingFiles", os->MmNumberOfPagingFiles},
+        {"MmNumberOfActiveMdlEntries", os->MmNumberOfActiveMdlEntries},
         {"MmAvailablePages", os->MmAvailablePages},
         {"MmTotalCommittedPages", os->MmTotalCommittedPages},
         {"MmTotalCommitLimit", os->MmTotalCommitLimit},

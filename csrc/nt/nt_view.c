@@ -107,6 +107,14 @@ void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct
     }
 }
 
+void nt_view_paging_files(const struct os *os, bool (*visit)(void *ctx, const struct nt_paging_file_view *),
+                          void *ctx) {
+    for (unsigned i = 0; i < os->MmNumberOfPagingFiles; i++) {
+        struct nt_paging_file_view view = {.number = i, .address = os->MmPagingFile[i].Address};
+        if (!visit(ctx, &view)) { return; }
+    }
+}
+
 va_t nt_view_stack_limit(const struct os *os, uint32_t tid) {
     const struct ethread *thread = PsLookupThread(os, tid);
     return thread ? thread->StackLimit : 0;

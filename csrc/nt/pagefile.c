@@ -1,6 +1,6 @@
 /* Paging files: their creation and growth (NT-39), the PAGING_FILE structure and the bitmap of its slots (NT-40), both
  * in nonpaged pool. Slot 0 is never used, so that a page-file PTE can never look like demand-zero. */
-#include "mi.h"
+#include "exports.h"
 
 #include <stdio.h>
 
@@ -94,6 +94,7 @@ uint32_t MiAllocatePageFileRun(struct os *os, uint32_t number, uint32_t count, u
         MiSetField(os, number, PAGING_FILE_MAX_USED, used);
     }
     MiSetField(os, number, PAGING_FILE_HINT, *first + length);
+    os->MmPageFileFull = false;
     return length;
 }
 
@@ -134,8 +135,10 @@ void MiForgetPageFileSlot(struct os *os, struct mmpfn *pfn) {
 
 /* ---- creation and growth, NT-39 ---- */
 
+/* The disk may have no room for it. */
 static bool MiGrow(struct os *os, uint32_t number, uint32_t pages) {
     uint32_t size = MiPagingFileField(os, number, PAGING_FILE_SIZE_NOW) + pages;
+    if (!os->M->ops->disk_create(os->M, number, (uint64_t)size << PAGE_SHIFT)) { return false; }
     MiSetField(os, number, PAGING_FILE_SIZE_NOW, size);
     MiSetField(os, number, PAGING_FILE_FREE, MiPagingFileField(os, number, PAGING_FILE_FREE) + pages);
     os->MmTotalCommitLimit += pages;
@@ -212,9 +215,12 @@ static ntstatus_t MiAddPagingFile(struct os *os, uint64_t name, uint32_t minimum
     MiSetField(os, number, PAGING_FILE_NUMBER, number);
     MiWriteName(os, number, block[2]);
     MiSetSlots(os, block[0], 0, 1, true);
+    if (!MiGrow(os, number, minimum)) {
+        for (unsigned i = 0; i < 5; i++) { ExFreePool(os, block[i]); }
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     os->MmNumberOfPagingFiles++;
     os->MmNumberOfActiveMdlEntries += 2;
-    MiGrow(os, number, minimum);
     MiSetField(os, number, PAGING_FILE_FREE, minimum - 1);
     return STATUS_SUCCESS;
 }
@@ -229,3 +235,17 @@ ntstatus_t NtCreatePagingFile(struct os *os, uint64_t name, uint64_t minimum, ui
     if (os->MmNumberOfPagingFiles == OS_PAGING_FILES_MAX) { return STATUS_TOO_MANY_PAGING_FILES; }
     return MiAddPagingFile(os, name, (uint32_t)(minimum >> PAGE_SHIFT), pages);
 }
+
+/* call: the name is a number here. Whoever calls from a process of its own has not got the privilege; the session
+ * manager, who has, is the step `pagefile`. */
+static ntstatus_t MiCallCreatePagingFile(struct os *os, struct eprocess *process, const struct event *event,
+                                         uint64_t out[2]) {
+    (void)out;
+    if (process != &os->SystemProcess) { return STATUS_PRIVILEGE_NOT_HELD; }
+    return NtCreatePagingFile(os, event->args.arg[0], event->args.arg[1], event->args.arg[2]);
+}
+
+const struct mi_export MiPagingFileExports[] = {
+    {"NtCreatePagingFile", 4, MI_NO_HANDLE, MiCallCreatePagingFile},
+    {0},
+};

@@ -42,7 +42,7 @@ static void MiSignal(struct os *os, enum log_signal signal) {
     if (log_wants(os->M->log, LOG_SIGNAL)) { log_send(os->M->log, LOG_SIGNAL, signal, 0, 0, 0, 0); }
 }
 
-static void MiSignalModifiedWriter(struct os *os) {
+void MiSignalModifiedWriter(struct os *os) {
     if (!os->MmModifiedPageWriterEvent) {
         os->MmModifiedPageWriterEvent = true;
         MiSignal(os, LOG_MODIFIED_WRITER);
@@ -114,6 +114,7 @@ static void MiUnlink(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
         MiSetLink(os, pfn->u1, PFN_OFFSET_U2, pfn->u2);
     }
     head->Count--;
+    if (list == ModifiedPageList && MiIsFilePage(pfn)) { os->MmModifiedMappedPages--; }
     if (MiColored(os, list)) { MiRemoveFromColorList(os, list, frame, pfn->OriginalPte); }
     if (MiListIsAvailable(list)) { os->MmAvailablePages--; }
     MiLogList(os, list, frame, false);
@@ -214,8 +215,14 @@ static void MiWakeZeroThread(struct os *os) {
     }
 }
 
+/* Row P32: what is given free is looked at. */
+static bool MiFrameIsBad(struct os *os, struct mmpfn *pfn) {
+    if (os->M->ops->inject(os->M, OS_INJECT_PARITY)) { pfn->Flags |= PFN_PARITY_ERROR; }
+    return pfn->Flags & PFN_PARITY_ERROR;
+}
+
 void MiInsertPfnInList(struct os *os, enum mm_list list, pfn_t frame, struct mmpfn pfn) {
-    if (list == FreePageList && (pfn.Flags & PFN_PARITY_ERROR)) { list = BadPageList; }
+    if (list == FreePageList && MiFrameIsBad(os, &pfn)) { list = BadPageList; }
     bool modified = pfn.Flags & PFN_MODIFIED;
     if (pfn.ReferenceCount != 0) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, pfn_location(&pfn), 0); }
     if ((list == StandbyPageList && modified) ||
@@ -224,6 +231,7 @@ void MiInsertPfnInList(struct os *os, enum mm_list list, pfn_t frame, struct mmp
     }
     struct mmpfnlist *head = &os->MmPageLocationList[list];
     if (list <= FreePageList) { pfn = (struct mmpfn){.OriginalPte = MiColored(os, list) ? MM_EMPTY_LIST : 0}; }
+    if (list == BadPageList) { pfn = (struct mmpfn){.Flags = PFN_PARITY_ERROR}; }
     pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_LOCATION) | list << PFN_LOCATION_SHIFT);
     pfn.u1 = MM_EMPTY_LIST;
     pfn.u2 = head->LastFrame;
@@ -238,6 +246,7 @@ void MiInsertPfnInList(struct os *os, enum mm_list list, pfn_t frame, struct mmp
     MiLogList(os, list, frame, true);
     if (MiListIsAvailable(list)) { MiPagesBecameAvailable(os); }
     if (list == FreePageList) { MiWakeZeroThread(os); }
+    if (list == ModifiedPageList && MiIsFilePage(&pfn)) { os->MmModifiedMappedPages++; }
     if (list == ModifiedPageList && head->Count >= MM_MODIFIED_PAGE_MAXIMUM) { MiSignalModifiedWriter(os); }
 }
 

@@ -139,13 +139,23 @@ static result_t MiTrim(struct os *os, const struct event *event) {
 }
 
 static result_t MiRunThread(struct os *os, const struct event *event) {
-    bool zero = strcmp(event->text, "zero") == 0, deref = strcmp(event->text, "deref") == 0;
-    if (!zero && !deref) { return MiNotInThisVersion(os, "a system thread of that name"); }
+    ntstatus_t status = STATUS_SUCCESS;
     KiEnterSystemThread(os);
-    if (zero) { MmZeroPageThread(os); }
-    if (deref) { MiDereferenceSegmentThread(os); }
+    if (strcmp(event->text, "zero") == 0) {
+        MmZeroPageThread(os);
+    } else if (strcmp(event->text, "mpw") == 0 || strcmp(event->text, "mpw auto") == 0) {
+        status = MiModifiedPageWriter(os, strcmp(event->text, "mpw auto") == 0);
+    } else if (strcmp(event->text, "mapw") == 0) {
+        MiMappedPageWriter(os);
+    } else if (strcmp(event->text, "apc") == 0) {
+        KiDeliverApc(os);
+    } else if (strcmp(event->text, "deref") == 0) {
+        MiDereferenceSegmentThread(os);
+    } else {
+        return MiNotInThisVersion(os, "a system thread of that name");
+    }
     KiLeaveSystemThread(os);
-    return MiResult(STATUS_SUCCESS, 0, 0);
+    return MiResult(status, 0, 0);
 }
 
 /* Takes from Free, then Zeroed, then Standby, oldest first, as something in the kernel that needs frames would. */
@@ -207,6 +217,7 @@ static result_t MiPool(struct os *os, const struct event *event) {
 
 /* A fault that waits for a frame gives up after 20 time-outs of 30 s (NT-24). */
 static result_t MiTimePasses(struct os *os, const struct event *event) {
+    MiMappedPagesAge(os, event->amount.count);
     if (!os->WaitingForPage) { return MiResult(STATUS_SUCCESS, 0, 0); }
     os->WaitMilliseconds += event->amount.count;
     while (os->WaitMilliseconds >= PAGE_TIMEOUT_MILLISECONDS) {

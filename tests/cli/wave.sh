@@ -38,7 +38,7 @@ expect 2 "--at: found 'fault:0', expected" "$ntmmu" wave --at fault:0 "$work/a.v
 expect 2 'found --mmu c, expected rtl' "$ntmmu" wave --mmu c "$work/a.vmt"
 expect 2 'cannot write a waveform' "$ntmmu" wave --at access:5 --out "$work/no/w.fst" "$work/a.vmt"
 [ -z "$(ls "$work" | grep '^w')" ] || fail "something was left behind: $(ls "$work")"
-expect 2 'cannot write the waveform: the disk is full' bash -c "ulimit -f 4; trap '' XFSZ; '$ntmmu' run --quiet --wave '$work/w.fst' '$work/a.vmt'"
+expect 2 'cannot write the waveform: the disk is full' bash -c "ulimit -f 4; trap '' XFSZ; '$ntmmu' run --quiet --pagefile 0 --wave '$work/w.fst' '$work/a.vmt'"
 [ -z "$(ls "$work" | grep '^w')" ] || fail "half a waveform was left behind: $(ls "$work")"
 expect 0 '' "$ntmmu" run --quiet --wave "$work/all.fst" "$work/a.vmt"
 times "$work/all.fst" | tail -n 1 >"$work/last"

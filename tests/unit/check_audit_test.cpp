@@ -192,6 +192,37 @@ INSTANTIATE_TEST_SUITE_P(
                  "(process 1)"}}),
     [](const ::testing::TestParamInfo<Injection> &info) { return std::string(info.param.name); });
 
+/* I6 with a paging file: the page of process 1 has slot 1, and the frame waits in transition. */
+static const char *const PAGED = "pagefile 100000 200000\nproc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nalloc 410000 3000 rc "
+                                 "rw\nw 410000 4 =aa\ntrim 1 all force\nrun mpw\nrun apc\nirql 0 0\n";
+
+TEST(AuditPaging, SlotsAndBitmap) {
+    Outcome o = nt_replay().run(PAGED);
+    ASSERT_EQ(o.verdict, CHECK_OK) << o.report;
+    auto file = [](machine *m) { return uint64_t(machine_os(m)->MmPagingFile[0].Address) & 0x1FFFFFFF; };
+    auto bitmap = [=](machine *m) {
+        return uint64_t(physmem_read32(machine_memory(m), file(m) + PAGING_FILE_BITMAP)) & 0x1FFFFFFF;
+    };
+    struct {
+        std::function<void(machine *)> corrupt;
+        const char *says;
+    } cases[] = {
+        {[=](machine *m) { change32(m, bitmap(m), 1); },
+         "audit I6: paging file 0: bit of slot 1 expected 1 (404 names it), found 0"},
+        {[=](machine *m) { change32(m, bitmap(m), 7); }, "audit I6: paging file 0: bit of slot 2 expected 0, found 1"},
+        {[=](machine *m) { change32(m, bitmap(m), 2); }, "audit I6: paging file 0: bit of slot 0 expected 1, found 0"},
+        {[=](machine *m) { change32(m, file(m) + PAGING_FILE_USED, 2); },
+         "audit I6: paging file 0: used expected 1 and free fe, found 2 and fe"},
+        {[=](machine *m) { change32(m, pfn_pa(0x404) + 16, 0x101080), change32(m, bitmap(m), 1); },
+         "audit I6: 404 names slot 101 of paging file 0, expected a slot below 100"},
+        {[=](machine *m) { change32(m, pfn_pa(0x404) + 16, 0x1084), change32(m, bitmap(m), 1); }, "audit I6:"},
+    };
+    for (auto &c : cases) {
+        o = nt_replay(c.corrupt, 9).run(PAGED);
+        EXPECT_TRUE(o.fails_saying({c.says})) << c.says << o.report;
+    }
+}
+
 /* A shared page: two processes map it; the share count and the pool page's are recounted. */
 static const char *const SHARED =
     "proc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nsec+ 1 page 2000 \"\"\nmap 1 500000 2000 0 rw share\nw 500000 4\n"

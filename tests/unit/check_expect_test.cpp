@@ -58,8 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
         Key{"undrain 1", "tlbops=INVLPG:20000,CR3:11,FLUSHALL", "tlbops=INVLPG:20000,CR3:11",
             "INVLPG:20000,CR3:11,FLUSHALL"},
         Key{"drain 1", "tlbops=none", "tlbops=FLUSHALL", "none"},
-        Key{"undrain 1", "io=READ:3000:1:200", "io=READ:3000:1:201", "READ:3000:1:200"},
-        Key{"undrain 1", "io=READ", "io=none", "READ:3000:1:200"}, Key{"drain 1", "io=none", "io=WRITE", "none"},
+        Key{"undrain 1", "io=READ:3000:1:200", "io=READ:3000:1:201", "READ@file:3000:1:200"},
+        Key{"undrain 1", "io=READ", "io=none", "READ@file:3000:1:200"}, Key{"drain 1", "io=none", "io=WRITE", "none"},
         Key{"undrain 1", "signal=available-pages", "signal=zeroing-page", "available-pages"},
         Key{"drain 1", "signal=none", "signal=available-pages", "none"},
         Key{"w 20000 4", "count.stores=1", "count.stores=2", "1"},
@@ -193,6 +193,12 @@ INSTANTIATE_TEST_SUITE_P(
         Key{"free 410000 0 r", "vad=1:none", "vad=1:410000-412fff", "1:none"},
         Key{"alloc 800000 2000 rc rw", "commit=+3", "commit=+2", "+3"}, /* two pages and a page table */
         Key{"free 410000 0 r", "commit=-4", "commit=+4", "-4"}, Key{"r 410000 4", "commit=+0", "commit=+1", "+0"},
+        Key{"pagefile 100000 200000", "pgf.0=min:100,limit:200,free:ff,used:0,max:0,hint:0,number:0 pgf.0.bit.0=1",
+            "pgf.0=free:fe", "min:100,limit:200,free:ff,used:0,max:0,hint:0,entry0:61,entry1:61"},
+        Key{"pagefile 100000 200000", "pgf.0.bit.1=0", "pgf.0.bit.0=0", "1"},
+        Key{"pagefile 100000 200000", "pgf.0=entry0:61", "pgf.1=free:1", "no paging file of that number"},
+        Key{"pagefile 100000 200000\nr 410000 4\nw 410000 4\ntrim 1 all force\nrun mpw", "io=WRITE@0:1000:1:404",
+            "io=WRITE@1:1000", "WRITE@0:1000:1:404"},
         Key{"sec+ 1 data 3000 \"f\"\nmap 1 500000 3000 0 r\nr 501004 4", "fault=file io=READ:1000:1:@F,READ:2000:1",
             "fault=demand-zero", "file"}));
 

@@ -32,7 +32,15 @@ enum log_kind {
 enum log_cause { LOG_TRACE, LOG_KERNEL };
 enum log_tlb { LOG_INVLPG, LOG_CR3_SWITCH, LOG_CR3_OTHER, LOG_FLUSH_ALL };
 enum log_io { LOG_READ_START, LOG_READ_DONE, LOG_WRITE_START, LOG_WRITE_DONE };
-enum log_signal { LOG_ZEROING_PAGE, LOG_AVAILABLE_PAGES, LOG_AVAILABLE_PAGES_HIGH, LOG_MODIFIED_WRITER };
+enum log_signal {
+    LOG_ZEROING_PAGE,
+    LOG_AVAILABLE_PAGES,
+    LOG_AVAILABLE_PAGES_HIGH,
+    LOG_MODIFIED_WRITER,
+    LOG_MAPPED_WRITER,
+    LOG_PAGEFILE_FULL,
+    LOG_SIGNALS
+};
 
 /* What servicing a fault came to; the counting rules of traces/FORMAT.md build on it. */
 enum fault_kind {

@@ -79,6 +79,13 @@ struct nt_system_ptes_view {
     } block[MM_SYS_PTE_CLASSES];
 };
 void nt_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out);
+/* A paging file, NT-40: its PAGING_FILE and the bitmap behind it are in simulated memory. */
+struct nt_paging_file_view {
+    unsigned number;
+    va_t address; /* of the structure, fields as NT-40 gives them */
+};
+#define NT_PAGING_FILE_WORDS 16
+
 
 /* What of the pools carries a tag; page-aligned runs, which have no header, included. */
 struct nt_pool_tag_view {
@@ -96,6 +103,7 @@ void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const stru
 void nt_view_control_areas(const struct os *os, bool (*visit)(void *ctx, const struct nt_control_area_view *),
                            void *ctx);
 void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *), void *ctx);
+void nt_view_paging_files(const struct os *os, bool (*visit)(void *ctx, const struct nt_paging_file_view *), void *ctx);
 /* The lowest committed address of a thread's stack, NT-51; 0: no such thread, or no stack was declared. */
 va_t nt_view_stack_limit(const struct os *os, uint32_t tid);
 /* Extra reference of a frame by MDLs now locked. */
