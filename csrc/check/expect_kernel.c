@@ -395,7 +395,7 @@ enum check_verdict expect_kernel_key(struct expect *e, const char *key, const ch
     *known = false;
     for (size_t i = 0; *arg && i < sizeof dotted / sizeof *dotted; i++) { *known |= strcmp(key, dotted[i]) == 0; }
     for (size_t i = 0; !*arg && i < sizeof plain / sizeof *plain; i++) { *known |= strcmp(key, plain[i]) == 0; }
-    if (!*known) { return CHECK_CANNOT; }
+    if (!*known) { return expect_object_key(e, key, arg, value, known); }
     if (strcmp(key, "pfn") == 0) { return key_pfn(e, arg, value); }
     if (strcmp(key, "wsle") == 0) { return key_wsle(e, arg, value); }
     if (!is_nt(e->machine)) { return expect_bad(e, "a key that this machine's kernel has"); }

@@ -87,5 +87,8 @@ enum check_verdict expect_kernel_key(struct expect *e, const char *key, const ch
 /* Keys about sections, expect_section.c; likewise. */
 enum check_verdict expect_section_key(struct expect *e, const char *key, const char *arg, const char *value,
                                       bool *known);
+/* The same about objects, expect_object.c. */
+enum check_verdict expect_object_key(struct expect *e, const char *key, const char *arg, const char *value,
+                                     bool *known);
 
 #endif

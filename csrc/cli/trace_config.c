@@ -43,6 +43,7 @@ static int apply_boot(struct machine_config *config, struct directives *seen, co
     } table[] = {
         {"CFG-A", OS_CFG_A, OS_NT4},         {"CFG-B", OS_CFG_B, OS_NT4}, {"CFG-COL", OS_CFG_COL, OS_NT4},
         {"CFG-NOPGE", OS_CFG_NOPGE, OS_NT4}, {"CFG-S", OS_CFG_S, OS_NT4}, {"CFG-N5", OS_CFG_A, OS_NT5},
+        {"CFG-P", OS_CFG_A, OS_NT5PAE},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strcasecmp(item->words[1], table[i].name) == 0 || strcasecmp(item->words[1], table[i].name + 4) == 0) {
@@ -61,8 +62,12 @@ static int apply_profile(struct machine_config *config, struct directives *seen,
         config->os_config.profile = OS_NT4;
         return 0;
     }
-    config->os_config.profile = OS_NT5;
-    return strcasecmp(item->words[1], "NT5") == 0 ? 0 : -1;
+    if (strcasecmp(item->words[1], "NT5") == 0) {
+        config->os_config.profile = OS_NT5;
+        return 0;
+    }
+    config->os_config.profile = OS_NT5PAE;
+    return strcasecmp(item->words[1], "NT5PAE") == 0 ? 0 : -1;
 }
 
 static int apply_threads(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
@@ -129,8 +134,8 @@ static int apply_ws(struct machine_config *config, struct directives *seen, cons
 }
 
 static const struct setting settings[] = {
-    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-S or CFG-N5", apply_boot},
-    {"profile", 1, 1, "NT4 or NT5", apply_profile},
+    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-S, CFG-N5 or CFG-P", apply_boot},
+    {"profile", 1, 1, "NT4, NT5 or NT5PAE", apply_profile},
     {"threads", 1, 1, "manual or auto", apply_threads},
     {"ram", 1, 1, "a size above 0", apply_ram},
     {"pagefile", 1, 2, "a size, or SIZE MAX, at most 16 times, or 0 once", apply_pagefile},

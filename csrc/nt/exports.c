@@ -37,10 +37,24 @@ const struct mi_export MiConstantExports[] = {
     {0},
 };
 
+/* One table a line. */
+/* clang-format off */
 static const struct mi_export *const tables[] = {
-    MiVirtualMemoryExports, MiExceptionExports, MiConstantExports, MiRtlExports, MiProbeExports, MiReadWriteExports,
-    MiHandleExports,        MiSystemPteExports, MiSectionExports,  MiMdlExports, MiPoolExports,  MiPagingFileExports,
+    MiVirtualMemoryExports,
+    MiExceptionExports,
+    MiConstantExports,
+    MiRtlExports,
+    MiProbeExports,
+    MiReadWriteExports,
+    MiHandleExports,
+    MiSystemPteExports,
+    MiSectionExports,
+    MiMdlExports,
+    MiPoolExports,
+    MiPagingFileExports,
+    MiProcessExports,
 };
+/* clang-format on */
 
 const struct nt_export nt_exports[NT_EXPORTS] = {
     {467, "MmAdjustWorkingSetSize", 'F', false, 36},

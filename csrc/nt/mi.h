@@ -237,11 +237,12 @@ struct ethread {
     struct ethread *Next;
     uint32_t Tid, Address;
     struct eprocess *Process;
-    va_t StackBase, StackLimit, DeallocationStack; /* NT-51; 0 if the trace did not say */
-    struct eprocess *ApcStateProcess;              /* of a thread that does not run: whose address space it works in */
-    struct eprocess *SavedProcess;                 /* attached: its own */
+    va_t StackBase, StackLimit, DeallocationStack;  /* NT-51; 0 if the trace did not say */
+    struct eprocess *ApcStateProcess;               /* of a thread that does not run: whose address space it works in */
+    struct eprocess *SavedProcess;                  /* attached: its own */
     va_t KernelStackBase;                           /* NT-92; 0: the trace asked for none */
     uint32_t KernelStackPages, KernelStackReserved; /* committed; system PTEs, the guard's included */
+    bool DisablePageFaultClustering, ForwardClusterOnly; /* NT-58 */
 };
 
 /* What NT keeps for a processor. */
@@ -363,6 +364,7 @@ struct os {
     bool Raised;                /* the service ends in an exception, NT-05; only MiRaise sets it */
     uint64_t RaisedP[3];
     struct mi_handle *Handles; /* obhandle.c */
+    bool DriverAccess;         /* accesses of the trace are a driver's, NT-45 */
     uint32_t RtlRandomTable[MI_RANDOM_TABLE];
 };
 
@@ -646,6 +648,7 @@ bool MiFindEmptyAddressRange(const struct eprocess *process, va_t size, bool top
 void MiReturnPageTableCommitment(struct os *os, struct eprocess *process, va_t start, va_t end);
 void MiInsertNode(struct mmvad **root, struct mmvad *vad); /* the AVL tree alone, no accounting */
 void MiRemoveNode(struct mmvad **root, struct mmvad *vad);
+uint32_t MiVadFlags(const struct mmvad *vad);             /* NT-69, the layout of NT5 */
 struct mmvad *MiFirstVad(const struct eprocess *process); /* in-order walk */
 struct mmvad *MiNextVad(struct mmvad *vad);
 
@@ -698,6 +701,11 @@ ntstatus_t NtReadVirtualMemory(struct os *os, struct eprocess *process, va_t sta
 ntstatus_t NtWriteVirtualMemory(struct os *os, struct eprocess *process, va_t start, va_t buffer, uint32_t bytes,
                                 uint32_t *moved);
 
+/* ---- psobject.c: the EPROCESS in memory, NT-70, NT-72 ---- */
+void PspClearProcessObject(struct os *os, const struct eprocess *process);
+void PspInitializeProcessObject(struct os *os, const struct eprocess *process, const struct eprocess *parent);
+bool MmIsRecursiveIoFault(struct os *os); /* NT-89 */
+
 /* ---- obhandle.c: handles, NT-105 ---- */
 enum mi_object_kind { MI_OBJECT_PROCESS = 1, MI_OBJECT_SECTION, MI_OBJECT_FILE };
 ntstatus_t ObReferenceObjectByHandle(struct os *os, uint32_t value, enum mi_object_kind kind, uint32_t access,
@@ -705,6 +713,9 @@ ntstatus_t ObReferenceObjectByHandle(struct os *os, uint32_t value, enum mi_obje
 uint32_t MiSectionAccess(uint32_t protect);
 /* The process that the service's handle names. */
 ntstatus_t MiReferenceProcess(struct os *os, uint32_t value, const char *service, struct eprocess **process);
+uint32_t MiInsertHandle(struct os *os, const struct eprocess *owner, enum mi_object_kind kind, uint32_t id,
+                        uint32_t access); /* its value */
+void MiInheritHandles(struct os *os, const struct eprocess *parent, const struct eprocess *child);
 void MiCloseHandles(struct os *os, const struct eprocess *process); /* NULL: everybody's */
 
 /* ---- services: allocvm.c NT-77, freevm.c NT-78, protect.c NT-79, mdl.c NT-86/87 (lock and unlock), call.c ---- */

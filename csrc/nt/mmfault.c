@@ -22,7 +22,10 @@ static ntstatus_t MiFaultAtRaisedIrql(struct os *os, const struct mmfault *fault
     if ((pte & PTE_VALID) && !(pte & PTE_LARGE)) { pte = MiReadPte(os, MiGetPteAddress(fault->Va)); }
     bool owner_allows = !fault->User || (pte & PTE_OWNER);
     if (!(pte & PTE_VALID) || (fault->Write && !(pte & PTE_WRITE)) || !owner_allows) {
-        KeBugCheckEx(os, BUGCHECK_IRQL_NOT_LESS_OR_EQUAL, fault->Va, os->M->ops->irql(os->M), fault->Write, 0);
+        /* NT5 names the driver; the kernel's own accesses during the step are not its */
+        bool driver = os->DriverAccess && os->Config.profile != OS_NT4 && os->M->log->fault_cause == LOG_TRACE;
+        KeBugCheckEx(os, driver ? BUGCHECK_DRIVER_IRQL_NOT_LESS_OR_EQUAL : BUGCHECK_IRQL_NOT_LESS_OR_EQUAL, fault->Va,
+                     os->M->ops->irql(os->M), fault->Write, 0);
     }
     return MiStaleTranslation(os, fault);
 }
@@ -37,7 +40,7 @@ static ntstatus_t MiCopySystemPde(struct os *os, const struct mmfault *fault, va
 }
 
 _Noreturn static void MiWriteToReadOnly(struct os *os, const struct mmfault *fault, pte_t pte) {
-    if (os->Config.profile == OS_NT5) {
+    if (os->Config.profile != OS_NT4) {
         KeBugCheckEx(os, BUGCHECK_ATTEMPTED_WRITE_TO_READONLY_MEMORY, fault->Va, pte, 0, 0xA);
     }
     MiNonPagedAreaFault(os, fault, 0);

@@ -87,6 +87,10 @@ static bool MiLayout(const struct os_config *config, struct boot_layout *out, ch
 
 uint64_t MiBootRamSize(const struct os_config *config, char *err, size_t err_size) {
     struct boot_layout layout;
+    if (config->profile == OS_NT5PAE) {
+        snprintf(err, err_size, "profile NT5PAE: this kernel does not run on PAE page tables yet");
+        return 0;
+    }
     if (!MiLayout(config, &layout, err, err_size)) { return 0; }
     uint64_t bytes = (uint64_t)layout.frames << PAGE_SHIFT;
     if (config->ram_free == 0 && config->max_page != 0) { /* the rest is there, but hidden */
@@ -272,6 +276,7 @@ void MiInitializeMachine(struct os *os) {
     MiInitializeRandom(os);
     snprintf(system->ImageName, sizeof system->ImageName, "System");
     system->Address = (uint32_t)ExAllocatePool(os, false, 0x1F8, 0x636F7250u);
+    PspInitializeProcessObject(os, system, NULL);
     MiDescribeBootFrames(os);
     system->Vm.MinimumWorkingSet = 0x32;
     system->Vm.MaximumWorkingSet = 0x159;

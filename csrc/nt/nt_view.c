@@ -49,7 +49,8 @@ static struct nt_vad_view MiVadView(const struct os *os, const struct mmvad *vad
                                .image = vad->ImageMap,
                                .physical = vad->PhysicalMapping,
                                .protection = vad->Protection,
-                               .commit_charge = vad->CommitCharge};
+                               .commit_charge = vad->CommitCharge,
+                               .flags = MiVadFlags(vad)};
     if (vad->ControlArea) {
         unsigned ignored = 0;
         view.sid = vad->ControlArea->SectionId;

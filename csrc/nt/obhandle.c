@@ -43,11 +43,36 @@ uint32_t MiSectionAccess(uint32_t protect) {
     return SECTION_MAP_READ | (write ? SECTION_MAP_WRITE : 0u) | (mask & MM_EXECUTE ? SECTION_MAP_EXECUTE : 0u);
 }
 
-static struct mi_handle *MiFindHandle(const struct os *os, uint32_t value) {
-    uint32_t owner = PsGetCurrentProcess((struct os *)os)->Pid;
+static struct mi_handle *MiFindHandle(const struct os *os, const struct eprocess *owner, uint32_t value) {
     struct mi_handle *handle = os->Handles;
-    while (handle && (handle->Value != value || handle->OwnerPid != owner)) { handle = handle->Next; }
+    while (handle && (handle->Value != value || handle->OwnerPid != owner->Pid)) { handle = handle->Next; }
     return handle;
+}
+
+static void MiLinkHandle(struct os *os, const struct mi_handle *contents) {
+    struct mi_handle *handle = MiAllocateHost(os, sizeof *handle);
+    *handle = *contents;
+    handle->Next = os->Handles;
+    os->Handles = handle;
+}
+
+uint32_t MiInsertHandle(struct os *os, const struct eprocess *owner, enum mi_object_kind kind, uint32_t id,
+                        uint32_t access) {
+    uint32_t value = FIRST_HANDLE;
+    while (MiFindHandle(os, owner, value)) { value += 4; }
+    MiLinkHandle(os,
+                 &(struct mi_handle){.Value = value, .Id = id, .Access = access, .OwnerPid = owner->Pid, .Kind = kind});
+    return value;
+}
+
+/* The child's handles have the values that they have in the parent. */
+void MiInheritHandles(struct os *os, const struct eprocess *parent, const struct eprocess *child) {
+    for (const struct mi_handle *handle = os->Handles; handle; handle = handle->Next) {
+        if (handle->OwnerPid != parent->Pid) { continue; }
+        struct mi_handle copy = *handle;
+        copy.OwnerPid = child->Pid;
+        MiLinkHandle(os, &copy);
+    }
 }
 
 /* The id behind a handle. */
@@ -55,7 +80,7 @@ ntstatus_t ObReferenceObjectByHandle(struct os *os, uint32_t value, enum mi_obje
                                      uint32_t *id) {
     *id = value;
     if (value < FIRST_HANDLE) { return STATUS_SUCCESS; }
-    const struct mi_handle *handle = MiFindHandle(os, value);
+    const struct mi_handle *handle = MiFindHandle(os, PsGetCurrentProcess(os), value);
     if (!handle) { return STATUS_INVALID_HANDLE; }
     if (handle->Kind != kind) { return STATUS_OBJECT_TYPE_MISMATCH; }
     if ((handle->Access & access) != access) { return STATUS_ACCESS_DENIED; }
@@ -101,24 +126,13 @@ static ntstatus_t MiCallOpenHandle(struct os *os, struct eprocess *process, cons
     uint32_t kind = MI_ARGUMENT(event, 0), id = MI_ARGUMENT(event, 1);
     if (kind < MI_OBJECT_PROCESS || kind > MI_OBJECT_FILE) { return STATUS_INVALID_PARAMETER; }
     if (!MiObjectExists(os, kind, id)) { return STATUS_INVALID_HANDLE; }
-    struct mi_handle *handle = MiAllocateHost(os, sizeof *handle);
-    uint32_t value = FIRST_HANDLE;
-    while (MiFindHandle(os, value)) { value += 4; }
-    *handle = (struct mi_handle){.Next = os->Handles,
-                                 .Value = value,
-                                 .Id = id,
-                                 .Access = MI_ARGUMENT(event, 2),
-                                 .OwnerPid = process->Pid,
-                                 .Kind = kind};
-    os->Handles = handle;
-    out[0] = value;
+    out[0] = MiInsertHandle(os, process, kind, id, MI_ARGUMENT(event, 2));
     return STATUS_SUCCESS;
 }
 
 static ntstatus_t MiCallClose(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    (void)process;
     (void)out;
-    struct mi_handle *handle = MiFindHandle(os, MI_ARGUMENT(event, 0));
+    struct mi_handle *handle = MiFindHandle(os, process, MI_ARGUMENT(event, 0));
     if (!handle) { return STATUS_INVALID_HANDLE; }
     struct mi_handle **link = &os->Handles;
     while (*link != handle) { link = &(*link)->Next; }

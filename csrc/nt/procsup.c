@@ -1,10 +1,10 @@
 /* Address spaces and the processes and threads that have them: NT-70, NT-71, NT-73 (set-up), NT-74. */
 #include "mi.h"
+#include "ntmmu/eprocess.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #define PROCESS_COMMIT         3u /* directory, hyperspace table, working-set list */
-#define EPROCESS_SIZE          0x1F8u
 #define ETHREAD_SIZE           0x1B0u
 #define TAG_PROCESS            0x636F7250u /* "Proc" */
 #define TAG_THREAD             0x64726854u /* "Thrd" */
@@ -106,7 +106,10 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
     process->Address = (uint32_t)ExAllocatePool(os, false, EPROCESS_SIZE, TAG_PROCESS);
     uint32_t result[3];
     ntstatus_t status = STATUS_INSUFFICIENT_RESOURCES;
-    if (process->Address) { status = MmCreateProcessAddressSpace(os, process, result); }
+    if (process->Address) {
+        PspClearProcessObject(os, process);
+        status = MmCreateProcessAddressSpace(os, process, result);
+    }
     if (!NT_SUCCESS(status)) {
         if (process->Address) { ExFreePool(os, process->Address); }
         free(process);
@@ -114,6 +117,7 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
     }
     process->DirectoryTableBase[0] = result[0];
     process->DirectoryTableBase[1] = result[1];
+    PspInitializeProcessObject(os, process, PsLookupProcess(os, ppid));
     MmInitializeProcessAddressSpace(os, process);
     struct eprocess **link = &os->Processes;
     while (*link) { link = &(*link)->Next; }

@@ -278,6 +278,7 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_STACK: return MiDeclareStack(os, event);
     case EV_TIME: return MiTimePasses(os, event);
     case EV_CALL: return MiServiceCall(os, event);
+    case EV_DRIVER: os->DriverAccess = event->driver.id != 0; return MiResult(STATUS_SUCCESS, 0, 0);
     case EV_PAGEFILE: return MiPagingFile(os, event);
     default: return MiNotInThisVersion(os, event_kind_name(event->kind));
     }

@@ -22,8 +22,13 @@ bad empty.vmt 'empty\.vmt.*expected'
 head -c 4096 /dev/urandom >"$work/noise.vmt"
 bad noise.vmt 'noise\.vmt:1: found .*expected'
 expect 2 'work|directory|expected' "$ntmmu" run --mmu c "$work"
-for value in 'boot CFG-X' 'threads maybe' 'ram 0' 'ram xyz' 'maxmem 0' 'bad 9-5' 'ws 9' 'pagefile -1' 'boot' \
+for value in 'boot CFG-X' 'threads maybe' 'ram 0' 'ram xyz' 'maxmem 0' 'bad 9-5' 'ws 9' 'pagefile -1' 'boot' 'profile NT9' \
     'page 8192' 'gran 4096' 'va 48 0 7fff0000'; do
     sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/directive.vmt"
     bad directive.vmt "directive\\.vmt:2: !${value%% *}: found .*expected"
+done
+# a profile that the kernel does not run as
+for value in 'boot CFG-P' 'profile NT5PAE'; do
+    sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/pae.vmt"
+    bad pae.vmt 'NT5PAE.*does not run'
 done

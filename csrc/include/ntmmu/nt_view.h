@@ -28,6 +28,7 @@ struct nt_vad_view {
     bool physical; /* an MDL's pages: valid PTEs of frames that belong to somebody else, in no working set */
     unsigned protection;
     uint32_t commit_charge;
+    uint32_t flags;       /* NT-69, the layout of NT5 */
     uint32_t sid;         /* section of a view, 0 if private */
     va_t control_area;    /* of a view, simulated address */
     va_t first_prototype; /* of a view */
