@@ -158,7 +158,8 @@ static bool audit_frame(struct audit *a, pfn_t frame) {
     }
     if (location < MM_LISTS) { return true; } /* reference count: audit_list */
     uint32_t busy = (pfn.Flags & (PFN_READ_IN_PROGRESS | PFN_WRITE_IN_PROGRESS)) ? 1 : 0;
-    uint32_t reference = (location == ActiveAndValid && pfn.u2 > 0) + nt_view_mdl_locks(a->os, frame) + busy;
+    uint32_t reference = (location == ActiveAndValid && pfn.u2 > 0) + nt_view_mdl_locks(a->os, frame) +
+                         nt_view_driver_locks(a->os, pfn.PteAddress) + busy;
     if (pfn.ReferenceCount != reference) {
         return frame_fail(a, frame, "I5", "reference count", reference, pfn.ReferenceCount);
     }

@@ -98,6 +98,10 @@ static bool used_entry(struct audit *a, va_t pte) {
     uint32_t value = entry(a, pte);
     bool valid = value & PTE_VALID, transition = pte_form(value) == PTE_FORM_TRANSITION;
     pfn_t frame = pte_frame(value);
+    if (pte_form(value) == PTE_FORM_PAGE_FILE) { /* a driver's pageable section */
+        a->commit++;
+        audit_slot(a, value, 0);
+    }
     if ((!valid && !transition) || frame >= a->frames || !is_audited(a, frame)) { return true; }
     struct mmpfn pfn = peek_pfn(a->machine, frame);
     if (pfn.PteAddress == pte) {

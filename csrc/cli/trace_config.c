@@ -133,7 +133,15 @@ static int apply_ws(struct machine_config *config, struct directives *seen, cons
     return cli_parse_ws(item->words[1], &config->os_config.min_ws, &config->os_config.max_ws);
 }
 
+static int apply_checked(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    (void)item;
+    config->os_config.checked_build = true;
+    return 0;
+}
+
 static const struct setting settings[] = {
+    {"checked", 0, 0, "nothing behind it", apply_checked},
     {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-S, CFG-N5 or CFG-P", apply_boot},
     {"profile", 1, 1, "NT4, NT5 or NT5PAE", apply_profile},
     {"threads", 1, 1, "manual or auto", apply_threads},

@@ -53,6 +53,7 @@ static const struct mi_export *const tables[] = {
     MiPoolExports,
     MiPagingFileExports,
     MiProcessExports,
+    MiDriverExports,
 };
 /* clang-format on */
 

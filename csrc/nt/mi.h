@@ -364,6 +364,7 @@ struct os {
     bool Raised;                /* the service ends in an exception, NT-05; only MiRaise sets it */
     uint64_t RaisedP[3];
     struct mi_handle *Handles; /* obhandle.c */
+    struct mi_driver *Drivers; /* driver.c */
     bool DriverAccess;         /* accesses of the trace are a driver's, NT-45 */
     uint32_t RtlRandomTable[MI_RANDOM_TABLE];
 };
@@ -623,6 +624,7 @@ ntstatus_t PspExecProcess(struct os *os, struct eprocess *process, const char *i
 ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size);                  /* traces: `move` */
 
 /* ---- deletepte.c, NT-74, NT-78 ---- */
+void MiDeleteTransitionPage(struct os *os, va_t pte_va, pfn_t frame); /* a trimmed private page, of system space too */
 /* Deletes a user PTE in whatever form it has: private frames freed, shared ones lose one, WSLE removed, used count kept
  * by new_value (0 = decremented). TLB: the list; NULL list: caller flushes. Returns true if a valid PTE was destroyed.
  */
@@ -705,6 +707,16 @@ ntstatus_t NtWriteVirtualMemory(struct os *os, struct eprocess *process, va_t st
 void PspClearProcessObject(struct os *os, const struct eprocess *process);
 void PspInitializeProcessObject(struct os *os, const struct eprocess *process, const struct eprocess *parent);
 bool MmIsRecursiveIoFault(struct os *os); /* NT-89 */
+
+/* ---- driver.c: NT-85 ---- */
+struct os_service_result MiServiceDriver(struct os *os, const struct event *event); /* drv+, drv- */
+bool MiIsPageableDriverAddress(const struct os *os, va_t va);
+void MiFreeDrivers(struct os *os); /* host memory, when the machine goes */
+va_t MmLockPagableDataSection(struct os *os, va_t va);
+void MmLockPagableSectionByHandle(struct os *os, va_t handle);
+void MmUnlockPagableImageSection(struct os *os, va_t handle);
+va_t MmPageEntireDriver(struct os *os, va_t va);
+va_t MmResetDriverPaging(struct os *os, va_t va);
 
 /* ---- obhandle.c: handles, NT-105 ---- */
 enum mi_object_kind { MI_OBJECT_PROCESS = 1, MI_OBJECT_SECTION, MI_OBJECT_FILE };

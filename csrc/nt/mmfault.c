@@ -56,7 +56,8 @@ static ntstatus_t MiSystemFault(struct os *os, struct mmfault *fault) {
         return MiStaleTranslation(os, fault);
     }
     bool view = MiIsSystemViewAddress(fault->Va) && pte_form(pte) == PTE_FORM_PROTOTYPE; /* K4 */
-    bool pageable = view || (fault->Va >= MM_PAGED_POOL_START && fault->Va <= MM_PAGED_POOL_END);
+    bool pageable = view || (fault->Va >= MM_PAGED_POOL_START && fault->Va <= MM_PAGED_POOL_END) ||
+                    MiIsPageableDriverAddress(os, fault->Va);
     fault->Protection = view ? MiPrototypeProtection(os, MiReadPte(os, pte_pointer_target(pte))) : pte_protection(pte);
     if (pte == 0 || !pageable || (fault->Protection & 7) == 0) { MiNonPagedAreaFault(os, fault, 0); }
     if (fault->Write && !(MiMakeValidPte(os, fault->Va, 0, fault->Protection) & PTE_WRITE)) {

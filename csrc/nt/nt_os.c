@@ -39,6 +39,7 @@ static void nt_destroy(struct os *os) {
         os->Threads = next;
     }
     MiCloseHandles(os, NULL);
+    MiFreeDrivers(os);
     MiFreeMdls(os);
     MiFreeContiguousStructures(os);
     MiFreeTransfers(os, free);

@@ -134,7 +134,8 @@ static result_t MiTrim(struct os *os, const struct event *event) {
     struct eprocess *process = PsLookupProcess(os, event->trim.pid);
     if (!process) { return MiResult(MiNoSuchProcess(os, event->trim.pid), 0, 0); }
     uint32_t count = event->trim.all ? UINT32_MAX : event->trim.count;
-    uint32_t removed = MiTrimWorkingSet(os, count, &process->Vm, event->trim.force);
+    struct mmsupport *vm = process == &os->SystemProcess ? &os->MmSystemCacheWs : &process->Vm;
+    uint32_t removed = MiTrimWorkingSet(os, count, vm, event->trim.force);
     return MiResult(STATUS_SUCCESS, removed, 0);
 }
 
@@ -278,6 +279,8 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_STACK: return MiDeclareStack(os, event);
     case EV_TIME: return MiTimePasses(os, event);
     case EV_CALL: return MiServiceCall(os, event);
+    case EV_DRIVER_LOAD:
+    case EV_DRIVER_UNLOAD: return MiServiceDriver(os, event);
     case EV_DRIVER: os->DriverAccess = event->driver.id != 0; return MiResult(STATUS_SUCCESS, 0, 0);
     case EV_PAGEFILE: return MiPagingFile(os, event);
     default: return MiNotInThisVersion(os, event_kind_name(event->kind));

@@ -107,7 +107,8 @@ void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct
 void nt_view_paging_files(const struct os *os, bool (*visit)(void *ctx, const struct nt_paging_file_view *), void *ctx);
 /* The lowest committed address of a thread's stack, NT-51; 0: no such thread, or no stack was declared. */
 va_t nt_view_stack_limit(const struct os *os, uint32_t tid);
-/* Extra reference of a frame by MDLs now locked. */
+/* Extra references of a frame by MDLs now locked, and by a driver's locked section. pte: PFN.PteAddress. */
 uint32_t nt_view_mdl_locks(const struct os *os, pfn_t frame);
+uint32_t nt_view_driver_locks(const struct os *os, va_t pte);
 
 #endif

@@ -110,6 +110,7 @@ struct os_config {
         uint64_t min, max;           /* bytes; 0 < min <= max */
     } pagefile[OS_PAGING_FILES_MAX]; /* created before the first event, as the session manager would (NT-106) */
     unsigned pagefiles;
+    bool checked_build;           /* !checked: assertions of drivers' code raise (NT-85) */
     bool refuse_popups;           /* the user refuses to raise the commit limit (NT-95) */
     uint32_t min_ws, max_ws;      /* --ws pages, 0 = default (NT-02) */
     bool manual_threads;          /* !threads manual */
