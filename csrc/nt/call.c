@@ -82,8 +82,13 @@ struct os_service_result MiServiceCall(struct os *os, const struct event *event)
         attach = process != current && !(service->Handle & MI_NO_ATTACH);
     }
     struct os_service_result result = {0};
+    bool guarded = service->Handle < MI_NO_ATTACH; /* it works on the address space as a whole */
+    if (guarded && !MiLockAddressCreation(os, process)) {
+        return (struct os_service_result){.status = STATUS_PROCESS_IS_TERMINATING};
+    }
     if (attach) { KeAttachProcess(os, process); }
     result.status = service->Routine(os, process, event, result.out);
     if (attach) { KeDetachProcess(os); }
+    if (guarded) { MiUnlockAddressCreation(os, process); }
     return result;
 }

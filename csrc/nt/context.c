@@ -49,7 +49,9 @@ void KeWaitForSingleObject(struct os *os, uint64_t object) {
     struct kprcb own = *KeGetCurrentPrcb(os);
     if (os->HyperspaceMappings != 0) { MiAssert(os, "a thread waits while it holds a hyperspace mapping"); }
     if (own.SystemThread) { KiLeaveSystemThread(os); }
+    struct mi_locks held = MiReleaseLocksToWait(os);
     os->M->ops->wait(os->M, object);
+    MiTakeLocksAfterWait(os, &held);
     if (!own.SystemThread) { return; }
     KiEnterSystemThread(os);
     struct kprcb *prcb = KeGetCurrentPrcb(os);

@@ -54,6 +54,7 @@ static const struct mi_export *const tables[] = {
     MiPagingFileExports,
     MiProcessExports,
     MiDriverExports,
+    MiLockExports,
 };
 /* clang-format on */
 

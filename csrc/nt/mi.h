@@ -230,6 +230,8 @@ struct eprocess {
     struct mmclone_descriptor *Clones;
     struct mmsecure *Secured; /* secure.c */
     bool Exiting;
+    unsigned AddressCreationDepth, AddressCreationWaiters; /* the mutex of NT-03 */
+    struct ethread *AddressCreationOwner;
     char ImageName[EVENT_TEXT_MAX];
 };
 
@@ -305,6 +307,15 @@ struct mmsysptes {
         MmSysPteListBySizeCount[MM_SYS_PTE_CLASSES];
 };
 
+/* Held by whoever runs, NT-03; locks.c. A working-set mutex taken again by a fault of the kernel's own access stands
+ * here twice. */
+#define MI_LOCKED_WORKING_SETS 16
+struct mi_locks {
+    bool Pfn;
+    unsigned WorkingSets;
+    struct mmsupport *WorkingSet[MI_LOCKED_WORKING_SETS]; /* in the order taken */
+};
+
 struct os {
     struct os_machine *M;
     struct os_config Config;
@@ -365,7 +376,8 @@ struct os {
     uint64_t RaisedP[3];
     struct mi_handle *Handles; /* obhandle.c */
     struct mi_driver *Drivers; /* driver.c */
-    bool DriverAccess;         /* accesses of the trace are a driver's, NT-45 */
+    struct mi_locks Locks;
+    bool DriverAccess; /* accesses of the trace are a driver's, NT-45 */
     uint32_t RtlRandomTable[MI_RANDOM_TABLE];
 };
 
@@ -684,52 +696,6 @@ void KiEnterSystemThread(struct os *os);
 void KiLeaveSystemThread(struct os *os);
 void KeDetachProcess(struct os *os);
 
-/* ---- raise.c: NT-05. Both return the status, for the service to return at once. ---- */
-ntstatus_t MiRaise(struct os *os, ntstatus_t status, uint64_t p0, uint64_t p1, uint64_t p2);
-ntstatus_t ExRaiseStatus(struct os *os, ntstatus_t status);
-
-/* ---- rtl.c: NT-93, probe.c: NT-90, readwrite.c: NT-81. What fails is raised (MiRaise). ---- */
-ntstatus_t MiCopyBytes(struct os *os, va_t to, va_t from, uint32_t length); /* within a page on both sides */
-ntstatus_t RtlCopyMemory(struct os *os, va_t to, va_t from, uint32_t length);
-ntstatus_t RtlMoveMemory(struct os *os, va_t to, va_t from, uint32_t length);
-ntstatus_t RtlFillMemory(struct os *os, va_t to, uint32_t length, uint8_t byte);
-ntstatus_t RtlCompareMemory(struct os *os, va_t a, va_t b, uint32_t length, uint32_t *equal);
-void MiInitializeRandom(struct os *os);
-uint32_t RtlRandom(struct os *os, uint32_t *seed);
-ntstatus_t ProbeForRead(struct os *os, va_t va, uint32_t length, uint32_t alignment);
-ntstatus_t ProbeForWrite(struct os *os, va_t va, uint32_t length, uint32_t alignment);
-ntstatus_t NtReadVirtualMemory(struct os *os, struct eprocess *process, va_t start, va_t buffer, uint32_t bytes,
-                               uint32_t *moved);
-ntstatus_t NtWriteVirtualMemory(struct os *os, struct eprocess *process, va_t start, va_t buffer, uint32_t bytes,
-                                uint32_t *moved);
-
-/* ---- psobject.c: the EPROCESS in memory, NT-70, NT-72 ---- */
-void PspClearProcessObject(struct os *os, const struct eprocess *process);
-void PspInitializeProcessObject(struct os *os, const struct eprocess *process, const struct eprocess *parent);
-bool MmIsRecursiveIoFault(struct os *os); /* NT-89 */
-
-/* ---- driver.c: NT-85 ---- */
-struct os_service_result MiServiceDriver(struct os *os, const struct event *event); /* drv+, drv- */
-bool MiIsPageableDriverAddress(const struct os *os, va_t va);
-void MiFreeDrivers(struct os *os); /* host memory, when the machine goes */
-va_t MmLockPagableDataSection(struct os *os, va_t va);
-void MmLockPagableSectionByHandle(struct os *os, va_t handle);
-void MmUnlockPagableImageSection(struct os *os, va_t handle);
-va_t MmPageEntireDriver(struct os *os, va_t va);
-va_t MmResetDriverPaging(struct os *os, va_t va);
-
-/* ---- obhandle.c: handles, NT-105 ---- */
-enum mi_object_kind { MI_OBJECT_PROCESS = 1, MI_OBJECT_SECTION, MI_OBJECT_FILE };
-ntstatus_t ObReferenceObjectByHandle(struct os *os, uint32_t value, enum mi_object_kind kind, uint32_t access,
-                                     uint32_t *id);
-uint32_t MiSectionAccess(uint32_t protect);
-/* The process that the service's handle names. */
-ntstatus_t MiReferenceProcess(struct os *os, uint32_t value, const char *service, struct eprocess **process);
-uint32_t MiInsertHandle(struct os *os, const struct eprocess *owner, enum mi_object_kind kind, uint32_t id,
-                        uint32_t access); /* its value */
-void MiInheritHandles(struct os *os, const struct eprocess *parent, const struct eprocess *child);
-void MiCloseHandles(struct os *os, const struct eprocess *process); /* NULL: everybody's */
-
 /* ---- services: allocvm.c NT-77, freevm.c NT-78, protect.c NT-79, mdl.c NT-86/87 (lock and unlock), call.c ---- */
 ntstatus_t NtAllocateVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t zero_bits,
                                    uint32_t *size, uint32_t type, uint32_t protect);
@@ -767,5 +733,6 @@ enum {
 };
 
 #include "kernelmem.h"
+#include "mi_support.h"
 
 #endif

@@ -216,9 +216,14 @@ ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault) {
     fault->Kind = FAULT_OTHER;
     bool system_ptes = fault->Va >= MM_NONPAGED_SYSTEM_START && fault->Va <= MM_SYSTEM_PTE_END;
     if (system_ptes && !fault->User) { MiCheckKernelStackGuard(os, fault->Va); }
+    if (os->Locks.Pfn) { MiLockViolation(os, "a page fault while a spin lock is held"); }
     if (os->M->ops->irql(os->M) > APC_LEVEL) { return MiFaultAtRaisedIrql(os, fault); }
-    if (fault->Va < MM_SYSTEM_RANGE_START) { return MiUserFault(os, fault); }
-    return MiIsProcessSpace(fault->Va) ? MiProcessSpaceFault(os, fault) : MiSystemFault(os, fault);
+    bool user = fault->Va < MM_SYSTEM_RANGE_START, own = user || MiIsProcessSpace(fault->Va);
+    struct mmsupport *vm = own ? fault->Vm : &os->MmSystemCacheWs;
+    MiLockWorkingSet(os, vm);
+    ntstatus_t status = user ? MiUserFault(os, fault) : own ? MiProcessSpaceFault(os, fault) : MiSystemFault(os, fault);
+    MiUnlockWorkingSet(os, vm);
+    return status;
 }
 
 ntstatus_t MmAccessFault(struct os *os, bool write, va_t va, bool user) {

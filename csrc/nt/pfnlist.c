@@ -97,6 +97,7 @@ static void MiAfterRemoval(struct os *os) {
 }
 
 static void MiUnlink(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
+    MiEnterPfnLock(os);
     enum mm_list list = (enum mm_list)pfn_location(pfn);
     if (list >= MM_LISTS || list == BadPageList) {
         KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, pfn_location(pfn), 0);
@@ -119,6 +120,7 @@ static void MiUnlink(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
     if (MiListIsAvailable(list)) { os->MmAvailablePages--; }
     MiLogList(os, list, frame, false);
     MiAfterRemoval(os);
+    MiLeavePfnLock(os);
 }
 
 void MiUnlinkPageFromList(struct os *os, pfn_t frame) {
@@ -229,6 +231,7 @@ void MiInsertPfnInList(struct os *os, enum mm_list list, pfn_t frame, struct mmp
         ((list == ModifiedPageList || list == ModifiedNoWritePageList) && !modified)) {
         MiAssert(os, "a frame's modified bit contradicts the list it goes to");
     }
+    MiEnterPfnLock(os);
     struct mmpfnlist *head = &os->MmPageLocationList[list];
     if (list <= FreePageList) { pfn = (struct mmpfn){.OriginalPte = MiColored(os, list) ? MM_EMPTY_LIST : 0}; }
     if (list == BadPageList) { pfn = (struct mmpfn){.Flags = PFN_PARITY_ERROR}; }
@@ -248,6 +251,7 @@ void MiInsertPfnInList(struct os *os, enum mm_list list, pfn_t frame, struct mmp
     if (list == FreePageList) { MiWakeZeroThread(os); }
     if (list == ModifiedPageList && MiIsFilePage(&pfn)) { os->MmModifiedMappedPages++; }
     if (list == ModifiedPageList && head->Count >= MM_MODIFIED_PAGE_MAXIMUM) { MiSignalModifiedWriter(os); }
+    MiLeavePfnLock(os);
 }
 
 void MiInsertPageInList(struct os *os, enum mm_list list, pfn_t frame) {

@@ -139,6 +139,9 @@ ntstatus_t PspCreateThread(struct os *os, uint32_t tid, struct eprocess *process
 }
 
 void PspExitThread(struct os *os, struct ethread *thread) {
+    for (struct eprocess *process = os->Processes; process; process = process->Next) {
+        MiAbandonAddressCreation(os, process, thread);
+    }
     struct ethread **link = &os->Threads;
     while (*link != thread) { link = &(*link)->Next; }
     *link = thread->Next;
@@ -226,6 +229,7 @@ void PspExitProcess(struct os *os, struct eprocess *process) {
     }
     process->Exiting = true;
     MiCloseHandles(os, process);
+    MiAbandonAddressCreation(os, process, NULL);
     KeAttachProcess(os, process);
     MmCleanProcessAddressSpace(os, process);
     MiDeleteLeftPageTables(os);

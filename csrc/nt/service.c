@@ -287,11 +287,36 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     }
 }
 
-result_t MiService(struct os *os, const struct event *event) {
+/* Whose address-creation mutex the service needs, NT-03; NULL: none (a `call` takes it by itself). */
+static struct eprocess *MiGuardedProcess(struct os *os, const struct event *event) {
+    switch (event->kind) {
+    case EV_ALLOC:
+    case EV_FREE:
+    case EV_MAP:
+    case EV_UNMAP:
+    case EV_PROTECT:
+    case EV_LOCK:
+    case EV_UNLOCK:
+    case EV_MOVE: return PsGetCurrentProcess(os);
+    case EV_FORK: return PsLookupProcess(os, event->fork.parent);
+    default: return NULL;
+    }
+}
+
+static result_t MiDispatchGuarded(struct os *os, const struct event *event) {
+    struct eprocess *process = MiGuardedProcess(os, event);
+    if (!process) { return MiDispatchService(os, event); }
+    if (!MiLockAddressCreation(os, process)) { return MiResult(STATUS_PROCESS_IS_TERMINATING, 0, 0); }
     result_t result = MiDispatchService(os, event);
+    MiUnlockAddressCreation(os, process);
+    return result;
+}
+
+result_t MiService(struct os *os, const struct event *event) {
+    result_t result = MiDispatchGuarded(os, event);
     while (result.status == MI_WAIT_FOR_PAGE) { /* nothing was done */
         MiWaitForFreePage(os);
-        result = MiDispatchService(os, event);
+        result = MiDispatchGuarded(os, event);
     }
     if (os->Raised) {
         result.raised = true;
