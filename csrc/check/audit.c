@@ -157,7 +157,8 @@ static bool audit_frame(struct audit *a, pfn_t frame) {
         if (location >= MM_LISTS && pfn.PteAddress == 0) { return true; } /* counts are the kernel's own business */
     }
     if (location < MM_LISTS) { return true; } /* reference count: audit_list */
-    uint32_t busy = (pfn.Flags & (PFN_READ_IN_PROGRESS | PFN_WRITE_IN_PROGRESS)) ? 1 : 0;
+    if (pfn.Flags & PFN_READ_IN_PROGRESS) { return audit_read_in_progress(a, frame, &pfn); }
+    uint32_t busy = (pfn.Flags & PFN_WRITE_IN_PROGRESS) ? 1 : 0;
     uint32_t reference = (location == ActiveAndValid && pfn.u2 > 0) + nt_view_mdl_locks(a->os, frame) +
                          nt_view_driver_locks(a->os, pfn.PteAddress) + busy;
     if (pfn.ReferenceCount != reference) {

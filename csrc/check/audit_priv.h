@@ -70,6 +70,8 @@ uint32_t audit_pool_pages(struct audit *a);
 
 /* audit_sysptes.c: free lists; pages behind system PTEs, nonpaged pool expansion among them, and their commit. */
 bool audit_system_ptes(struct audit *a);
+/* audit_read.c: a frame with R set, I5 */
+bool audit_read_in_progress(struct audit *a, pfn_t frame, const struct mmpfn *pfn);
 
 /* audit_ws.c: one process's working set, I3, I8. valid: its valid PTEs that must have an entry. */
 bool audit_working_set(struct audit *a, const struct nt_process_view *process, uint32_t valid);

@@ -152,6 +152,14 @@ static enum check_verdict key_bugcheck(struct expect *e, const char *value) {
     return code_list(e, value, r->stop == MACHINE_BUGCHECK, r->bugcheck_code, r->bugcheck_p, 4, "bugcheck");
 }
 
+/* Events held back behind a waiting thread that ran now and failed: the first one's status, how many. */
+static enum check_verdict key_late(struct expect *e, const char *value) {
+    const struct machine_result *r = e->result;
+    uint64_t count = r->late_failures;
+    if (strcmp(value, "none") != 0) { e->expected |= EXPECTED_LATE; }
+    return code_list(e, value, count != 0, r->late_status, &count, 1, "late");
+}
+
 /* ---- single numbers ---- */
 
 static enum check_verdict decimal(struct expect *e, const char *value, uint64_t found) {
@@ -382,6 +390,7 @@ static enum check_verdict plain_key(struct expect *e, const char *key, const cha
     if (strcmp(key, "out") == 0) { return key_out(e, value); }
     if (strcmp(key, "exc") == 0) { return key_exc(e, value); }
     if (strcmp(key, "bugcheck") == 0) { return key_bugcheck(e, value); }
+    if (strcmp(key, "late") == 0) { return key_late(e, value); }
     if (strcmp(key, "callbacks") == 0) { return decimal(e, value, e->result->callbacks); }
     if (strcmp(key, "data") == 0) { return hexadecimal(e, value, e->result->data); }
     if (strcmp(key, "tlb") == 0) { return key_tlb(e, value); }

@@ -1,6 +1,7 @@
 /* Waiting threads. A thread that waits keeps its later events until it can go on, while other threads' events go on.
  * Memory, schedule and kernel events are barriers for their process: one runs after all earlier held events of the
- * process, and before all later ones. Steps of the machine itself (`run`, `trim`, `time`…) are never held back. */
+ * process, and before all later ones; not with `!threads manual`. Steps of the machine itself (`run`, `trim`, `time`…)
+ * are never held back. */
 #include "machine_priv.h"
 #include "ntmmu/status.h"
 
@@ -190,6 +191,7 @@ static bool intercept_switch(struct machine *m, const struct event *event) {
 
 /* Must the event wait for a thread other than T? index: of the event. */
 static bool is_barred(const struct machine *m, const struct machine_thread *t, const struct event *event) {
+    if (m->config.os_config.manual_threads) { return false; } /* a scenario says itself what happens while it waits */
     uint32_t pid = process_of(event, t->pid);
     bool access = is_access(event);
     for (const struct machine_thread *u = m->stuck; u; u = u->next_stuck) {

@@ -55,6 +55,7 @@ static const struct mi_export *const tables[] = {
     MiProcessExports,
     MiDriverExports,
     MiLockExports,
+    MiPageReadExports,
 };
 /* clang-format on */
 

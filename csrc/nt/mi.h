@@ -353,6 +353,8 @@ struct os {
     struct kprcb Interrupted; /* whom the system thread borrowed the processor from */
     struct mmcounters MmInfoCounters;
     struct eprocess *ExitedProcesses;
+    uint32_t MmInPageSupportFirst, MmInPageSupportCount; /* free PAGE_SUPPORT_BLOCKs, NT-44 */
+
     uint32_t HyperspaceMappings; /* held now; none may be held across a CR3 load */
     bool MmModifiedPageWriterEvent;
     struct mmpagingfile MmPagingFile[OS_PAGING_FILES_MAX]; /* pagefile.c */
@@ -491,53 +493,7 @@ uint32_t MiDecrementUsedPteCount(struct os *os, va_t va);
 /* Deletes the page table of va if its used count is 0 (P33; NT-07 row PDE): PDE 0, INVLPG of its window, CR3. */
 void MiDeletePageTableIfUnused(struct os *os, va_t va);
 
-/* ---- mmfault.c, checkva.c: NT-45..49, NT-52; demandz.c NT-53; transit.c NT-54; guard.c NT-51 ---- */
-struct mmfault {              /* one fault on its way through the resolvers */
-    va_t Va;                  /* as the processor reported it */
-    bool Write, User;         /* from the error code */
-    struct eprocess *Process; /* NULL: system working set */
-    struct mmsupport *Vm;
-    va_t PointerPte;
-    unsigned Protection;   /* effective mask */
-    va_t PrototypeAddress; /* 0 if private */
-    enum fault_kind Kind;  /* for LOG_RESOLVED */
-    uint64_t File, FileOffset;
-    ntstatus_t IoStatus; /* of a failed read: p2 of C0000006 */
-};
-ntstatus_t MmAccessFault(struct os *os, bool write, va_t va, bool user);
-/* The same; Va, Write and User are given, Kind, File and FileOffset come back. */
-ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault);
-/* A demand-zero page behind *pte_va for va, in vm: NT-53. User pages, page tables (va in the window) and system pages.
- */
-ntstatus_t MiMakeDemandZeroPage(struct os *os, struct mmsupport *vm, va_t va, va_t pte_va, unsigned protection);
-unsigned MiPrototypeProtection(struct os *os,
-                               pte_t prototype_pte); /* of a prototype PTE in any form; valid: its PFN's */
-/* Valid PTE of a page at va: user, kernel or page-table template by address; D not set. */
-pte_t MiMakeValidPte(struct os *os, va_t va, pfn_t frame, unsigned protection);
-/* Makes the page table of a user va exist and valid (NT-47 U2). SUCCESS, MI_WAIT_FOR_PAGE or ACCESS_VIOLATION. */
-ntstatus_t MiMakePageTableValid(struct os *os, va_t va);
-/* NT-48. false = NO. */
-bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, unsigned *protection, va_t *prototype);
-ntstatus_t MiAccessCheck(struct os *os, struct mmfault *fault, pte_t pte); /* NT-49 */
-ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault);          /* NT-52 */
-ntstatus_t MiResolveDemandZeroFault(struct os *os, struct mmfault *fault);
-ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault);
-ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault); /* NT-51 */
-pa_t MmGetPhysicalAddress(struct os *os, va_t va);                            /* NT-19 */
-bool MmIsAddressValid(struct os *os, va_t va);
-bool MmIsNonPagedSystemAddressValid(struct os *os, va_t va);
-va_t MmDbgTranslatePhysicalAddress(struct os *os, pa_t pa); /* until the next call */
-
-/* ---- proto.c: NT-56..58 ---- */
-ntstatus_t MiResolveProtoPteFault(struct os *os, struct mmfault *fault);
-/* The frame's prototype PTE changed from neither to valid/transition (+1) or back (-1): share of its pool page, PfnRef.
- */
-void MiPrototypeBecameResident(struct os *os, va_t prototype, int change);
-/* Address of the prototype PTE behind a view's page; 0: beyond, or a private (bss) piece: then *private_protection is
- * set. */
-va_t MiGetProtoPteAddress(struct os *os, const struct mmvad *vad, va_t va, unsigned *private_protection);
-unsigned MiViewPageProtection(struct os *os, const struct mmvad *vad,
-                              va_t va); /* image: of the piece; data: of the VAD */
+#include "mifault.h" /* mmfault.c, checkva.c, demandz.c, transit.c, guard.c, inpage.c, prefetch.c, proto.c */
 
 /* ---- cow.c: NT-50 ---- */
 ntstatus_t MiCopyOnWrite(struct os *os, va_t va, va_t pte, enum fault_kind *kind);

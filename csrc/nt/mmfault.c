@@ -58,6 +58,11 @@ static ntstatus_t MiSystemFault(struct os *os, struct mmfault *fault) {
     bool view = MiIsSystemViewAddress(fault->Va) && pte_form(pte) == PTE_FORM_PROTOTYPE; /* K4 */
     bool pageable = view || (fault->Va >= MM_PAGED_POOL_START && fault->Va <= MM_PAGED_POOL_END) ||
                     MiIsPageableDriverAddress(os, fault->Va);
+    if (view) { /* NT-56 (0) */
+        bool met = false;
+        ntstatus_t status = MiMakeSystemAddressValid(os, pte_pointer_target(pte), &met);
+        if (met) { return status == STATUS_SUCCESS ? MiSystemFault(os, fault) : status; }
+    }
     fault->Protection = view ? MiPrototypeProtection(os, MiReadPte(os, pte_pointer_target(pte))) : pte_protection(pte);
     if (pte == 0 || !pageable || (fault->Protection & 7) == 0) { MiNonPagedAreaFault(os, fault, 0); }
     if (fault->Write && !(MiMakeValidPte(os, fault->Va, 0, fault->Protection) & PTE_WRITE)) {
@@ -68,24 +73,47 @@ static ntstatus_t MiSystemFault(struct os *os, struct mmfault *fault) {
     return MiDispatchFault(os, fault);
 }
 
+/* NT-92: stacks have their own window of system addresses; whose page is lost cannot run on. */
+_Noreturn void MiKernelInPageError(struct os *os, const struct mmfault *fault) {
+    KeBugCheckEx(os, BUGCHECK_KERNEL_DATA_INPAGE_ERROR, fault->PointerPte, fault->IoStatus,
+                 MiReadPte(os, fault->PointerPte), fault->Va);
+}
+
+ntstatus_t MiMakeSystemAddressValid(struct os *os, va_t va, bool *met) {
+    while (!MmIsAddressValid(os, va)) {
+        struct mmfault fault = {.Va = va};
+        *met = true;
+        ntstatus_t status = MiAccessFault(os, &fault);
+        if (status == MI_WAIT_FOR_PAGE) { return status; }
+        if (status == STATUS_IN_PAGE_ERROR) { MiKernelInPageError(os, &fault); }
+    }
+    return STATUS_SUCCESS;
+}
+
 /* ---- page tables ---- */
 
 /* A page table as the page it is: at its place in the window, behind its PDE. */
-static ntstatus_t MiResolvePageTableFault(struct os *os, va_t va, pte_t pde) {
+static ntstatus_t MiResolvePageTableFault(struct os *os, va_t va, pte_t pde, ntstatus_t *io_status) {
     struct eprocess *process = PsGetCurrentProcess(os);
     struct mmfault table = {.Va = page_of(MiGetPteAddress(va)),
                             .Process = process,
                             .Vm = &process->Vm,
                             .PointerPte = MiGetPdeAddress(va),
                             .Protection = MM_READWRITE};
-    return pde == 0 ? MiResolveDemandZeroFault(os, &table) : MiDispatchFault(os, &table);
+    ntstatus_t status = pde == 0 ? MiResolveDemandZeroFault(os, &table) : MiDispatchFault(os, &table);
+    *io_status = table.IoStatus;
+    return status;
 }
 
 ntstatus_t MiMakePageTableValid(struct os *os, va_t va) {
-    pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
-    if (pde & PTE_VALID) { return STATUS_SUCCESS; }
-    ntstatus_t status = MiResolvePageTableFault(os, va, pde);
-    return NT_SUCCESS(status) ? STATUS_SUCCESS : status;
+    for (;;) {
+        pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
+        if (pde & PTE_VALID) { return STATUS_SUCCESS; }
+        struct mmfault fault = {.Va = page_of(MiGetPteAddress(va)), .PointerPte = MiGetPdeAddress(va)};
+        ntstatus_t status = MiResolvePageTableFault(os, va, pde, &fault.IoStatus);
+        if (status == STATUS_IN_PAGE_ERROR) { MiKernelInPageError(os, &fault); }
+        if (!NT_SUCCESS(status) && status != MI_REFAULT) { return status; }
+    }
 }
 
 /* Ring 0 touches C0000000..C03FFFFF where no page table is (NT-46). */
@@ -97,7 +125,7 @@ static ntstatus_t MiPageTableWindowFault(struct os *os, struct mmfault *fault) {
     if (pde == 0 && !MiCheckForConflictingVad(fault->Process, described, described + 0x3FFFFF)) {
         MiNonPagedAreaFault(os, fault, 2);
     }
-    return MiResolvePageTableFault(os, described, pde);
+    return MiResolvePageTableFault(os, described, pde, &fault->IoStatus);
 }
 
 static ntstatus_t MiProcessSpaceFault(struct os *os, struct mmfault *fault) {
@@ -123,6 +151,7 @@ static ntstatus_t MiMapSharedUserPage(struct os *os, struct mmfault *fault) {
 
 static bool MiIsSharedUserPage(va_t va) { return page_of(va) == MM_SHARED_USER_PAGE; }
 
+/* U2. MI_REFAULT: it took a read, or met one, so everything is looked at again. */
 static ntstatus_t MiUserPageTable(struct os *os, struct mmfault *fault) {
     pte_t pde = MiReadPte(os, MiGetPdeAddress(fault->Va));
     if (pde & PTE_VALID) { return STATUS_SUCCESS; }
@@ -130,8 +159,7 @@ static ntstatus_t MiUserPageTable(struct os *os, struct mmfault *fault) {
         bool known = MiCheckVirtualAddress(os, fault->Process, fault->Va, &fault->Protection, &fault->PrototypeAddress);
         if (!known || (fault->Protection & 7) == 0) { return STATUS_ACCESS_VIOLATION; }
     }
-    ntstatus_t status = MiResolvePageTableFault(os, fault->Va, pde);
-    return NT_SUCCESS(status) ? STATUS_SUCCESS : status;
+    return MiResolvePageTableFault(os, fault->Va, pde, &fault->IoStatus);
 }
 
 static ntstatus_t MiValidUserFault(struct os *os, struct mmfault *fault, pte_t pte) {
@@ -141,6 +169,16 @@ static ntstatus_t MiValidUserFault(struct os *os, struct mmfault *fault, pte_t p
     }
     if (fault->Write && !(pte & PTE_WRITE)) { return STATUS_ACCESS_VIOLATION; }
     return MiStaleTranslation(os, fault);
+}
+
+/* NT-56 (0): where the prototype PTE of a page is, if the entry or a VAD says that it has one; 0: it has none. */
+static va_t MiPrototypeOfPage(struct os *os, const struct mmfault *fault, pte_t pte) {
+    unsigned protection;
+    va_t prototype = 0;
+    if (pte_form(pte) == PTE_FORM_PROTOTYPE && !pte_is_vad_lookup(pte)) { return pte_pointer_target(pte); }
+    if (pte != 0 && pte_form(pte) != PTE_FORM_PROTOTYPE) { return 0; }
+    MiCheckVirtualAddress(os, fault->Process, fault->Va, &protection, &prototype);
+    return prototype;
 }
 
 /* U4: a zero entry gets the form that its VAD calls for. false: the address stands for nothing. */
@@ -188,25 +226,38 @@ static ntstatus_t MiInvalidUserFault(struct os *os, struct mmfault *fault, pte_t
 
 static ntstatus_t MiUserFault(struct os *os, struct mmfault *fault) {
     if (fault->Va < MM_LOWEST_USER_ADDRESS || fault->Va > MM_HIGHEST_USER_ADDRESS) { return STATUS_ACCESS_VIOLATION; }
-    ntstatus_t status = MiUserPageTable(os, fault);
-    if (!NT_SUCCESS(status)) { return status; }
-    pte_t pte = MiReadPte(os, fault->PointerPte);
+    pte_t pte;
+    ntstatus_t status;
+    for (bool met = true; met;) { /* until page table and prototype PTE are there at once */
+        met = false;
+        while ((status = MiUserPageTable(os, fault)) != STATUS_SUCCESS) {
+            if (!NT_SUCCESS(status) && status != MI_REFAULT) { return status; }
+        }
+        pte = MiReadPte(os, fault->PointerPte);
+        va_t prototype = pte & PTE_VALID ? 0 : MiPrototypeOfPage(os, fault, pte);
+        if (prototype) { status = MiMakeSystemAddressValid(os, prototype, &met); }
+        if (!NT_SUCCESS(status)) { return status; }
+    }
     status = pte & PTE_VALID ? MiValidUserFault(os, fault, pte) : MiInvalidUserFault(os, fault, pte);
-    if (status == MI_REFAULT) { return STATUS_SUCCESS; }
     if (NT_SUCCESS(status) && status != STATUS_SUCCESS) { fault->Process->PdeFaultCount[fault->Va >> 22]++; }
     return status;
 }
 
 /* ---- entry points ---- */
 
-ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault) {
+static ntstatus_t MiResolveFault(struct os *os, struct mmfault *fault) {
     switch (pte_form(MiReadPte(os, fault->PointerPte))) {
     case PTE_FORM_PROTOTYPE: return MiResolveProtoPteFault(os, fault);
     case PTE_FORM_TRANSITION: return MiResolveTransitionFault(os, fault);
     case PTE_FORM_DEMAND_ZERO: return MiResolveDemandZeroFault(os, fault);
-    case PTE_FORM_PAGE_FILE: MiAssert(os, "a page is in a paging file: paging files are not in this version");
+    case PTE_FORM_PAGE_FILE: return MiResolvePageFileFault(os, fault, fault->PointerPte, MM_HYPER_BASE, NULL);
     default: return MI_REFAULT; /* it was resolved meanwhile */
     }
+}
+
+ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault) {
+    ntstatus_t status = MiResolveFault(os, fault);
+    return status == MI_ISSUE_READ ? MiReadPageOfFault(os, fault) : status;
 }
 
 ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault) {
@@ -228,5 +279,6 @@ ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault) {
 
 ntstatus_t MmAccessFault(struct os *os, bool write, va_t va, bool user) {
     struct mmfault fault = {.Va = va, .Write = write, .User = user};
-    return MiAccessFault(os, &fault);
+    ntstatus_t status = MiAccessFault(os, &fault);
+    return status == MI_REFAULT ? STATUS_SUCCESS : status; /* the caller looks again */
 }

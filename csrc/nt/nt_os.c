@@ -57,10 +57,7 @@ static void nt_destroy(struct os *os) {
 
 /* A fault that nobody can repair, in terms of what the program is told (NT-05). */
 static struct os_outcome nt_exception(struct os *os, const struct mmfault *fault, ntstatus_t status) {
-    if (status == STATUS_IN_PAGE_ERROR && fault->Va >= MM_SYSTEM_RANGE_START) {
-        KeBugCheckEx(os, BUGCHECK_KERNEL_DATA_INPAGE_ERROR, fault->PointerPte, fault->IoStatus,
-                     MiReadPte(os, fault->PointerPte), fault->Va);
-    }
+    if (status == STATUS_IN_PAGE_ERROR && fault->Va >= MM_SYSTEM_RANGE_START) { MiKernelInPageError(os, fault); }
     uint64_t io_status = status == STATUS_IN_PAGE_ERROR ? fault->IoStatus : 0;
     return (struct os_outcome){.kind = OS_EXCEPTION, .status = status, .p = {fault->Write, fault->Va, io_status}};
 }
@@ -75,6 +72,7 @@ static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_c
         MiWaitForFreePage(os);
         return (struct os_outcome){.kind = OS_REFAULT};
     }
+    if (status == MI_REFAULT) { return (struct os_outcome){.kind = OS_REFAULT}; }
     if (!NT_SUCCESS(status)) { return nt_exception(os, &fault, status); }
     if (log_wants(os->M->log, LOG_RESOLVED)) {
         uint8_t cause = os->M->log->cause;

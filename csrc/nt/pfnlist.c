@@ -144,7 +144,6 @@ static void MiRestoreTransitionPte(struct os *os, const struct mmpfn *pfn) {
     } else {
         MiDecrementShareCount(os, pfn->ContainingFrame);
     }
-    os->MmInfoCounters.StandbyRepurposed++;
 }
 
 static pfn_t MiTakeFrame(struct os *os, pfn_t frame) {
@@ -153,7 +152,10 @@ static pfn_t MiTakeFrame(struct os *os, pfn_t frame) {
         KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 2, frame, os->MmHighestPhysicalPage, pfn.ReferenceCount);
     }
     MiUnlink(os, frame, &pfn);
-    if (pfn_location(&pfn) == StandbyPageList) { MiRestoreTransitionPte(os, &pfn); }
+    if (pfn_location(&pfn) == StandbyPageList) {
+        MiRestoreTransitionPte(os, &pfn);
+        os->MmInfoCounters.StandbyRepurposed++;
+    }
     return frame;
 }
 

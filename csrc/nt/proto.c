@@ -1,9 +1,5 @@
-/* Faults on pages behind prototype PTEs: NT-56..58. Reads complete at once, so no fault meets a page that is being
- * read. */
+/* Faults on pages behind prototype PTEs: NT-56..58. */
 #include "mi.h"
-
-#define MM_READ_CLUSTER_SIZE 7u    /* extra pages a read may bring in */
-#define MM_HIGH_AVAILABLE    0x64u /* extra pages only while more frames than these are available */
 
 struct proto_fault {
     va_t Prototype;
@@ -15,7 +11,8 @@ struct proto_fault {
 
 /* ---- counts ---- */
 
-static void MiAccountResident(struct os *os, struct control_area *area, va_t prototype, int change) {
+void MiPrototypeBecameResident(struct os *os, va_t prototype, int change) {
+    struct subsection *s = MiSubsectionOfPrototype(os, prototype);
     MiRead32(os, prototype); /* its page and the page table of that are now valid in this process */
     pfn_t pool_page = pte_frame(MiReadPte(os, MiGetPteAddress(prototype)));
     if (change > 0) {
@@ -23,12 +20,7 @@ static void MiAccountResident(struct os *os, struct control_area *area, va_t pro
     } else {
         MiDecrementShareCount(os, pool_page);
     }
-    if (area) { MiChangePfnReference(os, area, change); }
-}
-
-void MiPrototypeBecameResident(struct os *os, va_t prototype, int change) {
-    struct subsection *s = MiSubsectionOfPrototype(os, prototype);
-    MiAccountResident(os, s ? s->ControlArea : NULL, prototype, change);
+    if (s) { MiChangePfnReference(os, s->ControlArea, change); }
 }
 
 static struct control_area *MiAreaOf(const struct proto_fault *p) {
@@ -79,10 +71,13 @@ static ntstatus_t MiResolveProtoDemandZero(struct os *os, struct mmfault *fault,
 
 static ntstatus_t MiResolveProtoTransition(struct os *os, struct mmfault *fault, const struct proto_fault *p) {
     pfn_t frame = pte_frame(p->Contents);
-    struct mmpfn pfn = MiReferenceTransitionPage(os, frame);
-    if (pfn.Flags & (PFN_READ_IN_PROGRESS | PFN_IN_PAGE_ERROR)) {
-        MiAssert(os, "a page behind a prototype PTE is still being read");
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    if (pfn.Flags & PFN_READ_IN_PROGRESS) { return MiWaitForReadInProgress(os, frame, &fault->IoStatus); }
+    if (pfn.Flags & PFN_IN_PAGE_ERROR) {
+        fault->IoStatus = pfn.u1;
+        return STATUS_IN_PAGE_ERROR;
     }
+    MiReferenceTransitionPage(os, frame);
     MiWritePte(os, p->Prototype, MiValidPrototype(os, frame, pte_protection(pfn.OriginalPte)));
     MiCompleteProtoPteFault(os, fault, p, frame, false);
     os->MmInfoCounters.TransitionCount++;
@@ -91,100 +86,69 @@ static ntstatus_t MiResolveProtoTransition(struct os *os, struct mmfault *fault,
 
 /* ---- NT-58 ---- */
 
-struct read_item {
-    va_t Prototype;
-    pte_t Original;
-    pfn_t Frame;
-    uint64_t FileOffset;
-    uint32_t ValidBytes;
-};
-
-/* Bytes of the page that the file has; the rest reads as zero. */
-static uint32_t MiValidFileBytes(const struct subsection *s, uint64_t file_offset) {
+/* Bytes of the subsection's file part from there on; pages beyond read as zero. */
+static uint64_t MiValidFileBytes(const struct subsection *s, uint64_t file_offset) {
     const struct control_area *area = s->ControlArea;
     uint64_t end = area->Image ? s->FileOffset + s->Length : area->FileLength;
-    if (file_offset >= end) { return 0; }
-    return end - file_offset < PAGE_SIZE ? (uint32_t)(end - file_offset) : (uint32_t)PAGE_SIZE;
+    return file_offset < end ? end - file_offset : 0;
 }
 
-/* The faulting page and those behind it that one read may bring in with it. */
-static unsigned MiSelectCluster(struct os *os, const struct proto_fault *p, struct read_item *items) {
-    const struct subsection *s = p->Subsection;
-    va_t end = s->BasePte + (va_t)s->PtesInSubsection * 4, page_end = page_of(p->Prototype) + PAGE_SIZE;
-    if (page_end < end) { end = page_end; }
-    unsigned count = 0;
-    for (va_t at = p->Prototype; at < end && count <= MM_READ_CLUSTER_SIZE; at += 4, count++) {
-        pte_t pte = MiReadPte(os, at);
-        uint64_t offset = MiSubsectionFileOffset(s, at);
-        uint32_t valid = MiValidFileBytes(s, offset);
-        bool extra = count != 0;
-        if (extra && (pte_form(pte) != PTE_FORM_PROTOTYPE || valid == 0 ||
-                      !MiFramesAvailable(os, count + 1 + MM_HIGH_AVAILABLE))) {
-            break;
-        }
-        items[count] = (struct read_item){.Prototype = at, .Original = pte, .FileOffset = offset, .ValidBytes = valid};
+/* A page that a read may bring in with another: untouched, and the file has something of it. */
+static bool MiReadableWith(struct os *os, const struct subsection *s, va_t at) {
+    return pte_form(MiReadPte(os, at)) == PTE_FORM_PROTOTYPE && MiValidFileBytes(s, MiSubsectionFileOffset(s, at)) != 0;
+}
+
+/* The page itself, then those behind it, then (NT5) those before it, as far as one read goes. */
+static void MiSelectCluster(struct os *os, const struct subsection *s, va_t prototype, struct mmread *read) {
+    const struct ethread *thread = KeGetCurrentPrcb(os)->CurrentThread;
+    bool single = thread && thread->DisablePageFaultClustering;
+    bool backward = os->Config.profile != OS_NT4 && !(thread && thread->ForwardClusterOnly);
+    va_t first = prototype, last = prototype, start = page_of(prototype), end = start + PAGE_SIZE - 4;
+    va_t array_end = s->BasePte + (va_t)(s->PtesInSubsection - 1) * 4;
+    if (start < s->BasePte) { start = s->BasePte; }
+    if (end > array_end) { end = array_end; }
+    unsigned extra = single ? 0 : MM_READ_CLUSTER_SIZE, count = 1;
+    for (; extra && last < end && MiFramesForCluster(os, count + 1) && MiReadableWith(os, s, last + 4);
+         extra--, count++) {
+        last += 4;
     }
-    return count;
+    for (; extra && backward && first > start && MiFramesForCluster(os, count + 1) && MiReadableWith(os, s, first - 4);
+         extra--, count++) {
+        first -= 4;
+    }
+    read->Faulting = (unsigned)(prototype - first) / 4;
+    read->Count = count;
+    for (unsigned i = 0; i < count; i++) { read->PteAddress[i] = first + i * 4; }
 }
 
-/* Row P05: no mapping yet, one reference by the read, the prototype PTE in transition. */
-static void MiInitializeReadInProgressPfn(struct os *os, const struct proto_fault *p, struct read_item *item,
-                                          uint32_t colour) {
-    item->Frame = MiRemoveAnyPage(os, colour);
-    pte_t pte = pte_with_protection(item->Frame << PTE_FRAME_SHIFT | PTE_TRANSITION, pte_protection(item->Original));
-    struct mmpfn pfn = {.PteAddress = (uint32_t)item->Prototype,
-                        .Flags = TransitionPage << PFN_LOCATION_SHIFT | PFN_READ_IN_PROGRESS | PFN_PROTOTYPE,
-                        .ReferenceCount = 1,
-                        .OriginalPte = (uint32_t)item->Original,
-                        .ContainingFrame = (uint32_t)pte_frame(MiReadPte(os, MiGetPteAddress(item->Prototype)))};
-    MiWritePfn(os, item->Frame, &pfn);
-    MiWritePte(os, item->Prototype, pte);
-    MiAccountResident(os, MiAreaOf(p), item->Prototype, 1);
-}
-
-/* Row P09: the page is as unread as before. */
-static void MiAbandonRead(struct os *os, const struct proto_fault *p, const struct read_item *item) {
-    MiWritePte(os, item->Prototype, item->Original);
-    MiAccountResident(os, MiAreaOf(p), item->Prototype, -1);
-    MiSetPfnDeleted(os, item->Frame);
-    MiDecrementReferenceCount(os, item->Frame);
-}
-
-static void MiReadCompleted(struct os *os, pfn_t frame) {
-    struct mmpfn pfn = MiReadPfn(os, frame);
-    pfn.Flags &= (uint16_t)~PFN_READ_IN_PROGRESS;
-    MiWritePfn(os, frame, &pfn);
+void MiDescribeFileRead(struct os *os, struct subsection *s, struct mmread *read) {
+    read->File = s->ControlArea->File;
+    read->Offset = MiSubsectionFileOffset(s, read->PteAddress[0]);
+    read->ValidBytes = MiValidFileBytes(s, read->Offset);
+    uint64_t all = (uint64_t)read->Count << PAGE_SHIFT;
+    if (read->ValidBytes > all) { read->ValidBytes = all; }
+    read->FileObject = (uint32_t)s->ControlArea->FileObject->Address;
+    read->Prototype = true;
+    read->Area = s->ControlArea;
+    read->Block = MiGetInPageSupportBlock(os);
 }
 
 static ntstatus_t MiResolveMappedFileFault(struct os *os, struct mmfault *fault, const struct proto_fault *p) {
-    struct read_item items[MM_READ_CLUSTER_SIZE + 1];
-    if (!MiFramesAvailable(os, 1)) { return MI_WAIT_FOR_PAGE; }
-    unsigned count = MiSelectCluster(os, p, items);
-    ntstatus_t io[MM_READ_CLUSTER_SIZE + 1];
-    for (unsigned i = 0; i < count; i++) {
-        MiInitializeReadInProgressPfn(os, p, &items[i], MiPageColor(os, fault->Va + (i << PAGE_SHIFT)));
-    }
-    for (unsigned i = 0; i < count; i++) {
-        io[i] =
-            os->M->ops->disk_read(os->M, MiAreaOf(p)->File, items[i].FileOffset, items[i].Frame, items[i].ValidBytes);
-    }
-    os->MmInfoCounters.PageReadIoCount++;
-    os->MmInfoCounters.PageReadCount += count;
-    for (unsigned i = 0; i < count; i++) {
-        if (!NT_SUCCESS(io[i])) {
-            MiAbandonRead(os, p, &items[i]);
-            continue;
-        }
-        MiReadCompleted(os, items[i].Frame);
-        if (i) { MiDecrementReferenceCount(os, items[i].Frame); } /* row P07: to Standby */
-    }
-    if (!NT_SUCCESS(io[0])) {
-        fault->IoStatus = io[0];
-        return STATUS_IN_PAGE_ERROR;
-    }
-    MiWritePte(os, p->Prototype, MiValidPrototype(os, items[0].Frame, pte_protection(items[0].Original)));
-    MiCompleteProtoPteFault(os, fault, p, items[0].Frame, false);
-    return STATUS_PAGE_FAULT_PAGING_FILE;
+    struct mmread *read = &fault->Read;
+    *read = (struct mmread){0};
+    MiSelectCluster(os, p->Subsection, p->Prototype, read);
+    read->Colour = MiPageColor(os, fault->Va) - read->Faulting;
+    MiDescribeFileRead(os, p->Subsection, read);
+    return MiBuildInPageRead(os, read) ? MI_ISSUE_READ : MI_WAIT_FOR_PAGE;
+}
+
+/* NT-55 on a prototype PTE: what follows it in its array may come along. */
+static ntstatus_t MiResolveProtoPageFile(struct os *os, struct mmfault *fault, const struct proto_fault *p) {
+    const struct mmclone *clone = p->Subsection ? NULL : MiLocateClone(os, fault->Process, p->Prototype);
+    va_t limit = p->Subsection ? p->Subsection->BasePte + (va_t)p->Subsection->PtesInSubsection * 4
+                 : clone       ? clone->BasePte + (va_t)clone->Count * 4
+                               : p->Prototype + 4;
+    return MiResolvePageFileFault(os, fault, p->Prototype, limit, MiAreaOf(p));
 }
 
 /* ---- NT-56 ---- */
@@ -233,6 +197,7 @@ ntstatus_t MiResolveProtoPteFault(struct os *os, struct mmfault *fault) {
         return STATUS_ACCESS_VIOLATION;
     }
     MiClassifyProtoFault(fault, &p);
+    fault->PteContents = MiReadPte(os, fault->PointerPte);
     switch (pte_form(p.Contents)) {
     case PTE_FORM_VALID:
         MiCompleteProtoPteFault(os, fault, &p, pte_frame(p.Contents), false);
@@ -241,6 +206,27 @@ ntstatus_t MiResolveProtoPteFault(struct os *os, struct mmfault *fault) {
     case PTE_FORM_TRANSITION: return MiResolveProtoTransition(os, fault, &p);
     case PTE_FORM_DEMAND_ZERO: return MiResolveProtoDemandZero(os, fault, &p);
     case PTE_FORM_PROTOTYPE: return MiResolveMappedFileFault(os, fault, &p);
-    default: MiAssert(os, "a page behind a prototype PTE is in a paging file: not in this version");
+    default: return MiResolveProtoPageFile(os, fault, &p);
     }
+}
+
+/* The view, the process's own PTE and the prototype PTE may each have gone another way during the read. Page tables are
+ * not pinned by pointers to prototypes, so the one in question is asked for by its PDE first. */
+static bool MiStillWanted(struct os *os, const struct mmfault *fault, pfn_t frame, pte_t transition,
+                          struct proto_fault *p) {
+    va_t prototype = fault->Read.PteAddress[fault->Read.Faulting];
+    return MiReadPte(os, MiGetPdeAddress(fault->Va)) != 0 && MiReadPte(os, fault->PointerPte) == fault->PteContents &&
+           MiPageIsAsReadLeftIt(os, prototype, frame, transition) && MiFindPrototype(os, fault, p) &&
+           p->Prototype == prototype && MiAllowed(fault, p->Protection);
+}
+
+ntstatus_t MiCompleteProtoRead(struct os *os, struct mmfault *fault, pfn_t frame, pte_t transition) {
+    struct proto_fault p;
+    if (!MiStillWanted(os, fault, frame, transition, &p)) {
+        MiDecrementReferenceCount(os, frame);
+        return MI_REFAULT;
+    }
+    MiWritePte(os, p.Prototype, MiValidPrototype(os, frame, pte_protection(transition)));
+    MiCompleteProtoPteFault(os, fault, &p, frame, false);
+    return STATUS_PAGE_FAULT_PAGING_FILE;
 }

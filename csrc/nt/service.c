@@ -283,6 +283,7 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_DRIVER_UNLOAD: return MiServiceDriver(os, event);
     case EV_DRIVER: os->DriverAccess = event->driver.id != 0; return MiResult(STATUS_SUCCESS, 0, 0);
     case EV_PAGEFILE: return MiPagingFile(os, event);
+    case EV_PREFETCH: return MiServicePrefetch(os, event);
     default: return MiNotInThisVersion(os, event_kind_name(event->kind));
     }
 }

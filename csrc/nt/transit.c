@@ -1,16 +1,33 @@
 /* Transition faults: a page that was taken from the working set comes back without I/O. NT-54. */
 #include "mi.h"
 
-ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault) {
-    pfn_t frame = pte_frame(MiReadPte(os, fault->PointerPte));
-    struct mmpfn pfn = MiReferenceTransitionPage(os, frame);
+/* Page tables and pages of the system are stored through other mappings, too, which their own D knows nothing of; the
+ * templates 067 and 163 have it set (NT-46 K5). */
+static bool MiBornDirty(const struct mmfault *fault, const struct mmpfn *pfn) {
+    return (pfn->Flags & PFN_MODIFIED) || fault->Write || fault->Va >= MM_SYSTEM_RANGE_START;
+}
+
+void MiMakeTransitionPageValid(struct os *os, struct mmfault *fault, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
     pfn.u2 = 1;
     pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_LOCATION) | ActiveAndValid << PFN_LOCATION_SHIFT);
     MiWritePfn(os, frame, &pfn);
     pte_t pte = MiMakeValidPte(os, fault->Va, frame, fault->Protection);
-    bool dirty = (pte & PTE_WRITE) && ((pfn.Flags & PFN_MODIFIED) || fault->Write);
-    MiWritePte(os, fault->PointerPte, dirty ? pte | PTE_DIRTY : pte);
+    if ((pte & PTE_WRITE) && MiBornDirty(fault, &pfn)) { pte |= PTE_DIRTY; }
+    MiWritePte(os, fault->PointerPte, pte);
     MiAddValidPageToWorkingSet(os, fault->Vm, page_of(fault->Va), frame, false, 0);
+}
+
+ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault) {
+    pfn_t frame = pte_frame(MiReadPte(os, fault->PointerPte));
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    if (pfn.Flags & PFN_READ_IN_PROGRESS) { return MiWaitForReadInProgress(os, frame, &fault->IoStatus); }
+    if (pfn.Flags & PFN_IN_PAGE_ERROR) {
+        fault->IoStatus = pfn.u1;
+        return STATUS_IN_PAGE_ERROR;
+    }
+    MiReferenceTransitionPage(os, frame);
+    MiMakeTransitionPageValid(os, fault, frame);
     os->MmInfoCounters.TransitionCount++;
     fault->Kind = FAULT_TRANSITION;
     return STATUS_PAGE_FAULT_TRANSITION;

@@ -1,6 +1,6 @@
-/* Each key (counters, NT-97, among them) must pass on what is so and fail on what is not; words that make no sense are exit 2; an outcome that nobody
- * expects fails the run. The small kernel's pages: directory of process 1 in frame 11, first page table 100, first page
- * 101. */
+/* Each key (counters, NT-97, among them) must pass on what is so and fail on what is not; words that make no sense are
+ * exit 2; an outcome that nobody expects fails the run. The small kernel's pages: directory of process 1 in frame 11,
+ * first page table 100, first page 101. */
 #include "check_harness.h"
 
 static const char *const START = "proc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nalloc 20000 10000 rc rw\n";
@@ -199,7 +199,7 @@ INSTANTIATE_TEST_SUITE_P(
         Key{"pagefile 100000 200000", "pgf.0=entry0:61", "pgf.1=free:1", "no paging file of that number"},
         Key{"pagefile 100000 200000\nr 410000 4\nw 410000 4\ntrim 1 all force\nrun mpw", "io=WRITE@0:1000:1:404",
             "io=WRITE@1:1000", "WRITE@0:1000:1:404"},
-        Key{"sec+ 1 data 3000 \"f\"\nmap 1 500000 3000 0 r\nr 501004 4", "fault=file io=READ:1000:1:@F,READ:2000:1",
+        Key{"sec+ 1 data 3000 \"f\"\nmap 1 500000 3000 0 r\nr 501004 4", "fault=file io=READ:1000:2:@F",
             "fault=demand-zero", "file"}));
 
 TEST(ClosedNt, AWholeFirstTouch) {
