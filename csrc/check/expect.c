@@ -83,9 +83,13 @@ void counters_read(struct machine *m, struct counters *out) {
         {"pagefile_write_transfers", n->pagefile_write_transfers},
         {"disk_steps", n->disk_steps},
     };
+    static const char *const injected[OS_INJECTIONS] = {"injected_read_error",    "injected_write_error",
+                                                        "injected_pagefile_full", "injected_commit_limit",
+                                                        "injected_no_frame",      "injected_parity"};
     out->count = 0;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) { add_counter(out, counts[i].name, counts[i].value); }
     for (int i = 0; i < FAULT_KINDS; i++) { add_counter(out, resolved[i], n->resolved[i]); }
+    for (int i = 0; i < OS_INJECTIONS; i++) { add_counter(out, injected[i], n->injected[i]); }
     machine_os_ops(m)->counters(machine_os(m), add_counter, out);
 }
 

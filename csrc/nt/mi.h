@@ -369,6 +369,7 @@ struct os {
     bool MmMappedFileMdlBusy;
     uint64_t MappedPagesMilliseconds; /* since mapped pages were last forced out */
     struct mmdereference *MmDereferenceQueue;
+    bool NoFrameSimulated;     /* by --inject, for the fault being serviced */
     bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
     uint64_t WaitMilliseconds; /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
@@ -405,6 +406,7 @@ struct mmpfn MiReadPfn(struct os *os, pfn_t frame);
 void MiWritePfn(struct os *os, pfn_t frame,
                 const struct mmpfn *pfn); /* logs LOG_PFN if location, flags, share or ref changed */
 bool MiFramesAvailable(const struct os *os, uint32_t count);
+bool MiFrameForFault(struct os *os); /* one, for a fault that can wait for it */
 /* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
  * MI_WAIT_FOR_PAGE up to the fault (NT-24). */
 void MiWaitForFreePage(struct os *os);                  /* on MmAvailablePagesEvent */

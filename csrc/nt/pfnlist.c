@@ -190,7 +190,16 @@ pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour) {
     return any;
 }
 
+/* A fault that finds none must wait. One that is told so by --inject meets a signalled event: it starts again at once. */
+bool MiFrameForFault(struct os *os) {
+    os->NoFrameSimulated = os->M->ops->inject(os->M, OS_INJECT_NO_FRAME);
+    return !os->NoFrameSimulated && MiFramesAvailable(os, 1);
+}
+
 void MiWaitForFreePage(struct os *os) {
+    bool simulated = os->NoFrameSimulated;
+    os->NoFrameSimulated = false;
+    if (simulated && os->MmAvailablePagesEvent) { return; }
     os->WaitingForPage = true;
     KeWaitForSingleObject(os, WRFREEPAGE_OBJECT);
 }

@@ -61,7 +61,7 @@ static void MiInitializePrototypePage(struct os *os, const struct proto_fault *p
 /* ---- the forms of a prototype PTE, NT-56 ---- */
 
 static ntstatus_t MiResolveProtoDemandZero(struct os *os, struct mmfault *fault, const struct proto_fault *p) {
-    if (!MiFramesAvailable(os, 1)) { return MI_WAIT_FOR_PAGE; }
+    if (!MiFrameForFault(os)) { return MI_WAIT_FOR_PAGE; }
     pfn_t frame = MiRemoveZeroPage(os, MiPageColor(os, fault->Va));
     MiInitializePrototypePage(os, p, frame, PFN_MODIFIED);
     MiCompleteProtoPteFault(os, fault, p, frame, true);
