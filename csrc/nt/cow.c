@@ -70,7 +70,7 @@ ntstatus_t MiCopyOnWrite(struct os *os, va_t va, va_t pte_va, enum fault_kind *k
         *kind = FAULT_COW_REUSE;
         return STATUS_PAGE_FAULT_COPY_ON_WRITE;
     }
-    if (!MiFrameForFault(os)) { return MI_WAIT_FOR_PAGE; }
+    if (!MiFramesAvailable(os, 1)) { return MI_WAIT_FOR_PAGE; }
     MiCopyPage(os, &page, clone != NULL);
     *kind = clone ? FAULT_COW_FORK : FAULT_COW_FILE;
     return STATUS_PAGE_FAULT_COPY_ON_WRITE;

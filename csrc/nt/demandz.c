@@ -11,7 +11,7 @@ pte_t MiMakeValidPte(struct os *os, va_t va, pfn_t frame, unsigned protection) {
 }
 
 ntstatus_t MiMakeDemandZeroPage(struct os *os, struct mmsupport *vm, va_t va, va_t pte_va, unsigned protection) {
-    if (!MiFrameForFault(os)) { return MI_WAIT_FOR_PAGE; }
+    if (!MiFramesAvailable(os, 1)) { return MI_WAIT_FOR_PAGE; }
     bool table = MiIsPageTableAddress(va);
     uint32_t colour = table && vm->Process ? vm->Process->NextPageColor++ : MiPageColor(os, va);
     pfn_t frame = MiRemoveZeroPage(os, colour);
@@ -25,6 +25,7 @@ ntstatus_t MiMakeDemandZeroPage(struct os *os, struct mmsupport *vm, va_t va, va
 }
 
 ntstatus_t MiResolveDemandZeroFault(struct os *os, struct mmfault *fault) {
+    if (MiSimulateNoFrame(os, fault)) { return MI_WAIT_FOR_PAGE; }
     ntstatus_t status = MiMakeDemandZeroPage(os, fault->Vm, page_of(fault->Va), fault->PointerPte, fault->Protection);
     if (NT_SUCCESS(status)) { fault->Kind = FAULT_DEMAND_ZERO; }
     return status;

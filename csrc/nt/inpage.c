@@ -259,6 +259,7 @@ ntstatus_t MiResolvePageFileFault(struct os *os, struct mmfault *fault, va_t pte
     if (!MiPageFileSlotInUse(os, pte)) {
         KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, pte_va, pte, pte_page_file_number(pte));
     }
+    if (MiSimulateNoFrame(os, fault)) { return MI_WAIT_FOR_PAGE; }
     struct mmread *read = &fault->Read;
     *read = (struct mmread){.Prototype = fault->PointerPte != pte_va,
                             .Area = area,

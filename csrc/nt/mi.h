@@ -406,7 +406,6 @@ struct mmpfn MiReadPfn(struct os *os, pfn_t frame);
 void MiWritePfn(struct os *os, pfn_t frame,
                 const struct mmpfn *pfn); /* logs LOG_PFN if location, flags, share or ref changed */
 bool MiFramesAvailable(const struct os *os, uint32_t count);
-bool MiFrameForFault(struct os *os); /* one, for a fault that can wait for it */
 /* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
  * MI_WAIT_FOR_PAGE up to the fault (NT-24). */
 void MiWaitForFreePage(struct os *os);                  /* on MmAvailablePagesEvent */

@@ -16,6 +16,7 @@ struct mmread { /* one transfer into frames that are not there yet */
 struct mmfault {              /* one fault on its way through the resolvers */
     va_t Va;                  /* as the processor reported it */
     bool Write, User;         /* from the error code */
+    bool Trap;                /* KiTrap0E brought it: it can begin again at any time */
     struct eprocess *Process; /* NULL: system working set */
     struct mmsupport *Vm;
     va_t PointerPte;
@@ -27,6 +28,8 @@ struct mmfault {              /* one fault on its way through the resolvers */
     struct mmread Read;  /* with MI_ISSUE_READ */
     pte_t PteContents;   /* of a shared page: the process's own PTE before the read */
 };
+/* --inject: this fault is to find no frame. It meets a signalled event then, and begins again at once. */
+bool MiSimulateNoFrame(struct os *os, const struct mmfault *fault);
 ntstatus_t MmAccessFault(struct os *os, bool write, va_t va, bool user);
 /* The same; Va, Write and User are given, Kind, File and FileOffset come back. */
 ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault);

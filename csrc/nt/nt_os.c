@@ -63,7 +63,7 @@ static struct os_outcome nt_exception(struct os *os, const struct mmfault *fault
 }
 
 static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_code) {
-    struct mmfault fault = {.Va = cr2, .Write = error_code & PF_WRITE, .User = error_code & PF_USER};
+    struct mmfault fault = {.Va = cr2, .Write = error_code & PF_WRITE, .User = error_code & PF_USER, .Trap = true};
     if (!fault.User && !os->M->ops->interrupts_enabled(os->M)) {
         KeBugCheckEx(os, BUGCHECK_IRQL_NOT_LESS_OR_EQUAL, cr2, os->M->ops->irql(os->M), fault.Write, 0);
     }

@@ -190,10 +190,10 @@ pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour) {
     return any;
 }
 
-/* A fault that finds none must wait. One that is told so by --inject meets a signalled event: it starts again at once. */
-bool MiFrameForFault(struct os *os) {
-    os->NoFrameSimulated = os->M->ops->inject(os->M, OS_INJECT_NO_FRAME);
-    return !os->NoFrameSimulated && MiFramesAvailable(os, 1);
+bool MiSimulateNoFrame(struct os *os, const struct mmfault *fault) {
+    if (!fault->Trap || !os->M->ops->inject(os->M, OS_INJECT_NO_FRAME)) { return false; }
+    os->NoFrameSimulated = true;
+    return true;
 }
 
 void MiWaitForFreePage(struct os *os) {

@@ -61,7 +61,7 @@ static void MiInitializePrototypePage(struct os *os, const struct proto_fault *p
 /* ---- the forms of a prototype PTE, NT-56 ---- */
 
 static ntstatus_t MiResolveProtoDemandZero(struct os *os, struct mmfault *fault, const struct proto_fault *p) {
-    if (!MiFrameForFault(os)) { return MI_WAIT_FOR_PAGE; }
+    if (MiSimulateNoFrame(os, fault) || !MiFramesAvailable(os, 1)) { return MI_WAIT_FOR_PAGE; }
     pfn_t frame = MiRemoveZeroPage(os, MiPageColor(os, fault->Va));
     MiInitializePrototypePage(os, p, frame, PFN_MODIFIED);
     MiCompleteProtoPteFault(os, fault, p, frame, true);
@@ -134,6 +134,7 @@ void MiDescribeFileRead(struct os *os, struct subsection *s, struct mmread *read
 }
 
 static ntstatus_t MiResolveMappedFileFault(struct os *os, struct mmfault *fault, const struct proto_fault *p) {
+    if (MiSimulateNoFrame(os, fault)) { return MI_WAIT_FOR_PAGE; }
     struct mmread *read = &fault->Read;
     *read = (struct mmread){0};
     MiSelectCluster(os, p->Subsection, p->Prototype, read);

@@ -15,7 +15,7 @@ for trace in true.exact subshell sort; do
     fi
     run "$trace" --ram 2M --disk fixed:3
     [ "$(value disk.steps_busy)" -gt 0 ] || fail "$trace: the disk takes no time"
-    run "$trace" --ram 512K --disk seek:5,transfer:1 --inject read-error:p=0.01,seed=1 --inject write-error:p=0.05 --inject no-frame:p=0.01
+    run "$trace" --ram 512K --disk seek:5,transfer:1 --inject read-error:p=0.01,seed=1 --inject write-error:p=0.05 --inject no-frame:p=0.05
     [ "$(value 'injected["no-frame"]')" -gt 0 ] || fail "$trace: no fault was simulated"
 done
 run sort --ram 512K --inject read-error@1000 --inject write-error --inject pagefile-full --inject parity
