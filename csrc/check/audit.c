@@ -120,6 +120,14 @@ static bool audit_in_transition(struct audit *a, pfn_t frame, const struct mmpfn
     return frame_fail(a, frame, "I3", "location of a frame in transition (2 to 4, or)", TransitionPage, location);
 }
 
+/* Its own share is gone, those of what stands in it are not. */
+static bool audit_outswapped(struct audit *a, pfn_t frame, const struct frame_info *f, const struct mmpfn *pfn) {
+    if (pfn_location(pfn) != ActiveAndValid) {
+        return frame_fail(a, frame, "I3", "location of a pinned table", ActiveAndValid, pfn_location(pfn));
+    }
+    return pfn->u2 == f->entries || frame_fail(a, frame, "I4", "share count", f->entries, pfn->u2);
+}
+
 /* Nothing maps it and no PTE names it. */
 static bool audit_unowned(struct audit *a, pfn_t frame, const struct frame_info *f, const struct mmpfn *pfn) {
     unsigned location = pfn_location(pfn);
@@ -151,6 +159,12 @@ static bool audit_frame(struct audit *a, pfn_t frame) {
     case OWNER_PROTOTYPE_TRANSITION:
         if (f->maps) { return frame_fail(a, frame, "I4", "valid PTEs of a page in transition", 0, f->maps); }
         if (!audit_in_transition(a, frame, &pfn) || !audit_owned(a, frame, f, &pfn)) { return false; }
+        break;
+    case OWNER_OUTSWAPPED:
+        if (f->entries == 0 ? !audit_in_transition(a, frame, &pfn) : !audit_outswapped(a, frame, f, &pfn)) {
+            return false;
+        }
+        if (!audit_owned(a, frame, f, &pfn)) { return false; }
         break;
     default:
         if (!audit_unowned(a, frame, f, &pfn)) { return false; }
@@ -225,5 +239,6 @@ bool audit_run(struct audit *a, struct report *report) {
     free(a->frame);
     a->frame = check_alloc(a->frames * sizeof *a->frame);
     return audit_lists(a) && audit_scan_processes(a) && audit_scan_kernel(a) && audit_system_ptes(a) &&
-           audit_scan_prototypes(a) && audit_frames(a) && audit_commit(a) && audit_sections(a);
+           audit_scan_prototypes(a) && audit_system_working_set(a) && audit_expansion_list(a) && audit_frames(a) &&
+           audit_commit(a) && audit_sections(a);
 }

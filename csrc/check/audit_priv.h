@@ -12,7 +12,8 @@ enum frame_owner {
     OWNER_PRIVATE, /* a valid PTE that is no prototype's */
     OWNER_PRIVATE_TRANSITION,
     OWNER_PROTOTYPE, /* a valid prototype PTE */
-    OWNER_PROTOTYPE_TRANSITION
+    OWNER_PROTOTYPE_TRANSITION,
+    OWNER_OUTSWAPPED /* a table of a process that is out of memory: active as long as something in it is resident */
 };
 
 struct frame_info {
@@ -75,6 +76,10 @@ bool audit_read_in_progress(struct audit *a, pfn_t frame, const struct mmpfn *pf
 
 /* audit_ws.c: one process's working set, I3, I8. valid: its valid PTEs that must have an entry. */
 bool audit_working_set(struct audit *a, const struct nt_process_view *process, uint32_t valid);
+/* The system's, in which each resident page of paged pool must be. */
+bool audit_system_working_set(struct audit *a);
+/* MmWorkingSetExpansionHead: every working set once, links symmetric. */
+bool audit_expansion_list(struct audit *a);
 
 /* audit_section.c: counts of control areas */
 bool audit_sections(struct audit *a);

@@ -1,6 +1,7 @@
 /* Check 4, audit: every table, prototype array and kernel range is read once; what its entries say about frames is
  * collected in frame[]. Judges what needs only the entry itself: I6, I9, I10. */
 #include "audit_priv.h"
+#include "ntmmu/eprocess.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #define ENTRIES          1024u
 #define SYSTEM_VIEWS     0xA0000000u /* NT-66 */
 #define SYSTEM_VIEWS_END 0xA3000000u
+#define DIRECT_MAP       0x80000000u
 
 /* Kernel ranges whose pages the audit follows: one range of PDEs each. */
 static const struct {
@@ -213,6 +215,7 @@ static bool scan_table(struct scan *s, uint32_t index, pfn_t table) {
         }
     }
     if (table < a->frames) { a->frame[table].entries += resident; }
+    if (s->process->state != 0) { return true; } /* the counters are not mapped */
     uint16_t counter = 0;
     peek(a->machine, s->process->directory_base[0], WORKING_SET_USED + 2 * index, &counter, sizeof counter);
     if (counter == used) { return true; }
@@ -307,7 +310,58 @@ static bool scan_bitmap(struct scan *s) {
     return true;
 }
 
+/* Page tables that VADs cover are charged, whether or not the bitmap can be seen. */
+static void count_covered(struct scan *s) {
+    uint32_t covered[USER_PDES / 32] = {0};
+    for (size_t i = 0; i < s->vads.count; i++) {
+        for (va_t t = s->vads.at[i].start >> 22; t <= s->vads.at[i].end >> 22 && t < USER_PDES; t++) {
+            covered[t / 32] |= 1u << (t % 32);
+        }
+    }
+    for (uint32_t i = 0; i < USER_PDES / 32; i++) { s->a->commit += (uint32_t)__builtin_popcount(covered[i]); }
+    s->a->commit += s->vads.commit + PROCESS_COMMIT;
+}
+
+/* A table of an outswapped process, behind an entry in transition; false: it is in the paging file, or something
+ * failed. */
+static bool scan_swapped_table(struct scan *s, uint32_t pte, uint32_t pte_va, pfn_t containing, pfn_t *frame) {
+    *frame = pte_frame(pte);
+    if (pte_form(pte) != PTE_FORM_TRANSITION) {
+        audit_slot(s->a, pte, pte_va);
+        return false;
+    }
+    if (containing < s->a->frames) { s->a->frame[containing].entries++; }
+    return audit_own(s->a, *frame, OWNER_OUTSWAPPED, s->process->pid, pte_va, containing);
+}
+
+/* NT-76: the directory hangs on the process object; what is left of the tables, on it. */
+static bool scan_outswapped(struct scan *s) {
+    struct audit *a = s->a;
+    nt_view_vads(a->os, s->process->pid, add_vad, &s->vads);
+    count_covered(s);
+    uint32_t at = s->process->eprocess + EPROCESS_PAGE_DIRECTORY_PTE;
+    pfn_t object = pte_frame(peek_pte(a->machine, a->system_directory, at)), hyper, page;
+    if (object == 0) { object = (at - DIRECT_MAP) >> PAGE_SHIFT; }
+    if (!scan_swapped_table(s, peek32(a->machine, a->system_directory, at), at, object, &s->directory)) {
+        return !a->failed;
+    }
+    for (uint32_t i = 0; i < USER_PDES; i++) {
+        pa_t pde = ((pa_t)s->directory << PAGE_SHIFT) + 4 * i;
+        if (physmem_read32(a->mem, pde) != 0 && !scan_user_pde(s, i)) { return false; }
+    }
+    uint32_t pde = physmem_read32(a->mem, ((pa_t)s->directory << PAGE_SHIFT) + 4 * HYPERSPACE_INDEX);
+    if (!scan_swapped_table(s, pde, PDE_BASE + 4 * HYPERSPACE_INDEX, s->directory, &hyper)) { return !a->failed; }
+    for (uint32_t i = HYPERSPACE_FIRST; i < ENTRIES; i++) {
+        uint32_t pte = physmem_read32(a->mem, ((pa_t)hyper << PAGE_SHIFT) + 4 * i);
+        if (pte != 0 && !scan_swapped_table(s, pte, HYPERSPACE_TABLE + 4 * i, hyper, &page) && a->failed) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool scan_process(struct scan *s) {
+    if (s->process->state != 0) { return scan_outswapped(s); }
     nt_view_vads(s->a->os, s->process->pid, add_vad, &s->vads);
     if (!scan_fixed(s) || !scan_kernel_pdes(s) || !scan_bitmap(s)) { return false; }
     for (uint32_t i = 0; i < USER_PDES; i++) {

@@ -2,17 +2,22 @@
  * frame knows the index of its direct entry (I3); free chain and hash (I8). */
 #include "audit_priv.h"
 
+#include "ntmmu/wsle.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define WSLE_VALID  0x001u
-#define WSLE_DIRECT 0x400u
-#define WSLE_END    (0xFFFFFFF0u >> 4)
-#define ENTRIES_MAX 0x7C000u /* more do not fit below the hash, NT-32 */
+#define ENTRIES_MAX    0x7C000u /* more do not fit below the hash, NT-32 */
+#define SYSTEM_WS_LIST 0xC0C00000u
+#define POOL_START     0xE1000000u
+#define POOL_END       0xE2000000u
+#define EXPANSION_HEAD 0x801FF040u
+#define VM_LINKS       0x24u
 
 /* Fields of the list's head, NT-30. */
 enum {
     FIRST_FREE = 0x04,
+    FIRST_DYNAMIC = 0x08,
     LAST_INDEX = 0x0C,
     LAST_INITIALISED = 0x1C,
     NON_DIRECT = 0x20,
@@ -24,13 +29,14 @@ struct working_set {
     struct audit *a;
     const struct nt_process_view *process;
     uint64_t directory;
+    va_t list;       /* C0502000, or the system's */
     uint32_t *entry; /* all initialised ones */
     uint32_t count;
     uint8_t *seen; /* a bit for each page of the address space */
 };
 
 static uint32_t field(const struct working_set *w, unsigned offset) {
-    return peek32(w->a->machine, w->directory, WORKING_SET_LIST + offset);
+    return peek32(w->a->machine, w->directory, w->list + offset);
 }
 
 static bool ws_fail(const struct working_set *w, const char *invariant, const char *what, uint32_t index,
@@ -47,7 +53,8 @@ static bool read_entries(struct working_set *w) {
     }
     w->entry = check_alloc(w->count * sizeof *w->entry);
     for (uint32_t i = 0; i < w->count; i++) {
-        w->entry[i] = peek32(w->a->machine, w->directory, WORKING_SET_ENTRIES + 4 * (va_t)i);
+        w->entry[i] =
+            peek32(w->a->machine, w->directory, w->list + (WORKING_SET_ENTRIES - WORKING_SET_LIST) + 4 * (va_t)i);
     }
     return true;
 }
@@ -57,10 +64,16 @@ static bool check_entry(struct working_set *w, uint32_t index) {
     uint32_t entry = w->entry[index], va = (uint32_t)page_of(entry);
     uint32_t pte = peek_pte(w->a->machine, w->directory, va);
     if (!(pte & PTE_VALID)) { return ws_fail(w, "I3", "entry: PTE of its page, entry", entry, 1, pte); }
+    bool fixed = index < field(w, FIRST_DYNAMIC), locked = entry & WSLE_LOCKED;
+    if (fixed != locked) {
+        return ws_fail(w, "I8", "entry: locked, as its place in the fixed part", index, fixed, locked);
+    }
     uint32_t vpn = va >> PAGE_SHIFT;
     if (w->seen[vpn / 8] >> (vpn % 8) & 1) { return ws_fail(w, "I3", "entries for the page of entry", index, 1, 2); }
     w->seen[vpn / 8] |= (uint8_t)(1u << (vpn % 8));
-    if (!(entry & WSLE_DIRECT) || index == 0) { return true; } /* 0 is the directory: u1 is the EPROCESS */
+    if (!wsle_is_direct(w->a->memory.profile, entry) || index == 0) {
+        return true;
+    } /* 0 is the directory: u1 is the EPROCESS */
     struct mmpfn pfn = peek_pfn(w->a->machine, pte_frame(pte));
     if (pfn.u1 == index) { return true; }
     return audit_fail(w->a, "I3", "frame %" PRIx64 " (process %u, %08x): working-set index expected %x, found %x",
@@ -73,10 +86,10 @@ static bool check_entries(struct working_set *w, uint32_t valid) {
         if (!(w->entry[i] & WSLE_VALID)) { continue; }
         used++;
         last = i;
-        non_direct += !(w->entry[i] & WSLE_DIRECT);
+        non_direct += !wsle_is_direct(w->a->memory.profile, w->entry[i]);
         if (!check_entry(w, i)) { return false; }
     }
-    if (used != valid) {
+    if (w->process->pid != 0 && used != valid) {
         return ws_fail(w, "I3", "entries for its valid PTEs, size", w->process->ws_size, valid, used);
     }
     if (used != w->process->ws_size) { return ws_fail(w, "I3", "size, entries", used, used, w->process->ws_size); }
@@ -89,7 +102,7 @@ static bool check_entries(struct working_set *w, uint32_t valid) {
 static bool check_free_chain(struct working_set *w) {
     uint32_t length = 0, used = 0;
     for (uint32_t i = 0; i < w->count; i++) { used += w->entry[i] & WSLE_VALID; }
-    for (uint32_t i = field(w, FIRST_FREE); i != WSLE_END; i = w->entry[i] >> 4) {
+    for (uint32_t i = field(w, FIRST_FREE); i != wsle_next_free(WSLE_END); i = wsle_next_free(w->entry[i])) {
         if (i >= w->count || (w->entry[i] & WSLE_VALID) || ++length > w->count) {
             return ws_fail(w, "I8", "free chain, entry", i, 0, i < w->count ? w->entry[i] : i);
         }
@@ -115,17 +128,94 @@ static bool check_hash(struct working_set *w) {
     for (uint32_t i = 0; i < size; i++) { filled += peek32(w->a->machine, w->directory, base + 8 * (va_t)i) != 0; }
     if (filled != field(w, NON_DIRECT)) { return ws_fail(w, "I8", "hash, entries", 0, field(w, NON_DIRECT), filled); }
     for (uint32_t i = 0; i < w->count; i++) {
-        bool wanted = (w->entry[i] & WSLE_VALID) && !(w->entry[i] & WSLE_DIRECT);
+        bool wanted = (w->entry[i] & WSLE_VALID) && !wsle_is_direct(w->a->memory.profile, w->entry[i]);
         if (wanted && !in_hash(w, base, size, i)) { return ws_fail(w, "I8", "hash, entry", i, w->entry[i], 0); }
     }
     return true;
 }
 
+/* The VM structure in memory says what the kernel works with, NT-29. */
+static bool check_vm(struct working_set *w) {
+    const struct nt_process_view *p = w->process;
+    const uint32_t expected[] = {(uint32_t)p->ws_time,
+                                 (uint32_t)(p->ws_time >> 32),
+                                 0,
+                                 p->page_fault_count,
+                                 p->peak_ws,
+                                 p->ws_size,
+                                 p->min_ws,
+                                 p->max_ws,
+                                 (uint32_t)w->list};
+    for (uint32_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        uint32_t found = peek32(w->a->machine, w->directory, p->vm + 4 * (va_t)i);
+        if (found != expected[i]) { return ws_fail(w, "I8", "VM structure, offset", 4 * i, expected[i], found); }
+    }
+    return true;
+}
+
+static bool audit_one(struct working_set *w, uint32_t valid) {
+    w->seen = check_alloc((1u << 20) / 8);
+    return read_entries(w) && check_entries(w, valid) && check_free_chain(w) && check_hash(w) && check_vm(w);
+}
+
+static void release(struct working_set *w) {
+    free(w->seen);
+    free(w->entry);
+}
+
 bool audit_working_set(struct audit *a, const struct nt_process_view *process, uint32_t valid) {
-    struct working_set w = {.a = a, .process = process, .directory = process->directory_base[0]};
-    w.seen = check_alloc((1u << 20) / 8);
-    bool good = read_entries(&w) && check_entries(&w, valid) && check_free_chain(&w) && check_hash(&w);
-    free(w.seen);
-    free(w.entry);
+    struct working_set w = {
+        .a = a, .process = process, .directory = process->directory_base[0], .list = WORKING_SET_LIST};
+    bool good = audit_one(&w, valid);
+    release(&w);
     return good;
+}
+
+bool audit_system_working_set(struct audit *a) {
+    struct nt_process_view view;
+    nt_view_system_ws(a->os, &view);
+    struct working_set w = {.a = a, .process = &view, .directory = a->system_directory, .list = SYSTEM_WS_LIST};
+    bool good = audit_one(&w, 0);
+    for (va_t va = POOL_START; good && va < POOL_END; va += PAGE_SIZE) {
+        uint32_t vpn = (uint32_t)(va >> PAGE_SHIFT), pte = peek_pte(a->machine, w.directory, va);
+        if ((pte & PTE_VALID) && !(w.seen[vpn / 8] >> (vpn % 8) & 1)) {
+            good = ws_fail(&w, "I3", "entry for the valid page", (uint32_t)va, 1, 0);
+        }
+    }
+    release(&w);
+    return good;
+}
+
+struct vm_search {
+    uint32_t vm, count;
+    bool found;
+};
+
+static bool is_vm(void *ctx, const struct nt_process_view *view) {
+    struct vm_search *s = ctx;
+    s->count += !view->exiting && view->state == 0;
+    s->found |= view->vm == s->vm;
+    return true;
+}
+
+bool audit_expansion_list(struct audit *a) {
+    struct nt_process_view system;
+    nt_view_system_ws(a->os, &system);
+    uint32_t count = 0, at = EXPANSION_HEAD, expected = 0;
+    do {
+        uint32_t next = peek32(a->machine, a->system_directory, at);
+        uint32_t back = peek32(a->machine, a->system_directory, next + 4);
+        if (back != at) {
+            return audit_fail(a, "I8", "expansion list, link before %08x: expected %08x, found %08x", next, at, back);
+        }
+        struct vm_search s = {.vm = next - VM_LINKS, .count = 1, .found = next - VM_LINKS == system.vm};
+        nt_view_processes(a->os, is_vm, &s);
+        expected = s.count;
+        if (next != EXPANSION_HEAD && !s.found) {
+            return audit_fail(a, "I8", "expansion list: %08x is no working set's", next);
+        }
+        at = next;
+        count += at != EXPANSION_HEAD;
+    } while (at != EXPANSION_HEAD && count <= expected);
+    return count == expected || audit_fail(a, "I8", "expansion list: length expected %u, found %u", expected, count);
 }

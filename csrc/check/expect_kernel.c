@@ -178,9 +178,18 @@ static bool view_field(const struct nt_process_view *view, const char *name, uin
     const struct {
         const char *name;
         uint64_t value;
-    } field[] = {{"size", view->ws_size},        {"peak", view->peak_ws},         {"faults", view->page_fault_count},
-                 {"min", view->min_ws},          {"max", view->max_ws},           {"commit", view->commit_charge},
-                 {"locked", view->locked_pages}, {"page", view->working_set_page}};
+    } field[] = {{"size", view->ws_size},
+                 {"peak", view->peak_ws},
+                 {"faults", view->page_fault_count},
+                 {"min", view->min_ws},
+                 {"max", view->max_ws},
+                 {"commit", view->commit_charge},
+                 {"locked", view->locked_pages},
+                 {"page", view->working_set_page},
+                 {"time", view->ws_time},
+                 {"vm", view->vm},
+                 {"state", view->state},
+                 {"ready", view->ready_threads}};
     for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
         if (strcmp(name, field[i].name) == 0) {
             *out = field[i].value;
@@ -382,6 +391,37 @@ static enum check_verdict key_commit(struct expect *e, const struct nt_memory_vi
                                                                      : expect_mismatch(e, "%+" PRId64, found);
 }
 
+/* ---- MmWorkingSetExpansionHead, NT-29 ---- */
+
+#define EXPANSION_HEAD  0x801FF040u
+#define EXPANSION_LINKS 0x24u
+#define EXPANSION_PRINT 64
+
+struct find_vm {
+    uint32_t vm, pid;
+};
+
+static bool is_vm(void *ctx, const struct nt_process_view *view) {
+    struct find_vm *f = ctx;
+    if (view->vm == f->vm) { f->pid = view->pid; }
+    return true;
+}
+
+/* Process ids in the list's order; 0 is the system's working set. */
+static enum check_verdict key_expansion(struct expect *e, const char *value) {
+    char found[EXPANSION_PRINT * 12] = "";
+    size_t length = 0;
+    uint64_t directory = peek_cr3(e->machine);
+    uint32_t at = peek32(e->machine, directory, EXPANSION_HEAD);
+    for (unsigned i = 0; i < EXPANSION_PRINT && at != EXPANSION_HEAD; i++) {
+        struct find_vm f = {.vm = at - EXPANSION_LINKS};
+        nt_view_processes(machine_os(e->machine), is_vm, &f);
+        length += (size_t)snprintf(found + length, sizeof found - length, "%s%u", length ? "," : "", f.pid);
+        at = peek32(e->machine, directory, at);
+    }
+    return strcmp(found, value) == 0 ? CHECK_OK : expect_mismatch(e, "%s", found);
+}
+
 static enum check_verdict key_decimal(struct expect *e, const char *value, uint64_t found) {
     uint64_t want;
     if (!decimal_parse(value, &want)) { return expect_bad(e, "a decimal number behind '='"); }
@@ -391,7 +431,7 @@ static enum check_verdict key_decimal(struct expect *e, const char *value, uint6
 enum check_verdict expect_kernel_key(struct expect *e, const char *key, const char *arg, const char *value,
                                      bool *known) {
     static const char *const dotted[] = {"pfn", "list", "ws", "wsle", "stack_limit", "sysptes", "pgf"};
-    static const char *const plain[] = {"available", "vad", "commit", "limit", "peak"};
+    static const char *const plain[] = {"available", "vad", "commit", "limit", "peak", "expansion"};
     *known = false;
     for (size_t i = 0; *arg && i < sizeof dotted / sizeof *dotted; i++) { *known |= strcmp(key, dotted[i]) == 0; }
     for (size_t i = 0; !*arg && i < sizeof plain / sizeof *plain; i++) { *known |= strcmp(key, plain[i]) == 0; }
@@ -406,6 +446,7 @@ enum check_verdict expect_kernel_key(struct expect *e, const char *key, const ch
     if (strcmp(key, "ws") == 0) { return key_ws(e, arg, value); }
     if (strcmp(key, "vad") == 0) { return key_vad(e, value); }
     if (strcmp(key, "sysptes") == 0) { return key_sysptes(e, arg, value); }
+    if (strcmp(key, "expansion") == 0) { return key_expansion(e, value); }
     if (strcmp(key, "stack_limit") == 0) { return key_stack_limit(e, arg, value); }
     if (strcmp(key, "available") == 0) { return key_decimal(e, value, memory.available_pages); }
     if (strcmp(key, "limit") == 0) { return key_decimal(e, value, memory.commit_limit); }

@@ -343,7 +343,8 @@ static enum check_verdict key_signal(struct expect *e, const char *value) {
                                        [LOG_MODIFIED_WRITER] = "modified-writer",
                                        [LOG_MAPPED_WRITER] = "mapped-writer",
                                        [LOG_PAGEFILE_FULL] = "pagefile-full",
-                                       [LOG_ASSERT_PAGED_CODE] = "assert-paged-code"};
+                                       [LOG_ASSERT_PAGED_CODE] = "assert-paged-code",
+                                       [LOG_SWAP_EVENT] = "swap"};
     struct found found = {0};
     size_t i = 0, length;
     const struct log_record *r;
@@ -356,7 +357,7 @@ static enum check_verdict key_signal(struct expect *e, const char *value) {
         for (int k = 0; k < LOG_SIGNALS; k++) { known = known || piece_is(piece, length, name[k]); }
         if (!known) {
             return expect_bad(e, "signal=none or a list of zeroing-page, available-pages, available-pages-high, "
-                                 "modified-writer, mapped-writer, pagefile-full, assert-paged-code");
+                                 "modified-writer, mapped-writer, pagefile-full, assert-paged-code, swap");
         }
     }
     const char *have = found.length ? found.text : "none";

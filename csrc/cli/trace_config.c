@@ -76,6 +76,12 @@ static int apply_threads(struct machine_config *config, struct directives *seen,
     return config->os_config.manual_threads || strcmp(item->words[1], "auto") == 0 ? 0 : -1;
 }
 
+static int apply_popup(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    config->os_config.refuse_popups = strcmp(item->words[1], "refuse") == 0;
+    return config->os_config.refuse_popups || strcmp(item->words[1], "accept") == 0 ? 0 : -1;
+}
+
 static int apply_ram(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     seen->ram = true;
     return parse_trace_size(item->words[1], &config->os_config.ram_free) || config->os_config.ram_free == 0 ? -1 : 0;
@@ -145,6 +151,7 @@ static const struct setting settings[] = {
     {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-S, CFG-N5 or CFG-P", apply_boot},
     {"profile", 1, 1, "NT4, NT5 or NT5PAE", apply_profile},
     {"threads", 1, 1, "manual or auto", apply_threads},
+    {"popup", 1, 1, "accept or refuse", apply_popup},
     {"ram", 1, 1, "a size above 0", apply_ram},
     {"pagefile", 1, 2, "a size, or SIZE MAX, at most 16 times, or 0 once", apply_pagefile},
     {"disk", 1, 1, DISK_EXPECTED, apply_disk},

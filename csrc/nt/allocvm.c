@@ -48,7 +48,8 @@ static ntstatus_t MiChooseRange(const struct eprocess *process, uint32_t base, u
 static ntstatus_t MiReserve(struct os *os, struct eprocess *process, va_t start, va_t end, bool commit,
                             unsigned protection) {
     uint32_t charge = commit ? MiPages(start, end) : 0;
-    if (!MiChargeCommitment(os, charge, process)) { return STATUS_COMMITMENT_LIMIT; }
+    ntstatus_t charged = MiChargeProcessCommitment(os, charge, process);
+    if (!NT_SUCCESS(charged)) { return charged; }
     struct mmvad *vad = MiAllocateHost(os, sizeof(*vad));
     vad->StartingAddress = start;
     vad->EndingAddress = end;
@@ -120,7 +121,8 @@ static ntstatus_t MiReprotectCommitted(struct os *os, struct eprocess *process, 
 static ntstatus_t MiCommitPrivate(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
                                   unsigned protection) {
     uint32_t charge = MiCountUncommitted(os, vad, start, end), used = 0;
-    if (!MiChargeCommitment(os, charge, process)) { return STATUS_COMMITMENT_LIMIT; }
+    ntstatus_t charged = MiChargeProcessCommitment(os, charge, process);
+    if (!NT_SUCCESS(charged)) { return charged; }
     ntstatus_t status = STATUS_SUCCESS;
     bool others = false;
     for (va_t va = start; va <= end;) {

@@ -76,6 +76,9 @@ void KeAttachProcess(struct os *os, struct eprocess *process) {
         KeBugCheckEx(os, BUGCHECK_INVALID_PROCESS_ATTACH_ATTEMPT, process->Address, prcb->CurrentProcess->Address, 1,
                      0);
     }
+    process->StackCount++;
+    KiWaitUntilInMemory(os, process);
+    prcb = KeGetCurrentPrcb(os);
     prcb->SavedProcess = prcb->CurrentProcess;
     MiSwapAtDispatch(os, process);
 }
@@ -85,5 +88,17 @@ void KeDetachProcess(struct os *os) {
     struct eprocess *own = prcb->SavedProcess;
     if (!own) { return; }
     prcb->SavedProcess = NULL;
+    prcb->CurrentProcess->StackCount--;
     MiSwapAtDispatch(os, own);
+}
+
+struct eprocess *MiEnterAddressSpace(struct os *os, struct eprocess *process) {
+    struct eprocess *current = PsGetCurrentProcess(os);
+    if (process == NULL || process == current) { return NULL; }
+    MiSwapAtDispatch(os, process);
+    return current;
+}
+
+void MiLeaveAddressSpace(struct os *os, struct eprocess *back) {
+    if (back != NULL) { MiSwapAtDispatch(os, back); }
 }

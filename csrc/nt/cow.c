@@ -12,8 +12,8 @@ struct cow_page {
 static unsigned MiCopiedProtection(struct os *os, const struct cow_page *page, pte_t original_pte) {
     uint32_t index = MiLocateWsle(os, &page->Process->Vm, page->Va, page->Frame);
     uint32_t wsle = MiReadWsle(os, &page->Process->Vm, index);
-    unsigned protection =
-        wsle & WSLE_SAME_PROTECTION ? pte_protection(original_pte) : wsle >> WSLE_PROTECTION_SHIFT & 0x1F;
+    unsigned protection = wsle_is_same(os->Config.profile, wsle) ? pte_protection(original_pte)
+                                                                 : wsle_protection(os->Config.profile, wsle);
     bool write_copy = (protection & 7) == MM_WRITECOPY || (protection & 7) == MM_EXECUTE_WRITECOPY;
     return write_copy ? protection - 1 : protection;
 }

@@ -42,8 +42,9 @@ static void MiServeDereference(struct os *os, const struct mmdereference *entry)
     }
 }
 
-/* Its two queues: control areas that nobody uses any more (NT-67), and requests. */
+/* Its queues: commit requests (NT-95), control areas that nobody uses any more (NT-67), and the writer's requests. */
 void MiDereferenceSegmentThread(struct os *os) {
+    MiServeCommitRequests(os);
     MiDeleteDereferencedSegments(os);
     while (os->MmDereferenceQueue) {
         struct mmdereference *entry = os->MmDereferenceQueue;

@@ -56,6 +56,7 @@ static const struct mi_export *const tables[] = {
     MiDriverExports,
     MiLockExports,
     MiPageReadExports,
+    MiWorkingSetExports,
 };
 /* clang-format on */
 

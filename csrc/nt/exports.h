@@ -25,6 +25,7 @@ struct mi_export {
 extern const struct mi_export MiVirtualMemoryExports[]; /* call.c */
 extern const struct mi_export MiExceptionExports[];     /* raise.c */
 extern const struct mi_export MiPagingFileExports[];    /* pagefile.c */
+extern const struct mi_export MiWorkingSetExports[];    /* wscall.c */
 extern const struct mi_export MiConstantExports[];      /* exports.c */
 extern const struct mi_export MiRtlExports[];           /* rtl.c */
 extern const struct mi_export MiProbeExports[];         /* probe.c */

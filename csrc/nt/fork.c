@@ -188,7 +188,7 @@ static ntstatus_t MiChargeChild(struct fork *f) {
         return STATUS_COMMITMENT_LIMIT;
     }
     f->charge = (uint32_t)charge;
-    return MiChargeCommitment(f->os, f->charge, f->child) ? STATUS_SUCCESS : STATUS_COMMITMENT_LIMIT;
+    return MiChargeProcessCommitment(f->os, f->charge, f->child);
 }
 
 static void MiFreeBlocksUntil(struct os *os, struct mmclone *stop) {
@@ -301,7 +301,8 @@ static void MiShareValidPage(struct fork *f, va_t va, pte_t pte) {
     } else {
         uint32_t index = MiLocateWsle(f->os, &f->parent->Vm, va, pte_frame(pte));
         uint32_t wsle = MiReadWsle(f->os, &f->parent->Vm, index);
-        if (!(wsle & WSLE_SAME_PROTECTION)) { given = pte_vad_lookup(wsle >> WSLE_PROTECTION_SHIFT & 0x1F); }
+        enum os_profile profile = f->os->Config.profile;
+        if (!wsle_is_same(profile, wsle)) { given = pte_vad_lookup(wsle_protection(profile, wsle)); }
     }
     MiGiveChild(f, va, given);
 }

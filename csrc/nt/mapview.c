@@ -187,7 +187,8 @@ static struct mmvad *MiMakeViewVad(struct os *os, const struct view_request *r) 
 }
 
 static ntstatus_t MiInsertView(struct os *os, const struct view_request *r, struct mmvad *vad) {
-    if (!MiChargeCommitment(os, vad->CommitCharge, r->Process)) { return STATUS_COMMITMENT_LIMIT; }
+    ntstatus_t charged = MiChargeProcessCommitment(os, vad->CommitCharge, r->Process);
+    if (!NT_SUCCESS(charged)) { return charged; }
     ntstatus_t status = STATUS_SUCCESS;
     if (r->CommitSize && r->Area->Reserve) {
         va_t size = r->CommitSize < r->Size ? r->CommitSize : r->Size;

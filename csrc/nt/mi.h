@@ -11,6 +11,7 @@
 #include "ntmmu/pfn.h"
 #include "ntmmu/pte.h"
 #include "ntmmu/status.h"
+#include "ntmmu/wsle.h"
 #include "pageout.h"
 
 /* ---- NT-02, NT-06: constants and addresses ---- */
@@ -50,7 +51,12 @@
 #define MM_PTE_PER_PAGE               1024u
 #define MM_USER_PDES                  768u
 
-#define WRFREEPAGE_OBJECT 1u /* what threads that wait on MmAvailablePagesEvent wait for */
+/* Variables of the kernel that have an address: the last page of its image, frame 1FF. */
+#define MM_KERNEL_DATA           0x801FF000u
+#define MM_SYSTEM_CACHE_WS       (MM_KERNEL_DATA + 0x00) /* MmSystemCacheWs, NT-29 */
+#define MM_WORKING_SET_EXPANSION (MM_KERNEL_DATA + 0x40) /* MmWorkingSetExpansionHead */
+
+#define WRFREEPAGE_OBJECT 1u /* os_outcome.object of MmAvailablePagesEvent */
 
 /* Internal results, never handed to a trace (NT-04). */
 #define MI_ISSUE_READ    0xC0033333u
@@ -63,8 +69,10 @@ struct eprocess;
 /* ---- working sets, NT-29 (host copy of the VM structure; the list itself is in simulated memory) ---- */
 
 struct mmsupport {
+    uint64_t UpdateTime; /* of the last trim */
     uint32_t PageFaultCount, PeakWorkingSetSize, WorkingSetSize, MinimumWorkingSet, MaximumWorkingSet;
     va_t WorkingSetList;      /* C0502000 or C0C00000 */
+    va_t Address;             /* of the structure in memory: EPROCESS+C8; MiWriteVm keeps it equal to this one */
     struct eprocess *Process; /* NULL: the system working set */
 };
 
@@ -84,17 +92,6 @@ enum {
     WSL_USED_PTES = 0x30 /* 768 words, NT-37 */,
     WSL_PAGE_TABLE_BITMAP = 0x630 /* 24 dwords */
 };
-/* WSLE bits, NT-31 */
-enum {
-    WSLE_VALID = 0x001,
-    WSLE_LOCKED_IN_WS = 0x002,
-    WSLE_LOCKED_IN_MEMORY = 0x004,
-    WSLE_PROTECTION_SHIFT = 4,
-    WSLE_SAME_PROTECTION = 0x200,
-    WSLE_DIRECT = 0x400
-};
-#define WSLE_END 0xFFFFFFF0u
-
 /* The list's header as it lies in memory, NT-30. */
 struct mmwsl {
     uint32_t Quota, FirstFreeWsle, FirstDynamic, LastWsleIndex, NextSlot, Wsle, CommittedPageTables,
@@ -215,6 +212,9 @@ struct mmclone_descriptor {
 
 /* ---- processes and threads, NT-70 ---- */
 
+enum process_state { PROCESS_IN_MEMORY, PROCESS_OUT_OF_MEMORY, PROCESS_IN_TRANSITION };
+enum quota_type { QUOTA_NONPAGED_POOL, QUOTA_PAGED_POOL, QUOTA_PAGE_FILE, QUOTA_TYPES }; /* the pools as of NT-84 */
+
 struct eprocess {
     struct eprocess *Next; /* active processes, in order of creation */
     uint32_t Pid, ParentPid;
@@ -224,7 +224,11 @@ struct eprocess {
     struct mmsupport Vm;
     struct mmvad *VadRoot;
     uint32_t CommitCharge, NumberOfLockedPages;
-    uint32_t QuotaPoolUsage[2], QuotaPoolLimit[2]; /* NT-96: bytes, nonpaged and paged; limit 0: none */
+    enum process_state State;
+    struct eprocess *NextInSwap;
+    uint32_t StackCount, ReadyThreads; /* attached to it; waiting until it is in memory */
+    struct eprocess_quota_block *QuotaBlock;
+    uint64_t PoolCharge[QUOTA_PAGED_POOL + 1]; /* its part of the block's usage */
     uint32_t NextPageColor;
     uint32_t PdeFaultCount[MM_USER_PDES];
     struct mmclone_descriptor *Clones;
@@ -293,7 +297,7 @@ struct mmpfnlog {
 struct mmcounters {
     uint64_t PageFaultCount, TransitionCount, DemandZeroCount, CopyOnWriteCount, PageReadCount, PageReadIoCount,
         DirtyWriteIoCount, DirtyPagesWriteCount, MappedWriteIoCount, MappedPagesWriteCount, ZeroThreadPages,
-        StandbyRepurposed, WorkingSetGrowth, CloneReuse, KernelPdeCopied;
+        StandbyRepurposed, WorkingSetGrowth, CloneReuse, KernelPdeCopied, BalanceTrimmed;
 };
 
 #define MI_RANDOM_TABLE 128 /* NT-93 */
@@ -331,6 +335,14 @@ struct os {
     uint32_t MmTotalCommitLimit, MmTotalCommittedPages, MmPeakCommitment;
     uint32_t MmFlushCounter; /* NT-18 */
     struct mmsysptes SystemPtes;
+    struct eprocess *KiProcessInSwapListHead;
+    bool KiSwapEvent;
+    uint32_t MmExtendedCommit, MiOverCommitCallCount;      /* NT-95 */
+    struct commit_request *CommitRequests, *CommitWaiters; /* queued; all that are waited for */
+    uint32_t CommitRequestId;                              /* of the last one */
+    struct eprocess_quota_block *DefaultQuotaBlock;
+    uint64_t SystemTime;   /* milliseconds of `time` steps; the model's clock */
+    uint32_t BalanceSteps; /* events since the balance set manager ran */
     struct mmsupport MmSystemCacheWs;
     struct eprocess SystemProcess; /* pid 0, directory frame 30 */
     struct eprocess *Processes;    /* SystemProcess not included */
@@ -459,40 +471,6 @@ void MiAddToPteList(struct os *os, struct mmptelist *list, va_t pte, va_t va, pt
 void MiFlushPteList(struct os *os, struct mmptelist *list, bool bump_counter, pte_t value);
 
 void MiFlushEntireTb(struct os *os); /* everything, global entries too; older stamps become harmless */
-
-/* ---- wslist.c: NT-29..34, NT-37, NT-38 ---- */
-void MiInitializeWorkingSetList(struct os *os, struct eprocess *process); /* attached to it; NT-38 */
-void MiInitializeSystemWorkingSet(struct os *os);
-struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm);
-void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list);
-uint32_t MiReadWsle(struct os *os, const struct mmsupport *vm, uint32_t index);
-bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm); /* NT-34 step 4; false: none is evictable */
-/* wshash.c, NT-32. The header is the caller's copy, which it writes back. */
-bool MiHashLookup(struct os *os, const struct mmsupport *vm, const struct mmwsl *list, va_t va, uint32_t *index);
-void MiHashInsert(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va, uint32_t index);
-void MiHashRemove(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va);
-bool MiHashMustGrow(const struct mmsupport *vm, const struct mmwsl *list);
-void MiHashGrow(struct os *os, struct mmsupport *vm, struct mmwsl *list); /* needs a frame */
-/* Maps a zeroed frame at va for the list's own use: the table, or the hash. Needs a frame and a free entry. */
-void MiAddWorkingSetPage(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va);
-/* Every page about to become valid in a working set. Finds an entry (may grow the list or replace a page) and enters
- * it; sets PFN.u1 for a direct entry. shared: through a prototype PTE. protection: 0 = same as the prototype's. Returns
- * the index. */
-uint32_t MiAddValidPageToWorkingSet(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, bool shared,
-                                    unsigned protection);
-uint32_t MiLocateWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame); /* index; bugchecks if absent */
-void MiRemoveWsle(struct os *os, struct mmsupport *vm, uint32_t index);           /* entry freed, size falls */
-/* The page at va became private (copied): entry becomes va|401 and PFN.u1 of the new frame its index. */
-void MiMakeWslePrivate(struct os *os, struct mmsupport *vm, va_t va, pfn_t old_frame, pfn_t new_frame);
-/* A shared page's protection of its own; 0 = the prototype's. */
-void MiSetWsleProtection(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, unsigned protection);
-bool MiEliminateWorkingSetEntry(struct os *os, struct mmsupport *vm, uint32_t index); /* NT-33; false: not evictable */
-uint32_t MiTrimWorkingSet(struct os *os, uint32_t count, struct mmsupport *vm, bool force); /* NT-35 */
-/* Used-PTE counter of the page table of a user va (NT-37). Decrement returns what is left. */
-void MiIncrementUsedPteCount(struct os *os, va_t va);
-uint32_t MiDecrementUsedPteCount(struct os *os, va_t va);
-/* Deletes the page table of va if its used count is 0 (P33; NT-07 row PDE): PDE 0, INVLPG of its window, CR3. */
-void MiDeletePageTableIfUnused(struct os *os, va_t va);
 
 #include "mifault.h" /* mmfault.c, checkva.c, demandz.c, transit.c, guard.c, inpage.c, prefetch.c, proto.c */
 
@@ -623,10 +601,6 @@ uint32_t MiVadFlags(const struct mmvad *vad);             /* NT-69, the layout o
 struct mmvad *MiFirstVad(const struct eprocess *process); /* in-order walk */
 struct mmvad *MiNextVad(struct mmvad *vad);
 
-/* ---- commit.c: NT-95 without waiting: at the limit the charge fails ---- */
-bool MiChargeCommitment(struct os *os, uint32_t pages, struct eprocess *process);
-void MiReturnCommitment(struct os *os, uint32_t pages, struct eprocess *process);
-
 /* ---- pool.c; the rest is in kernelmem.h ---- */
 void MiInitializePools(struct os *os);
 void MiFreePoolStructures(struct os *os);    /* host memory only, when the machine goes */
@@ -652,6 +626,14 @@ void KeWaitForSingleObject(struct os *os, uint64_t object);
 void KiEnterSystemThread(struct os *os);
 void KiLeaveSystemThread(struct os *os);
 void KeDetachProcess(struct os *os);
+/* A system thread's look into a process, whatever the current thread is attached to: CR3 there, and CR3 back. NULL
+ * process: the system's memory, which is everywhere. Returns what MiLeaveAddressSpace needs. */
+/* swapproc.c */
+ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process);
+void KiSwapProcesses(struct os *os);                               /* brings in all that are wanted */
+void KiWaitUntilInMemory(struct os *os, struct eprocess *process); /* asks for it; may wait */
+struct eprocess *MiEnterAddressSpace(struct os *os, struct eprocess *process);
+void MiLeaveAddressSpace(struct os *os, struct eprocess *back);
 
 /* ---- services: allocvm.c NT-77, freevm.c NT-78, protect.c NT-79, mdl.c NT-86/87 (lock and unlock), call.c ---- */
 ntstatus_t NtAllocateVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t zero_bits,
@@ -691,5 +673,6 @@ enum {
 
 #include "kernelmem.h"
 #include "mi_support.h"
+#include "miws.h"
 
 #endif

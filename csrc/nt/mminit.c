@@ -1,6 +1,7 @@
 /* Boot: what the loader leaves in memory and what memory management builds on it. NT-02, NT-06, NT-13, NT-106.
  * Until paging is on, addresses are physical. */
 #include "mi.h"
+#include "ntmmu/eprocess.h"
 #include "ntmmu/paging.h"
 #include <stdio.h>
 
@@ -278,6 +279,8 @@ void MiInitializeMachine(struct os *os) {
     system->Address = (uint32_t)ExAllocatePool(os, false, 0x1F8, 0x636F7250u);
     PspInitializeProcessObject(os, system, NULL);
     MiDescribeBootFrames(os);
+    system->Vm.Address = system->Address + EPROCESS_VM;
+    PspInheritQuota(os, system, NULL);
     system->Vm.MinimumWorkingSet = 0x32;
     system->Vm.MaximumWorkingSet = 0x159;
     MiInitializeWorkingSetList(os, system);

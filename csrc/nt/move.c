@@ -10,15 +10,18 @@ struct moved_page {
     pfn_t from_table, to_table;
 };
 
-/* The working-set entry of a valid page gets the new address. */
-static void MiMoveWsle(struct os *os, struct eprocess *process, const struct moved_page *page, pfn_t frame) {
+/* The working-set entry of a valid page gets the new address. Returns its locks, which are the caller's to set again.
+ */
+static uint32_t MiMoveWsle(struct os *os, struct eprocess *process, const struct moved_page *page, pfn_t frame) {
     uint32_t index = MiLocateWsle(os, &process->Vm, page->from, frame);
     uint32_t wsle = MiReadWsle(os, &process->Vm, index), faults = process->Vm.PageFaultCount;
-    bool shared = !(wsle & WSLE_DIRECT) || (wsle & (WSLE_SAME_PROTECTION | 0x1Fu << WSLE_PROTECTION_SHIFT));
-    unsigned own = wsle & WSLE_SAME_PROTECTION ? 0 : wsle >> WSLE_PROTECTION_SHIFT & 0x1F;
+    bool shared = wsle_is_shared(os->Config.profile, wsle);
+    unsigned own = wsle_is_same(os->Config.profile, wsle) ? 0 : wsle_protection(os->Config.profile, wsle);
     MiRemoveWsle(os, &process->Vm, index);
     MiAddValidPageToWorkingSet(os, &process->Vm, page->to, frame, shared, own);
     process->Vm.PageFaultCount = faults;
+    MiWriteVm(os, &process->Vm);
+    return wsle & WSLE_LOCKED;
 }
 
 /* A private page's frame names its PTE and that PTE's table. */
@@ -39,9 +42,10 @@ static void MiMovePage(struct os *os, struct eprocess *process, const struct mov
         if (valid) { MiCaptureDirty(os, pte_frame(pte), pte); }
         MiMovePfn(os, page, pte_frame(pte));
     }
-    if (valid) { MiMoveWsle(os, process, page, pte_frame(pte)); }
+    uint32_t locks = valid ? MiMoveWsle(os, process, page, pte_frame(pte)) : 0;
     if (MiReadPte(os, to_pte) == 0) { MiIncrementUsedPteCount(os, page->to); }
     MiWritePte(os, to_pte, pte);
+    if (locks) { MiLockWsle(os, &process->Vm, page->to, pte_frame(pte), locks); }
     MiWritePte(os, from_pte, 0);
     MiDecrementUsedPteCount(os, page->from);
     if (valid) { MiFlushSingleTb(os, page->from); }

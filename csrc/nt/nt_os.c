@@ -25,12 +25,15 @@ static void nt_free_processes(struct eprocess *process) {
             free(process->Clones);
             process->Clones = after;
         }
+        PspDereferenceQuotaBlock(process->QuotaBlock);
         free(process);
         process = next;
     }
 }
 
 static void nt_destroy(struct os *os) {
+    PspDereferenceQuotaBlock(os->SystemProcess.QuotaBlock);
+    PspDereferenceQuotaBlock(os->DefaultQuotaBlock);
     nt_free_processes(os->Processes);
     nt_free_processes(os->ExitedProcesses);
     while (os->Threads) {
@@ -88,6 +91,7 @@ static void nt_tick(struct os *os) {
     MiRunSystemThreads(os);
     MmZeroPageThread(os);
     MiDereferenceSegmentThread(os);
+    MiBalanceSetManagerTick(os);
     KiLeaveSystemThread(os);
 }
 
@@ -126,10 +130,13 @@ static void nt_counters(const struct os *os, void (*visit)(void *ctx, const char
         {"KernelPdeCopied", c->KernelPdeCopied},
         {"MmNumberOfPagingFiles", os->MmNumberOfPagingFiles},
         {"MmNumberOfActiveMdlEntries", os->MmNumberOfActiveMdlEntries},
+        {"BalanceTrimmed", c->BalanceTrimmed},
         {"MmAvailablePages", os->MmAvailablePages},
         {"MmTotalCommittedPages", os->MmTotalCommittedPages},
         {"MmTotalCommitLimit", os->MmTotalCommitLimit},
         {"MmPeakCommitment", os->MmPeakCommitment},
+        {"MmExtendedCommit", os->MmExtendedCommit},
+        {"MiOverCommitCallCount", os->MiOverCommitCallCount},
         {"MmFlushCounter", os->MmFlushCounter},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {

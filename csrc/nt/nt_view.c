@@ -10,11 +10,24 @@ void nt_view_memory(const struct os *os, struct nt_memory_view *out) {
                                    .peak_commitment = os->MmPeakCommitment,
                                    .system_directory = MM_SYSTEM_DIRECTORY_FRAME,
                                    .first_kernel_top_frame = os->FirstKernelTopFrame,
-                                   .zeroing_active = os->MmZeroingPageThreadActive};
+                                   .zeroing_active = os->MmZeroingPageThreadActive,
+                                   .profile = os->Config.profile};
     for (unsigned i = 0; i < MM_LISTS; i++) {
         const struct mmpfnlist *list = &os->MmPageLocationList[i];
         out->list[i] = (struct nt_list_view){list->Count, list->FirstFrame, list->LastFrame};
     }
+}
+
+void nt_view_system_ws(const struct os *os, struct nt_process_view *out) {
+    const struct mmsupport *vm = &os->MmSystemCacheWs;
+    *out = (struct nt_process_view){.page_fault_count = vm->PageFaultCount,
+                                    .peak_ws = vm->PeakWorkingSetSize,
+                                    .ws_size = vm->WorkingSetSize,
+                                    .min_ws = vm->MinimumWorkingSet,
+                                    .max_ws = vm->MaximumWorkingSet,
+                                    .vm = (uint32_t)vm->Address,
+                                    .ws_time = vm->UpdateTime,
+                                    .image = "System cache"};
 }
 
 void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx) {
@@ -36,6 +49,11 @@ void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struc
             .pde_fault_count = process->PdeFaultCount,
             .exiting = process->Exiting,
             .image = process->ImageName,
+            .vm = (uint32_t)vm->Address,
+            .ws_time = vm->UpdateTime,
+            .state = process->State,
+            .ready_threads = process->ReadyThreads,
+            .stack_count = process->StackCount,
         };
         if (!visit(ctx, &view)) { return; }
     }

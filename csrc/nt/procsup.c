@@ -84,6 +84,7 @@ static void MmInitializeProcessAddressSpace(struct os *os, struct eprocess *proc
     KeAttachProcess(os, process);
     MiInitializeProcessPfns(os, process);
     MiInitializeWorkingSetList(os, process);
+    MiInsertInExpansionList(os, &process->Vm);
     KeDetachProcess(os);
 }
 
@@ -104,6 +105,8 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
         process->Vm.MaximumWorkingSet = process->Vm.MinimumWorkingSet;
     }
     process->Address = (uint32_t)ExAllocatePool(os, false, EPROCESS_SIZE, TAG_PROCESS);
+    process->Vm.Address = process->Address + EPROCESS_VM;
+    PspInheritQuota(os, process, PsLookupProcess(os, ppid));
     uint32_t result[3];
     ntstatus_t status = STATUS_INSUFFICIENT_RESOURCES;
     if (process->Address) {
@@ -112,6 +115,7 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
     }
     if (!NT_SUCCESS(status)) {
         if (process->Address) { ExFreePool(os, process->Address); }
+        PspDereferenceQuotaBlock(process->QuotaBlock);
         free(process);
         return status;
     }
@@ -231,6 +235,7 @@ void PspExitProcess(struct os *os, struct eprocess *process) {
     MiCloseHandles(os, process);
     MiAbandonAddressCreation(os, process, NULL);
     KeAttachProcess(os, process);
+    MiRemoveFromExpansionList(os, &process->Vm);
     MmCleanProcessAddressSpace(os, process);
     MiDeleteLeftPageTables(os);
     MiExitThreads(os, process);

@@ -82,8 +82,8 @@ static void MiClassifyValid(struct os *os, struct eprocess *process, struct page
         return;
     }
     uint32_t index = MiLocateWsle(os, &process->Vm, page->Va, frame);
-    uint32_t wsle = MiRead32(os, process->Vm.WorkingSetList + MM_WSLE_OFFSET + 4 * index);
-    if (!(wsle & WSLE_SAME_PROTECTION)) { page->Protection = wsle >> WSLE_PROTECTION_SHIFT & 0x1F; }
+    uint32_t wsle = MiReadWsle(os, &process->Vm, index);
+    if (!wsle_is_same(os->Config.profile, wsle)) { page->Protection = wsle_protection(os->Config.profile, wsle); }
 }
 
 static struct page_state MiClassifyPage(struct os *os, struct eprocess *process, const struct mmvad *vad, va_t va) {
@@ -132,9 +132,11 @@ static pte_t MiTransitionWithProtection(pte_t pte, unsigned protection) {
 /* Guard and no-access pages cannot be valid: out of the working set. */
 static void MiRemoveProtectedPage(struct os *os, struct eprocess *process, const struct page_state *page,
                                   unsigned protection) {
-    uint32_t index = MiLocateWsle(os, &process->Vm, page->Va, pte_frame(page->Pte));
+    pfn_t frame = pte_frame(page->Pte);
+    MiUnlockWsle(os, &process->Vm, page->Va, frame, WSLE_LOCKED); /* nothing that cannot be used stays locked */
+    uint32_t index = MiLocateWsle(os, &process->Vm, page->Va, frame);
     if (!MiEliminateWorkingSetEntry(os, &process->Vm, index)) {
-        MiAssert(os, "a page to be protected is locked in its working set");
+        MiAssert(os, "a page to be protected cannot leave its working set");
     }
     pte_t pte = MiReadPte(os, page->PteVa);
     if (pte_form(pte) == PTE_FORM_TRANSITION) {
@@ -240,7 +242,8 @@ static uint32_t MiCountNewWriteCopy(struct os *os, struct eprocess *process, str
 ntstatus_t MiSetProtectionOnRange(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
                                   unsigned protection) {
     uint32_t charge = MiCountNewWriteCopy(os, process, vad, start, end, protection);
-    if (!MiChargeCommitment(os, charge, process)) { return STATUS_COMMITMENT_LIMIT; }
+    ntstatus_t charged = MiChargeProcessCommitment(os, charge, process);
+    if (!NT_SUCCESS(charged)) { return charged; }
     int change = 0; /* pages that became write-copy, less those that ceased to be */
     ntstatus_t status = STATUS_SUCCESS;
     for (va_t va = start; va <= end && status == STATUS_SUCCESS; va += PAGE_SIZE) {

@@ -78,6 +78,9 @@ static result_t MiExec(struct os *os, const struct event *event) {
 static result_t MiSwitch(struct os *os, const struct event *event) {
     struct ethread *thread = PsLookupThread(os, event->sw.tid);
     if (!thread) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
+    if (thread->Process->State != PROCESS_IN_MEMORY) { /* it is not ready before its process is in memory */
+        KiWaitUntilInMemory(os, thread->Process);
+    }
     SwapContext(os, thread);
     return MiResult(STATUS_SUCCESS, 0, 0);
 }
@@ -152,6 +155,12 @@ static result_t MiRunThread(struct os *os, const struct event *event) {
         KiDeliverApc(os);
     } else if (strcmp(event->text, "deref") == 0) {
         MiDereferenceSegmentThread(os);
+    } else if (strcmp(event->text, "deref take") == 0) {
+        MiTakeCommitRequest(os);
+    } else if (strcmp(event->text, "swap") == 0) {
+        KiSwapProcesses(os);
+    } else if (strcmp(event->text, "balance") == 0) {
+        MmWorkingSetManager(os);
     } else {
         return MiNotInThisVersion(os, "a system thread of that name");
     }
@@ -218,6 +227,8 @@ static result_t MiPool(struct os *os, const struct event *event) {
 
 /* A fault that waits for a frame gives up after 20 time-outs of 30 s (NT-24). */
 static result_t MiTimePasses(struct os *os, const struct event *event) {
+    os->SystemTime += event->amount.count;
+    MiCommitTimePasses(os);
     MiMappedPagesAge(os, event->amount.count);
     if (!os->WaitingForPage) { return MiResult(STATUS_SUCCESS, 0, 0); }
     os->WaitMilliseconds += event->amount.count;
@@ -261,8 +272,8 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_MAP:
     case EV_UNMAP: return MiServiceMap(os, event);
     case EV_PROTECT: return MiProtect(os, event);
-    case EV_LOCK: return MiNotInThisVersion(os, "NtLockVirtualMemory");
-    case EV_UNLOCK: return MiNotInThisVersion(os, "NtUnlockVirtualMemory");
+    case EV_LOCK:
+    case EV_UNLOCK: return MiServiceLock(os, event);
     case EV_FLUSH: return MiFlush(os, event);
     case EV_MOVE: return MiMove(os, event);
     case EV_MDL_LOCK:
@@ -278,6 +289,15 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_POOL_FREE: return MiPoolFree(os, event);
     case EV_STACK: return MiDeclareStack(os, event);
     case EV_TIME: return MiTimePasses(os, event);
+    case EV_ATTACH: {
+        struct eprocess *process = PsLookupProcess(os, event->proc.pid);
+        if (!process) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
+        KeAttachProcess(os, process);
+        return MiResult(STATUS_SUCCESS, 0, 0);
+    }
+    case EV_DETACH: KeDetachProcess(os); return MiResult(STATUS_SUCCESS, 0, 0);
+    case EV_COMMIT_REPLY:
+        return MiResult(MiReplyToCommitRequest(os, (uint32_t)event->reply.id, event->reply.status), 0, 0);
     case EV_CALL: return MiServiceCall(os, event);
     case EV_DRIVER_LOAD:
     case EV_DRIVER_UNLOAD: return MiServiceDriver(os, event);

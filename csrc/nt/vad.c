@@ -230,7 +230,8 @@ ntstatus_t MiInsertVad(struct os *os, struct eprocess *process, struct mmvad *va
     unsigned first = (unsigned)(vad->StartingAddress >> PAGE_TABLE_SHIFT);
     unsigned last = (unsigned)(vad->EndingAddress >> PAGE_TABLE_SHIFT);
     uint32_t tables = MiCountUnchargedTables(os, process, first, last);
-    if (!MiChargeCommitment(os, tables, process)) { return STATUS_COMMITMENT_LIMIT; }
+    ntstatus_t charged = MiChargeProcessCommitment(os, tables, process);
+    if (!NT_SUCCESS(charged)) { return charged; }
     if (tables != 0) {
         MiSetTableBits(os, process, first, last, true);
         MiAddToTableCount(os, process, tables);

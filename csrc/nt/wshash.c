@@ -75,13 +75,14 @@ bool MiHashMustGrow(const struct mmsupport *vm, const struct mmwsl *list) {
 }
 
 static void MiHashEverything(struct os *os, const struct mmsupport *vm, struct mmwsl *list) {
+    enum os_profile profile = os->Config.profile;
     uint32_t entries[WSHASH_PAGE_ENTRIES];
     for (uint32_t first = 0; first <= list->LastWsleIndex; first += WSHASH_PAGE_ENTRIES) {
         uint32_t count = list->LastWsleIndex + 1 - first;
         if (count > WSHASH_PAGE_ENTRIES) { count = WSHASH_PAGE_ENTRIES; }
         os->M->ops->read(os->M, list->Wsle + (va_t)first * sizeof(uint32_t), entries, count * sizeof(uint32_t));
         for (uint32_t i = 0; i < count; i++) {
-            if ((entries[i] & WSLE_VALID) && !(entries[i] & WSLE_DIRECT)) {
+            if ((entries[i] & WSLE_VALID) && !wsle_is_direct(profile, entries[i])) {
                 MiHashInsert(os, vm, list, page_of(entries[i]), first + i);
             }
         }

@@ -9,10 +9,9 @@
 #define WS_HASH_THRESHOLD           0x180u
 /* Entries in the list's first page: 25C. */
 #define WSLE_FIRST_PAGE            ((0x1000u - MM_WSLE_OFFSET) / sizeof(uint32_t))
-#define WSLE_MANAGER               (WSLE_VALID | WSLE_LOCKED_IN_WS | WSLE_DIRECT)
 #define SYSTEM_MINIMUM_WORKING_SET 0x188u
 #define SYSTEM_MAXIMUM_WORKING_SET 0x400u
-#define NO_WSLE                    (WSLE_END >> 4)
+#define NO_WSLE                    wsle_next_free(WSLE_END)
 
 _Static_assert(sizeof(struct mmwsl) == 0x30, "WS_LIST header is 30 bytes");
 
@@ -34,7 +33,7 @@ uint32_t MiReadWsle(struct os *os, const struct mmsupport *vm, uint32_t index) {
     return MiRead32(os, MiWsleAddress(vm, index));
 }
 
-static void MiWriteWsle(struct os *os, const struct mmsupport *vm, uint32_t index, uint32_t old, uint32_t value) {
+void MiWriteWsle(struct os *os, const struct mmsupport *vm, uint32_t index, uint32_t old, uint32_t value) {
     MiWrite32(os, MiWsleAddress(vm, index), value);
     if (log_wants(os->M->log, LOG_WS)) { log_send(os->M->log, LOG_WS, index, old, value, vm->WorkingSetSize, 0); }
 }
@@ -46,7 +45,7 @@ static void MiSetPfnWsIndex(struct os *os, pfn_t frame, uint32_t index) { MiWrit
 /* A chain of free entries [first, last]: each names the next, the last ends the list. */
 static void MiChainFreeEntries(struct os *os, const struct mmsupport *vm, uint32_t first, uint32_t last) {
     uint32_t chain[PAGE_SIZE / sizeof(uint32_t)];
-    for (uint32_t i = first; i <= last; i++) { chain[i - first] = i == last ? WSLE_END : (i + 1) << 4; }
+    for (uint32_t i = first; i <= last; i++) { chain[i - first] = i == last ? WSLE_END : wsle_free(i + 1); }
     os->M->ops->write(os->M, MiWsleAddress(vm, first), chain, (last - first + 1) * sizeof(uint32_t));
 }
 
@@ -62,9 +61,10 @@ static void MiInitializeList(struct os *os, struct mmsupport *vm, const va_t *fi
     MiChainFreeEntries(os, vm, count, WSLE_FIRST_PAGE - 1);
     for (uint32_t i = 0; i < count; i++) {
         vm->WorkingSetSize = i + 1;
-        MiWriteWsle(os, vm, i, 0, (uint32_t)fixed[i] | WSLE_MANAGER);
+        MiWriteWsle(os, vm, i, 0, wsle_manager(os->Config.profile, fixed[i]));
     }
     vm->PeakWorkingSetSize = vm->WorkingSetSize;
+    MiWriteVm(os, vm);
 }
 
 void MiInitializeWorkingSetList(struct os *os, struct eprocess *process) {
@@ -76,10 +76,13 @@ void MiInitializeWorkingSetList(struct os *os, struct eprocess *process) {
 
 void MiInitializeSystemWorkingSet(struct os *os) {
     const va_t fixed[] = {MM_SYSTEM_WS_LIST};
-    os->MmSystemCacheWs = (struct mmsupport){.MinimumWorkingSet = SYSTEM_MINIMUM_WORKING_SET,
+    os->MmSystemCacheWs = (struct mmsupport){.Address = MM_SYSTEM_CACHE_WS,
+                                             .MinimumWorkingSet = SYSTEM_MINIMUM_WORKING_SET,
                                              .MaximumWorkingSet = SYSTEM_MAXIMUM_WORKING_SET,
                                              .WorkingSetList = MM_SYSTEM_WS_LIST};
     MiInitializeList(os, &os->MmSystemCacheWs, fixed, 1);
+    MiInitializeExpansionList(os);
+    MiInsertInExpansionList(os, &os->MmSystemCacheWs);
 }
 
 /* ---- growing the list itself ---- */
@@ -89,7 +92,7 @@ static uint32_t MiTakeFreeEntry(struct os *os, struct mmsupport *vm, struct mmws
     uint32_t index = list->FirstFreeWsle;
     *old = MiReadWsle(os, vm, index);
     if (*old & WSLE_VALID) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, *old, vm->WorkingSetList); }
-    list->FirstFreeWsle = *old >> 4;
+    list->FirstFreeWsle = wsle_next_free(*old);
     if (index > list->LastWsleIndex) { list->LastWsleIndex = index; }
     vm->WorkingSetSize++;
     if (vm->WorkingSetSize > vm->PeakWorkingSetSize) { vm->PeakWorkingSetSize = vm->WorkingSetSize; }
@@ -100,17 +103,30 @@ static uint32_t MiTakeFreeEntry(struct os *os, struct mmsupport *vm, struct mmws
 static void MiUnchainFreeEntry(struct os *os, const struct mmsupport *vm, struct mmwsl *list, uint32_t index) {
     uint32_t link = MiReadWsle(os, vm, index);
     if (list->FirstFreeWsle == index) {
-        list->FirstFreeWsle = link >> 4;
+        list->FirstFreeWsle = wsle_next_free(link);
         return;
     }
     uint32_t at = list->FirstFreeWsle;
-    for (uint32_t entry = MiReadWsle(os, vm, at); entry >> 4 != index; entry = MiReadWsle(os, vm, at)) {
+    for (uint32_t entry = MiReadWsle(os, vm, at); wsle_next_free(entry) != index; entry = MiReadWsle(os, vm, at)) {
         if (entry == WSLE_END || (entry & WSLE_VALID)) {
             KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, entry, vm->WorkingSetList);
         }
-        at = entry >> 4;
+        at = wsle_next_free(entry);
     }
-    MiWriteWsle(os, vm, at, index << 4, link);
+    MiWriteWsle(os, vm, at, wsle_free(index), link);
+}
+
+/* An entry has been written to another place: its frame, or the hash, learns of it. */
+static void MiEntryMoved(struct os *os, const struct mmsupport *vm, struct mmwsl *list, uint32_t entry,
+                         uint32_t index) {
+    va_t va = page_of(entry);
+    if (wsle_is_direct(os->Config.profile, entry)) {
+        pte_t pte = MiReadPte(os, MiGetPteAddress(va));
+        if (pte & PTE_VALID) { MiSetPfnWsIndex(os, pte_frame(pte), index); } /* else it is just coming, or going */
+    } else if (list->HashTable) {
+        MiHashRemove(os, vm, list, va);
+        MiHashInsert(os, vm, list, va, index);
+    }
 }
 
 /* The entry at FirstDynamic, if used, goes to a free slot: its place is wanted for one that never leaves. */
@@ -126,14 +142,7 @@ static void MiMakeFixedSlot(struct os *os, struct mmsupport *vm, struct mmwsl *l
     }
     uint32_t old, index = MiTakeFreeEntry(os, vm, list, &old);
     MiWriteWsle(os, vm, index, old, entry);
-    va_t va = page_of(entry);
-    if (entry & WSLE_DIRECT) {
-        pte_t pte = MiReadPte(os, MiGetPteAddress(va));
-        if (pte & PTE_VALID) { MiSetPfnWsIndex(os, pte_frame(pte), index); } /* else it is just being added */
-    } else if (list->HashTable) {
-        MiHashRemove(os, vm, list, va);
-        MiHashInsert(os, vm, list, va, index);
-    }
+    MiEntryMoved(os, vm, list, entry, index);
 }
 
 void MiAddWorkingSetPage(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va) {
@@ -151,7 +160,7 @@ void MiAddWorkingSetPage(struct os *os, struct mmsupport *vm, struct mmwsl *list
     }
     MiMakeFixedSlot(os, vm, list);
     MiSetPfnWsIndex(os, frame, list->FirstDynamic);
-    MiWriteWsle(os, vm, list->FirstDynamic, 0, (uint32_t)va | WSLE_MANAGER);
+    MiWriteWsle(os, vm, list->FirstDynamic, 0, wsle_manager(os->Config.profile, va));
     list->FirstDynamic++;
     if (list->NextSlot < list->FirstDynamic) { list->NextSlot = list->FirstDynamic; }
 }
@@ -230,11 +239,10 @@ uint32_t MiAddValidPageToWorkingSet(struct os *os, struct mmsupport *vm, va_t va
                                     unsigned protection) {
     struct mmwsl list;
     uint32_t old, index = MiLocateAndReserveWsle(os, vm, &list, &old);
-    uint32_t entry = (uint32_t)page_of(va) | WSLE_VALID;
+    enum os_profile profile = os->Config.profile;
     bool direct = !shared || MiReadPfn(os, frame).u2 == 1;
-    if (shared) { entry |= protection ? protection << WSLE_PROTECTION_SHIFT : WSLE_SAME_PROTECTION; }
+    uint32_t entry = shared ? wsle_shared(profile, va, protection, direct) : wsle_private(profile, va);
     if (direct) {
-        entry |= WSLE_DIRECT;
         MiSetPfnWsIndex(os, frame, index);
     } else {
         list.NonDirectCount++;
@@ -243,6 +251,7 @@ uint32_t MiAddValidPageToWorkingSet(struct os *os, struct mmsupport *vm, va_t va
     MiWriteWsle(os, vm, index, old, entry);
     bool moved = MiMaintainHash(os, vm, &list);
     MiWriteWorkingSetList(os, vm, &list);
+    MiWriteVm(os, vm);
     if (moved && MiSearchLinearly(os, vm, &list, page_of(va), &index) && direct) { MiSetPfnWsIndex(os, frame, index); }
     return index;
 }
@@ -257,6 +266,7 @@ static bool MiFindWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame
         uint32_t entry = MiReadWsle(os, vm, *index);
         if ((entry & WSLE_VALID) && page_of(entry) == va) { return true; }
     }
+    if (!(MiReadPfn(os, frame).Flags & PFN_PROTOTYPE)) { return false; } /* a direct entry is never searched for */
     return list.HashTable ? MiHashLookup(os, vm, &list, va, index) : MiSearchLinearly(os, vm, &list, va, index);
 }
 
@@ -282,25 +292,92 @@ static void MiForgetNonDirect(struct os *os, struct mmsupport *vm, struct mmwsl 
     if (list->HashTable) { MiHashRemove(os, vm, list, va); }
 }
 
-void MiRemoveWsle(struct os *os, struct mmsupport *vm, uint32_t index) {
+void MiReleaseWsle(struct os *os, struct mmsupport *vm, uint32_t index) {
     struct mmwsl list = MiReadWorkingSetList(os, vm);
-    uint32_t entry = MiReadWsle(os, vm, index);
-    if (!(entry & WSLE_VALID) || index < list.FirstDynamic) {
-        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, entry, vm->WorkingSetList);
-    }
-    if (!(entry & WSLE_DIRECT)) { MiForgetNonDirect(os, vm, &list, page_of(entry)); }
     vm->WorkingSetSize--;
-    MiWriteWsle(os, vm, index, entry, list.FirstFreeWsle << 4);
+    MiWriteWsle(os, vm, index, MiReadWsle(os, vm, index), wsle_free(list.FirstFreeWsle));
     list.FirstFreeWsle = index;
     if (index == list.LastWsleIndex) { list.LastWsleIndex = MiLastUsedBelow(os, vm, index); }
     MiWriteWorkingSetList(os, vm, &list);
+    MiWriteVm(os, vm);
+}
+
+static void MiExchangeWsles(struct os *os, struct mmsupport *vm, struct mmwsl *list, uint32_t a, uint32_t b) {
+    uint32_t at_a = MiReadWsle(os, vm, a), at_b = MiReadWsle(os, vm, b);
+    if (a == b) { return; }
+    MiWriteWsle(os, vm, a, at_a, at_b);
+    MiWriteWsle(os, vm, b, at_b, at_a);
+    MiEntryMoved(os, vm, list, at_b, a);
+    MiEntryMoved(os, vm, list, at_a, b);
+}
+
+/* The last place of the fixed part becomes dynamic, with this entry in it. */
+static uint32_t MiMoveOutOfFixedPart(struct os *os, struct mmsupport *vm, struct mmwsl *list, uint32_t index) {
+    uint32_t last = --list->FirstDynamic;
+    MiExchangeWsles(os, vm, list, index, last);
+    return last;
+}
+
+/* The first dynamic place becomes fixed, with this entry in it. */
+static uint32_t MiMoveIntoFixedPart(struct os *os, struct mmsupport *vm, struct mmwsl *list, uint32_t index) {
+    uint32_t slot = list->FirstDynamic++;
+    if (list->NextSlot < list->FirstDynamic) { list->NextSlot = list->FirstDynamic; }
+    if (MiReadWsle(os, vm, slot) & WSLE_VALID) {
+        MiExchangeWsles(os, vm, list, index, slot);
+        return slot;
+    }
+    uint32_t entry = MiReadWsle(os, vm, index);
+    MiUnchainFreeEntry(os, vm, list, slot);
+    MiWriteWsle(os, vm, slot, MiReadWsle(os, vm, slot), entry);
+    MiEntryMoved(os, vm, list, entry, slot);
+    MiWriteWsle(os, vm, index, entry, wsle_free(list->FirstFreeWsle));
+    list->FirstFreeWsle = index;
+    if (index == list->LastWsleIndex) { list->LastWsleIndex = MiLastUsedBelow(os, vm, index); }
+    return slot;
+}
+
+/* NT-80: an entry that must not leave stands below FirstDynamic, where nothing looks for one to replace. */
+bool MiLockWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, uint32_t bits) {
+    uint32_t index = MiLocateWsle(os, vm, va, frame), entry = MiReadWsle(os, vm, index);
+    struct mmwsl list = MiReadWorkingSetList(os, vm);
+    if ((entry & bits) == bits) { return false; }
+    if (index >= list.FirstDynamic) { index = MiMoveIntoFixedPart(os, vm, &list, index); }
+    MiWriteWsle(os, vm, index, entry, entry | bits);
+    MiWriteWorkingSetList(os, vm, &list);
+    return true;
+}
+
+bool MiUnlockWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, uint32_t bits) {
+    uint32_t index = MiLocateWsle(os, vm, va, frame), entry = MiReadWsle(os, vm, index);
+    if (!(entry & bits)) { return false; }
+    MiWriteWsle(os, vm, index, entry, entry & ~bits);
+    if (!(entry & ~bits & WSLE_LOCKED)) {
+        struct mmwsl list = MiReadWorkingSetList(os, vm);
+        MiMoveOutOfFixedPart(os, vm, &list, index);
+        MiWriteWorkingSetList(os, vm, &list);
+    }
+    return true;
+}
+
+/* A locked page that is deleted, copied away or moved takes its lock with it. */
+void MiRemoveWsle(struct os *os, struct mmsupport *vm, uint32_t index) {
+    struct mmwsl list = MiReadWorkingSetList(os, vm);
+    uint32_t entry = MiReadWsle(os, vm, index);
+    bool fixed = index < list.FirstDynamic;
+    if (!(entry & WSLE_VALID) || (fixed && page_of(entry) >= MM_SYSTEM_RANGE_START)) {
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, entry, vm->WorkingSetList);
+    }
+    if (fixed) { index = MiMoveOutOfFixedPart(os, vm, &list, index); }
+    if (!wsle_is_direct(os->Config.profile, entry)) { MiForgetNonDirect(os, vm, &list, page_of(entry)); }
+    MiWriteWorkingSetList(os, vm, &list);
+    MiReleaseWsle(os, vm, index);
 }
 
 void MiMakeWslePrivate(struct os *os, struct mmsupport *vm, va_t va, pfn_t old_frame, pfn_t new_frame) {
     uint32_t index = MiLocateWsle(os, vm, va, old_frame);
     uint32_t entry = MiReadWsle(os, vm, index);
-    uint32_t locks = entry & (WSLE_LOCKED_IN_WS | WSLE_LOCKED_IN_MEMORY);
-    if (!(entry & WSLE_DIRECT)) {
+    enum os_profile profile = os->Config.profile;
+    if (!wsle_is_direct(profile, entry)) {
         struct mmwsl list = MiReadWorkingSetList(os, vm);
         MiForgetNonDirect(os, vm, &list, page_of(va));
         MiWriteWorkingSetList(os, vm, &list);
@@ -308,14 +385,12 @@ void MiMakeWslePrivate(struct os *os, struct mmsupport *vm, va_t va, pfn_t old_f
         struct mmpfn pfn = MiReadPfn(os, old_frame);
         if (pfn_location(&pfn) == ActiveAndValid && pfn.u1 == index) { MiSetPfnWsIndex(os, old_frame, 0); }
     }
-    MiWriteWsle(os, vm, index, entry, (uint32_t)page_of(va) | WSLE_VALID | WSLE_DIRECT | locks);
+    MiWriteWsle(os, vm, index, entry, wsle_private(profile, va) | (entry & WSLE_LOCKED));
     MiSetPfnWsIndex(os, new_frame, index);
 }
 
 void MiSetWsleProtection(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, unsigned protection) {
     uint32_t index = MiLocateWsle(os, vm, va, frame);
     uint32_t entry = MiReadWsle(os, vm, index);
-    uint32_t cleared = entry & ~(uint32_t)(WSLE_SAME_PROTECTION | 0x1Fu << WSLE_PROTECTION_SHIFT);
-    uint32_t bits = protection ? protection << WSLE_PROTECTION_SHIFT : WSLE_SAME_PROTECTION;
-    MiWriteWsle(os, vm, index, entry, cleared | bits);
+    MiWriteWsle(os, vm, index, entry, wsle_with_protection(os->Config.profile, entry, protection));
 }

@@ -2,6 +2,8 @@
  * tables and their deletion (NT-37). */
 #include "mi.h"
 
+#define ANY_AGE (WSLE_AGE_MAX + 1)
+
 /* A working-set entry under examination. */
 struct mmcandidate {
     va_t Va, PointerPte;
@@ -17,7 +19,7 @@ static bool MiIsPageTableWindow(va_t va) { return va >= PTE_BASE && va < MM_HYPE
  * valid or in transition: they are its share count beyond 1. */
 static bool MiExamineEntry(struct os *os, struct mmsupport *vm, uint32_t index, struct mmcandidate *out) {
     out->Entry = MiReadWsle(os, vm, index);
-    if (!(out->Entry & WSLE_VALID) || (out->Entry & (WSLE_LOCKED_IN_WS | WSLE_LOCKED_IN_MEMORY))) { return false; }
+    if (!(out->Entry & WSLE_VALID) || (out->Entry & WSLE_LOCKED)) { return false; }
     out->Va = page_of(out->Entry);
     out->PointerPte = MiGetPteAddress(out->Va);
     out->Pte = MiReadPte(os, out->PointerPte);
@@ -30,15 +32,15 @@ static bool MiExamineEntry(struct os *os, struct mmsupport *vm, uint32_t index, 
     return (out->Pfn.Flags & PFN_PROTOTYPE) || out->Pfn.u2 == 1;
 }
 
-static pte_t MiEvictedPte(const struct mmcandidate *page) {
+static pte_t MiEvictedPte(const struct os *os, const struct mmcandidate *page) {
     if (!(page->Pfn.Flags & PFN_PROTOTYPE)) { return pte_transition(page->Pte, pte_protection(page->Pfn.OriginalPte)); }
-    if (page->Entry & WSLE_SAME_PROTECTION) { return pte_pointer(page->Pfn.PteAddress); }
-    return pte_vad_lookup(page->Entry >> WSLE_PROTECTION_SHIFT & 0x1F);
+    if (wsle_is_same(os->Config.profile, page->Entry)) { return pte_pointer(page->Pfn.PteAddress); }
+    return pte_vad_lookup(wsle_protection(os->Config.profile, page->Entry));
 }
 
 static void MiEvict(struct os *os, struct mmsupport *vm, uint32_t index, const struct mmcandidate *page) {
     MiCaptureDirty(os, page->Frame, page->Pte);
-    MiWritePte(os, page->PointerPte, MiEvictedPte(page));
+    MiWritePte(os, page->PointerPte, MiEvictedPte(os, page));
     MiFlushSingleTb(os, page->Va);
     if (MiIsPageTableWindow(page->Va) && !os->Config.reference_counting) { KeFlushCurrentTb(os, page->Va); }
     MiRemoveWsle(os, vm, index);
@@ -66,9 +68,16 @@ static uint32_t MiNextSlot(const struct mmwsl *list, uint32_t index) {
     return index >= list->LastWsleIndex ? list->FirstDynamic : index + 1;
 }
 
+/* Does a lap that looks for this age take the entry? In NT4 all ages are 0. A page used since the last pass is young.
+ */
+static bool MiIsOfAge(const struct os *os, const struct mmcandidate *page, unsigned age) {
+    unsigned has = page->Pte & PTE_ACCESSED ? 0 : wsle_age(os->Config.profile, page->Entry);
+    return has == age;
+}
+
 /* One lap over the dynamic entries from NextSlot. Entries with A set lose it and are passed, unless force. Stops after
  * `count` removals; NextSlot is then behind the last entry examined. */
-static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t count, bool force) {
+static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t count, bool force, unsigned age) {
     struct mmwsl list = MiReadWorkingSetList(os, vm);
     uint32_t removed = 0, index = list.NextSlot;
     if (list.LastWsleIndex < list.FirstDynamic) { return 0; }
@@ -76,7 +85,7 @@ static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t co
     uint32_t left = list.LastWsleIndex - list.FirstDynamic + 1;
     for (; left != 0 && removed < count; left--) {
         struct mmcandidate page;
-        if (MiExamineEntry(os, vm, index, &page)) {
+        if (MiExamineEntry(os, vm, index, &page) && (age == ANY_AGE || MiIsOfAge(os, &page, age))) {
             if ((page.Pte & PTE_ACCESSED) && !force) {
                 MiClearAccessed(os, &page);
             } else {
@@ -91,16 +100,41 @@ static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t co
 }
 
 bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm) {
-    return MiWorkingSetLap(os, vm, 1, false) == 1 || MiWorkingSetLap(os, vm, 1, true) == 1;
+    return MiWorkingSetLap(os, vm, 1, false, ANY_AGE) == 1 || MiWorkingSetLap(os, vm, 1, true, ANY_AGE) == 1;
 }
 
-uint32_t MiTrimWorkingSet(struct os *os, uint32_t count, struct mmsupport *vm, bool force) {
-    struct eprocess *process = vm->Process;
-    bool attach = process && process != PsGetCurrentProcess(os);
-    if (attach) { KeAttachProcess(os, process); }
-    uint32_t removed = MiWorkingSetLap(os, vm, count, force);
-    if (attach) { KeDetachProcess(os); }
+/* NT5 takes the oldest first: a lap for each age. */
+static uint32_t MiTrimByAge(struct os *os, uint32_t count, struct mmsupport *vm, bool force) {
+    if (!wsle_is_nt5(os->Config.profile)) { return MiWorkingSetLap(os, vm, count, force, ANY_AGE); }
+    uint32_t removed = 0;
+    for (unsigned age = WSLE_AGE_MAX + 1; age-- > 0 && removed < count;) {
+        removed += MiWorkingSetLap(os, vm, count - removed, force, age);
+    }
     return removed;
+}
+
+/* NT-35: a list is only addressable in its own process. */
+uint32_t MiTrimWorkingSet(struct os *os, uint32_t count, struct mmsupport *vm, bool force) {
+    if (vm->Process && vm->Process->State != PROCESS_IN_MEMORY) { return 0; } /* it has been emptied */
+    struct eprocess *back = MiEnterAddressSpace(os, vm->Process);
+    uint32_t removed = MiTrimByAge(os, count, vm, force);
+    vm->UpdateTime = os->SystemTime;
+    MiWriteVm(os, vm);
+    MiLeaveAddressSpace(os, back);
+    return removed;
+}
+
+void MiAgeWorkingSet(struct os *os, struct mmsupport *vm) {
+    struct mmwsl list = MiReadWorkingSetList(os, vm);
+    for (uint32_t index = list.FirstDynamic; index <= list.LastWsleIndex; index++) {
+        struct mmcandidate page;
+        if (!MiExamineEntry(os, vm, index, &page)) { continue; }
+        unsigned age = wsle_age(os->Config.profile, page.Entry);
+        bool used = page.Pte & PTE_ACCESSED;
+        unsigned older = used ? 0 : age < WSLE_AGE_MAX ? age + 1 : WSLE_AGE_MAX;
+        if (used) { MiClearAccessed(os, &page); }
+        if (older != age) { MiWriteWsle(os, vm, index, page.Entry, wsle_with_age(page.Entry, older)); }
+    }
 }
 
 /* ---- used-PTE counters, NT-37 ---- */

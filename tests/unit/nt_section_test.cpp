@@ -417,6 +417,7 @@ TEST_F(NtSection, ForkFailsWithoutCommitAndChangesNothing) {
     snprintf(line, sizeof line, "alloc 1000000 %x rc rw\nw 1000000 4 =5", (limit - used) / 2 * 0x1000 + 0x100000);
     ok(line);
     uint32_t before = view().total_committed, entry = pte(1, 0x1000000);
+    ok("inject commit-limit");
     EXPECT_EQ(service("fork 2 1 21"), 0xC000012Du);
     EXPECT_EQ(view().total_committed, before);
     EXPECT_EQ(pte(1, 0x1000000), entry);

@@ -15,6 +15,7 @@ enum eprocess_field {
     EPROCESS_WORKING_SET_LOCK = 0x10C, /* fast mutex: count, owner */
     EPROCESS_WORKING_SET_PAGE = 0x12C,
     EPROCESS_ADDRESS_CREATION_LOCK = 0x134, /* fast mutex */
+    EPROCESS_PAGE_DIRECTORY_PTE = 0x154,    /* of an outswapped process, NT-76 */
     EPROCESS_VAD_ROOT = 0x170,
     EPROCESS_SECTION_HANDLE = 0x188,
     EPROCESS_SECTION_BASE_ADDRESS = 0x190,

@@ -40,6 +40,7 @@ enum log_signal {
     LOG_MAPPED_WRITER,
     LOG_PAGEFILE_FULL,
     LOG_ASSERT_PAGED_CODE,
+    LOG_SWAP_EVENT,
     LOG_SIGNALS
 };
 

@@ -20,6 +20,10 @@ struct nt_process_view {
     const uint32_t *pde_fault_count; /* 768 entries, NT-37 */
     bool exiting;
     const char *image;
+    uint32_t vm;                   /* simulated address of the VM structure, NT-29 */
+    uint64_t ws_time;              /* UpdateTime */
+    uint32_t state, ready_threads; /* 0 in memory, 1 out, 2 on its way in; threads that wait for it */
+    uint32_t stack_count;          /* threads attached to it */
 };
 
 struct nt_vad_view {
@@ -64,6 +68,7 @@ struct nt_memory_view {
     uint32_t system_directory;       /* frame, 30h */
     uint32_t first_kernel_top_frame; /* boot's own frames at the top of RAM begin here */
     bool zeroing_active;
+    enum os_profile profile;
 };
 
 /* Free system PTEs, NT-16, NT-17: list heads in the form in which free entries hold references, i.e. bits 12..31 are an
@@ -97,6 +102,8 @@ struct nt_pool_tag_view {
 void nt_view_pool_tags(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx);
 
 void nt_view_memory(const struct os *os, struct nt_memory_view *out);
+/* The system working set: of the view, pid 0 and what concerns working sets. */
+void nt_view_system_ws(const struct os *os, struct nt_process_view *out);
 /* Each visits all in a fixed order and stops early if visit returns false. */
 void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);
 void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx);

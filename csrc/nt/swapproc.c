@@ -1,0 +1,199 @@
+/* Processes that are out of memory: NT-70 (states), NT-76. An outswapped process has lost its working set, and the
+ * frames of its working-set list, hyperspace table and directory are in transition: they may be written out and reused.
+ */
+#include "mi.h"
+#include "ntmmu/eprocess.h"
+
+#include <stdlib.h>
+
+#define WS_LIST_PTE_INDEX 0x102u
+#define SELF_MAP_OFFSET   0xC00u
+#define HYPERSPACE_OFFSET 0xC04u
+#define HYPERSPACE_TABLE  0xC0301000u
+#define SWAP_OBJECT       0xD0000000u /* + process: what threads wait for */
+
+static uint64_t MiSwapObject(const struct eprocess *process) { return SWAP_OBJECT + process->Pid; }
+
+/* An entry of tables that are not mapped; va: what it would map while they are. */
+static pte_t MiExchangePte(struct os *os, pa_t pa, va_t pte_va, pte_t value) {
+    uint32_t old = MiReadPhysical32(os, pa);
+    MiWritePhysical32(os, pa, (uint32_t)value);
+    if (log_wants(os->M->log, LOG_PTE)) {
+        log_send(os->M->log, LOG_PTE, pte_va, old, value, MiGetVirtualAddressMappedByPte(pte_va), 0);
+    }
+    return old;
+}
+
+static pfn_t MiFrameOfProcessObject(struct os *os, const struct eprocess *process) {
+    return MmGetPhysicalAddress(os, process->Address + EPROCESS_PAGE_DIRECTORY_PTE) >> PAGE_SHIFT;
+}
+
+/* ---- out ---- */
+
+/* A valid entry becomes transition; its frame loses the share of it. */
+static void MiSwapEntryOut(struct os *os, pa_t pa, va_t pte_va) {
+    pte_t pte = MiReadPhysical32(os, pa);
+    if (!(pte & PTE_VALID)) { return; }
+    MiExchangePte(os, pa, pte_va, pte_transition(pte, MM_READWRITE));
+    MiDecrementShareCount(os, pte_frame(pte));
+}
+
+/* The directory describes itself, so that its entry needs another place: the process object. */
+static void MiSwapDirectoryOut(struct os *os, struct eprocess *process, pfn_t directory) {
+    struct mmpfn pfn = MiReadPfn(os, directory);
+    pte_t entry = pte_transition(directory << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL, MM_READWRITE);
+    pfn.PteAddress = process->Address + EPROCESS_PAGE_DIRECTORY_PTE;
+    pfn.ContainingFrame = (uint32_t)MiFrameOfProcessObject(os, process);
+    MiWritePfn(os, directory, &pfn);
+    MiIncrementShareCount(os, pfn.ContainingFrame);
+    MiWrite32(os, process->Address + EPROCESS_PAGE_DIRECTORY_PTE, (uint32_t)entry);
+    MiSwapEntryOut(os, ((pa_t)directory << PAGE_SHIFT) + SELF_MAP_OFFSET, PDE_BASE + SELF_MAP_OFFSET);
+}
+
+ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
+    if (process == &os->SystemProcess || process == PsGetCurrentProcess(os) || process->State != PROCESS_IN_MEMORY ||
+        process->StackCount != 0 || process->NumberOfLockedPages != 0) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    pfn_t directory = process->DirectoryTableBase[0] >> PAGE_SHIFT;
+    pfn_t hyperspace = process->DirectoryTableBase[1] >> PAGE_SHIFT;
+    MiTrimWorkingSet(os, UINT32_MAX, &process->Vm, true);
+    MiRemoveFromExpansionList(os, &process->Vm);
+    for (unsigned i = WS_LIST_PTE_INDEX; i < MM_PTE_PER_PAGE; i++) {
+        MiSwapEntryOut(os, ((pa_t)hyperspace << PAGE_SHIFT) + 4 * i, HYPERSPACE_TABLE + 4 * i);
+    }
+    MiSwapEntryOut(os, ((pa_t)directory << PAGE_SHIFT) + HYPERSPACE_OFFSET, PDE_BASE + HYPERSPACE_OFFSET);
+    MiSwapDirectoryOut(os, process, directory);
+    process->State = PROCESS_OUT_OF_MEMORY;
+    return STATUS_SUCCESS;
+}
+
+/* ---- in ---- */
+
+struct swap_read {
+    bool Done;
+    ntstatus_t Status;
+};
+
+static void MiSwapReadEnded(struct os *os, void *context, ntstatus_t status) {
+    struct swap_read *read = context;
+    *read = (struct swap_read){true, status};
+    os->M->ops->signal(os->M, SWAP_OBJECT);
+}
+
+/* A page that is in the paging file, into a frame of its own: share and reference 1. */
+static pfn_t MiReadSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing) {
+    while (!MiFramesAvailable(os, 1)) { MiWaitForFreePage(os); }
+    pfn_t frame = MiRemoveAnyPage(os, 0);
+    MiInitializePfn(os, frame, pte_va, pte, 0, containing);
+    struct swap_read *read = MiAllocateHost(os, sizeof *read);
+    struct os_io io = {.file = os_paging_file(pte_page_file_number(pte)),
+                       .offset = (uint64_t)pte_page_file_offset(pte) << PAGE_SHIFT,
+                       .pages = 1,
+                       .valid_bytes = PAGE_SIZE,
+                       .frame = {frame}};
+    MiStartTransfer(os, &io, MiSwapReadEnded, read);
+    os->M->ops->disk_poll(os->M, false);
+    while (!read->Done) { KeWaitForSingleObject(os, SWAP_OBJECT); }
+    ntstatus_t status = read->Status;
+    free(read);
+    if (!NT_SUCCESS(status)) { KeBugCheckEx(os, BUGCHECK_KERNEL_DATA_INPAGE_ERROR, pte_va, status, pte, 0); }
+    os->MmInfoCounters.PageReadCount++;
+    os->MmInfoCounters.PageReadIoCount++;
+    return frame;
+}
+
+/* One that is in transition, or that never stopped being active because something in it pins it. */
+static pfn_t MiReviveSwappedPage(struct os *os, pte_t pte) {
+    pfn_t frame = pte_frame(pte);
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    if (pfn_location(&pfn) == ActiveAndValid) {
+        MiIncrementShareCount(os, frame);
+        return frame;
+    }
+    pfn = MiReferenceTransitionPage(os, frame);
+    pfn.u2 = 1;
+    pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_LOCATION) | ActiveAndValid << PFN_LOCATION_SHIFT);
+    MiWritePfn(os, frame, &pfn);
+    return frame;
+}
+
+static pfn_t MiSwapPageIn(struct os *os, pte_t pte, va_t pte_va, pfn_t containing) {
+    return pte_form(pte) == PTE_FORM_TRANSITION ? MiReviveSwappedPage(os, pte)
+                                                : MiReadSwappedPage(os, pte, pte_va, containing);
+}
+
+static pfn_t MiSwapEntryIn(struct os *os, pa_t pa, va_t pte_va, pfn_t containing) {
+    pfn_t frame = MiSwapPageIn(os, MiReadPhysical32(os, pa), pte_va, containing);
+    MiExchangePte(os, pa, pte_va, frame << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL);
+    return frame;
+}
+
+static void MiSetPfnIndex(struct os *os, pfn_t frame, uint32_t index) { MiWrite32(os, pfn_address(frame), index); }
+
+static pfn_t MiSwapDirectoryIn(struct os *os, struct eprocess *process) {
+    pfn_t object = MiFrameOfProcessObject(os, process);
+    pte_t entry = MiRead32(os, process->Address + EPROCESS_PAGE_DIRECTORY_PTE);
+    pfn_t directory = MiSwapPageIn(os, entry, process->Address + EPROCESS_PAGE_DIRECTORY_PTE, object);
+    MiDecrementShareCount(os, object); /* what it has counted, or MiInitializePfn has just */
+    struct mmpfn pfn = MiReadPfn(os, directory);
+    pfn.u1 = process->Address;
+    pfn.PteAddress = PDE_BASE + SELF_MAP_OFFSET;
+    pfn.ContainingFrame = (uint32_t)directory;
+    MiWritePfn(os, directory, &pfn);
+    MiExchangePte(os, ((pa_t)directory << PAGE_SHIFT) + SELF_MAP_OFFSET, PDE_BASE + SELF_MAP_OFFSET,
+                  directory << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL);
+    return directory;
+}
+
+static void MmInSwapProcess(struct os *os, struct eprocess *process) {
+    pfn_t directory = MiSwapDirectoryIn(os, process);
+    pa_t hyperspace_pde = ((pa_t)directory << PAGE_SHIFT) + HYPERSPACE_OFFSET;
+    pfn_t hyperspace = MiSwapEntryIn(os, hyperspace_pde, PDE_BASE + HYPERSPACE_OFFSET, directory);
+    MiSetPfnIndex(os, hyperspace, 1);
+    for (unsigned i = WS_LIST_PTE_INDEX; i < MM_PTE_PER_PAGE; i++) {
+        pa_t pa = ((pa_t)hyperspace << PAGE_SHIFT) + 4 * i;
+        if (MiReadPhysical32(os, pa) == 0) { continue; }
+        pfn_t frame = MiSwapEntryIn(os, pa, HYPERSPACE_TABLE + 4 * i, hyperspace);
+        if (i == WS_LIST_PTE_INDEX) {
+            process->WorkingSetPage = (uint32_t)frame;
+            MiSetPfnIndex(os, frame, 2);
+        }
+    }
+    process->DirectoryTableBase[0] = (uint32_t)(directory << PAGE_SHIFT);
+    process->DirectoryTableBase[1] = (uint32_t)(hyperspace << PAGE_SHIFT);
+    MiWrite32(os, process->Address + EPROCESS_DIRECTORY_TABLE_BASE, process->DirectoryTableBase[0]);
+    MiWrite32(os, process->Address + EPROCESS_DIRECTORY_TABLE_BASE + 4, process->DirectoryTableBase[1]);
+    MiWrite32(os, process->Address + EPROCESS_WORKING_SET_PAGE, process->WorkingSetPage);
+    MiInsertInExpansionList(os, &process->Vm);
+    process->State = PROCESS_IN_MEMORY;
+    os->M->ops->signal(os->M, MiSwapObject(process));
+}
+
+/* RUN swap. */
+void KiSwapProcesses(struct os *os) {
+    os->KiSwapEvent = false;
+    while (os->KiProcessInSwapListHead) {
+        struct eprocess *process = os->KiProcessInSwapListHead;
+        os->KiProcessInSwapListHead = process->NextInSwap;
+        process->NextInSwap = NULL;
+        MmInSwapProcess(os, process);
+    }
+}
+
+/* NT-76: the first one to need the process asks for it; all are queued on its ready list until it is there. */
+void KiWaitUntilInMemory(struct os *os, struct eprocess *process) {
+    if (process->State == PROCESS_IN_MEMORY) { return; }
+    if (process->State == PROCESS_OUT_OF_MEMORY) {
+        struct eprocess **last = &os->KiProcessInSwapListHead;
+        while (*last) { last = &(*last)->NextInSwap; }
+        *last = process;
+        process->State = PROCESS_IN_TRANSITION;
+        os->KiSwapEvent = true;
+        if (log_wants(os->M->log, LOG_SIGNAL)) { log_send(os->M->log, LOG_SIGNAL, LOG_SWAP_EVENT, 0, 0, 0, 0); }
+    }
+    process->ReadyThreads++;
+    if (!os->Config.manual_threads) { KiSwapProcesses(os); }
+    while (process->State != PROCESS_IN_MEMORY) { KeWaitForSingleObject(os, MiSwapObject(process)); }
+    process->ReadyThreads--;
+}
