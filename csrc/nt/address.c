@@ -1,7 +1,7 @@
 /* Questions about an address that never fault: NT-19. */
 #include "mi.h"
 
-#define LARGE_PAGE_MASK 0x3FFFFFu
+#define LARGE_PAGE_MASK (MM_PAGE_TABLE_SPAN - 1)
 
 /* The valid entry that translates va, PDE (large) or PTE; 0 if there is none. */
 static pte_t MiValidEntry(struct os *os, va_t va) {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #define ALLOCATION_GRANULARITY 0x10000u
-#define PAGE_TABLE_SPAN        ((va_t)1 << 22)
 #define MM_MAXIMUM_ZERO_BITS   21u
 
 static uint32_t MiPages(va_t start, va_t end) { return (uint32_t)((end + 1 - start) >> PAGE_SHIFT); }
@@ -71,7 +70,7 @@ static ntstatus_t MiReserve(struct os *os, struct eprocess *process, va_t start,
 static uint32_t MiCountUncommitted(struct os *os, const struct mmvad *vad, va_t start, va_t end) {
     uint32_t count = 0;
     for (va_t va = start; va <= end;) {
-        va_t table_end = va | (PAGE_TABLE_SPAN - 1);
+        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
         va_t last = table_end < end ? table_end : end;
         if (MiReadPte(os, MiGetPdeAddress(va)) == 0) {
             count += vad->MemCommit ? 0 : MiPages(va, last);
@@ -126,7 +125,7 @@ static ntstatus_t MiCommitPrivate(struct os *os, struct eprocess *process, struc
     ntstatus_t status = STATUS_SUCCESS;
     bool others = false;
     for (va_t va = start; va <= end;) {
-        va_t table_end = va | (PAGE_TABLE_SPAN - 1);
+        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
         va_t last = table_end < end ? table_end : end;
         if (vad->MemCommit && MiReadPte(os, MiGetPdeAddress(va)) == 0) {
             others = true; /* committed, untouched */
@@ -171,7 +170,7 @@ static void MiResetPage(struct os *os, va_t va) {
     }
     if (!(pfn.Flags & PFN_WRITE_IN_PROGRESS)) {
         MiReleasePageFileSpace(os, pfn.OriginalPte);
-        pfn.OriginalPte = (uint32_t)pte_demand_zero(pte_protection(pfn.OriginalPte));
+        pfn.OriginalPte = (mmpte_t)pte_demand_zero(pte_protection(pfn.OriginalPte));
     }
     pfn.Flags &= (uint16_t)~PFN_MODIFIED;
     MiWritePfn(os, frame, &pfn);
@@ -182,7 +181,7 @@ static ntstatus_t MiReset(struct os *os, struct eprocess *process, va_t start, v
     struct mmvad *vad = MiLocateAddress(process, start);
     if (vad == NULL || end > vad->EndingAddress || vad->PhysicalMapping) { return STATUS_CONFLICTING_ADDRESSES; }
     for (va_t va = start; va <= end && vad->ControlArea == NULL;) {
-        va_t table_end = va | (PAGE_TABLE_SPAN - 1);
+        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
         va_t last = table_end < end ? table_end : end;
         if (MiReadPte(os, MiGetPdeAddress(va)) != 0) {
             for (; va <= last; va += PAGE_SIZE) { MiResetPage(os, va); }

@@ -22,7 +22,7 @@ static ntstatus_t MiCallReleaseSystemPtes(struct os *os, struct eprocess *proces
     const struct mmsysptes *ptes = &os->SystemPtes;
     uint32_t pte = MI_ARGUMENT(event, 0), count = MI_ARGUMENT(event, 1), space = MI_ARGUMENT(event, 2);
     if (space >= MM_SYSTEM_PTE_SPACES || pte < ptes->MmSystemPtesStart[space] ||
-        pte + 4ull * count > ptes->MmSystemPtesEnd[space]) {
+        pte + (va_t)PTE_SIZE * count > ptes->MmSystemPtesEnd[space]) {
         return STATUS_INVALID_PARAMETER;
     }
     MiReleaseSystemPtes(os, pte, count, space);

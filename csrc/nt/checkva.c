@@ -37,7 +37,7 @@ static ntstatus_t MiClearGuard(struct os *os, struct mmfault *fault, pte_t pte) 
     }
     if (pte_form(pte) == PTE_FORM_TRANSITION) { /* the next trim takes the protection from the frame */
         struct mmpfn pfn = MiReadPfn(os, pte_frame(pte));
-        pfn.OriginalPte &= ~((uint32_t)MM_GUARD_PAGE << PTE_PROTECTION_SHIFT);
+        pfn.OriginalPte &= ~((mmpte_t)MM_GUARD_PAGE << PTE_PROTECTION_SHIFT);
         MiWritePfn(os, pte_frame(pte), &pfn);
     }
     MiWritePte(os, fault->PointerPte, pte & ~((pte_t)MM_GUARD_PAGE << PTE_PROTECTION_SHIFT));

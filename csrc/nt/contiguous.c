@@ -44,7 +44,7 @@ static va_t MiContiguousFrames(struct os *os, uint32_t pages, pfn_t highest) {
     }
     for (uint32_t i = 0; i < pages; i++) {
         MiUnlinkPageFromList(os, first + i);
-        MiMapKernelPage(os, pte + 4 * i, first + i, 0);
+        MiMapKernelPage(os, pte + PTE_SIZE * i, first + i, 0);
     }
     struct mmcontiguous *memory = MiAllocateHost(os, sizeof *memory);
     *memory = (struct mmcontiguous){os->ContiguousMemory, MiGetVirtualAddressMappedByPte(pte), pages};
@@ -67,7 +67,7 @@ void MmFreeContiguousMemory(struct os *os, va_t va) {
         ExFreePool(os, va);
         return;
     }
-    for (uint32_t i = 0; i < memory->Pages; i++) { MiUnmapKernelPage(os, MiGetPteAddress(va) + 4 * i); }
+    for (uint32_t i = 0; i < memory->Pages; i++) { MiUnmapKernelPage(os, MiGetPteAddress(va) + PTE_SIZE * i); }
     MiReleaseSystemPtes(os, MiGetPteAddress(va), memory->Pages, 0);
     MiReturnCommitment(os, memory->Pages, NULL);
     *link = memory->Next;

@@ -28,10 +28,10 @@ static void MiStorePrivatePte(struct os *os, const struct cow_page *page, pfn_t 
 static void MiTakeOverClonePage(struct os *os, const struct cow_page *page) {
     struct mmpfn pfn = MiReadPfn(os, page->Frame);
     if (pfn.Flags & PFN_WRITE_IN_PROGRESS) { /* the slot goes when the write has ended: it finds M set */
-        pfn.OriginalPte = (uint32_t)pte_with_protection(pfn.OriginalPte, page->Protection);
+        pfn.OriginalPte = (mmpte_t)pte_with_protection(pfn.OriginalPte, page->Protection);
     } else {
         MiReleasePageFileSpace(os, pfn.OriginalPte);
-        pfn.OriginalPte = (uint32_t)pte_demand_zero(page->Protection);
+        pfn.OriginalPte = (mmpte_t)pte_demand_zero(page->Protection);
     }
     pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_PROTOTYPE) | PFN_MODIFIED);
     pfn.PteAddress = (uint32_t)page->PteVa;
@@ -65,7 +65,7 @@ ntstatus_t MiCopyOnWrite(struct os *os, va_t va, va_t pte_va, enum fault_kind *k
     page.Prototype = pfn.PteAddress;
     page.Protection = MiCopiedProtection(os, &page, pfn.OriginalPte);
     struct mmclone *clone = MiLocateClone(os, page.Process, page.Prototype);
-    if (clone && pfn.u2 == 1 && clone->CloneRefCount[(page.Prototype - clone->BasePte) / 4] == 1) {
+    if (clone && pfn.u2 == 1 && clone->CloneRefCount[(page.Prototype - clone->BasePte) / PTE_SIZE] == 1) {
         MiTakeOverClonePage(os, &page);
         *kind = FAULT_COW_REUSE;
         return STATUS_PAGE_FAULT_COPY_ON_WRITE;

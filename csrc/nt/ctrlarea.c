@@ -11,7 +11,7 @@
 
 #define CONTROL_AREA_SIZE   0x38u
 #define SUBSECTION_SIZE     0x20u
-#define SEGMENT_SIZE        0x38u
+#define SEGMENT_SIZE        (MI_PAE ? 0x40u : 0x38u)
 #define SECTION_OBJECT_SIZE 0x28u
 #define FILE_OBJECT_SIZE    0x70u
 #define SECTION_POINTERS    0x0Cu
@@ -44,7 +44,7 @@ void MiWriteControlArea(struct os *os, const struct control_area *area) {
     uint32_t subsections = 0, paged = 0;
     for (const struct subsection *s = area->Subsections; s; s = s->Next) {
         subsections++;
-        paged += s->BasePte ? s->PtesInSubsection * 4 : 0;
+        paged += s->BasePte ? s->PtesInSubsection * PTE_SIZE : 0;
     }
     words[0] = (uint32_t)area->Segment;
     words[1] = area->Flink ? (uint32_t)area->Flink->Address : 0;
@@ -126,9 +126,12 @@ void MiWriteSegment(struct os *os, const struct control_area *area) {
     words[4] = (uint32_t)area->Size;
     words[5] = (uint32_t)(area->Size >> 32);
     words[9] = area->CommitCharge;
-    words[10] = first ? (uint32_t)MiPrototypeTemplate(os, first) : 0;
-    words[11] = (uint32_t)(area->Image ? area->ImageBase : area->BasedAddress);
-    words[13] = first ? (uint32_t)first->BasePte : 0;
+    pte_t template = first ? MiPrototypeTemplate(os, first) : 0;
+    const unsigned behind = 10 + PTE_SIZE / 4; /* the template is as wide as a PTE */
+    words[10] = (uint32_t) template;
+    words[behind - 1] |= (uint32_t)(template >> 32);
+    words[behind] = (uint32_t)(area->Image ? area->ImageBase : area->BasedAddress);
+    words[behind + 2] = first ? (uint32_t)first->BasePte : 0;
     os->M->ops->write(os->M, area->Segment, words, sizeof words);
 }
 

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#define PAGE_TABLE_SPAN ((va_t)1 << 22)
-
 /* A trimmed private page: its frame is on a list, or still referenced by I/O or an MDL. */
 void MiDeleteTransitionPage(struct os *os, va_t pte_va, pfn_t frame) {
     struct mmpfn pfn = MiReadPfn(os, frame);
@@ -70,7 +68,7 @@ bool MiDeletePte(struct os *os, struct eprocess *process, va_t pte_va, pte_t new
 }
 
 static uint32_t MiUsedPteCount(struct os *os, va_t va) {
-    return MiRead16(os, MM_WORKING_SET_LIST + WSL_USED_PTES + 2 * (va >> 22));
+    return MiRead16(os, MM_WORKING_SET_LIST + WSL_USED_PTES + sizeof(uint16_t) * MiGetPdeIndex(va));
 }
 
 /* The part of [va, end] in one page table, which exists. */
@@ -94,13 +92,13 @@ bool MiDeleteVirtualAddresses(struct os *os, struct eprocess *process, va_t star
     struct mmptelist list = {0};
     struct mmptelist *batch = flush_each ? &list : NULL;
     bool valid = false;
-    for (va_t va = start; va <= end; va = (va & ~(PAGE_TABLE_SPAN - 1)) + PAGE_TABLE_SPAN) {
+    for (va_t va = start; va <= end; va = (va & ~(MM_PAGE_TABLE_SPAN - 1)) + MM_PAGE_TABLE_SPAN) {
         pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
         if (pde == 0) { continue; }
         if (!(pde & PTE_VALID) && MiMakePageTableValid(os, va) != STATUS_SUCCESS) {
             MiAssert(os, "a trimmed page table could not be made valid again");
         }
-        va_t table_end = va | (PAGE_TABLE_SPAN - 1);
+        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
         valid |= MiDeleteRangeOfTable(os, process, va, table_end < end ? table_end : end, new_value, batch);
         if (MiUsedPteCount(os, va) == 0) {
             if (batch != NULL) {

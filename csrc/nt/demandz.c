@@ -5,7 +5,7 @@ static bool MiIsPageTableAddress(va_t va) { return va >= PTE_BASE && va < MM_HYP
 
 pte_t MiMakeValidPte(struct os *os, va_t va, pfn_t frame, unsigned protection) {
     if (va < MM_SYSTEM_RANGE_START || MiIsPageTableAddress(va)) { return pte_valid_user(frame, protection); }
-    bool process_private = va >= MM_HYPER_BASE && va <= 0xC07FFFFFu;
+    bool process_private = va >= MM_HYPER_BASE && va <= MM_PROCESS_SPACE_END;
     return frame << PTE_FRAME_SHIFT | PTE_VALID | PTE_ACCESSED | pte_protection_bits(protection) |
            (process_private ? 0 : os->GlobalBit);
 }

@@ -80,10 +80,11 @@ static ntstatus_t MiSynchronousPageWrite(struct os *os, const struct control_are
 static void MiGatherFlush(struct os *os, const struct subsection *s, uint32_t first, uint32_t end, struct os_io *io) {
     bool busy;
     pfn_t frame;
-    *io = (struct os_io){
-        .file = s->ControlArea->File, .offset = MiSubsectionFileOffset(s, s->BasePte + first * 4), .write = true};
+    *io = (struct os_io){.file = s->ControlArea->File,
+                         .offset = MiSubsectionFileOffset(s, s->BasePte + first * PTE_SIZE),
+                         .write = true};
     while (io->pages < MM_FLUSH_CLUSTER && first + io->pages < end &&
-           MiIsFlushable(os, s->BasePte + (first + io->pages) * 4, &frame, &busy)) {
+           MiIsFlushable(os, s->BasePte + (first + io->pages) * PTE_SIZE, &frame, &busy)) {
         io->frame[io->pages++] = frame;
     }
 }
@@ -96,7 +97,7 @@ static ntstatus_t MiFlushSubsection(struct os *os, struct control_area *area, co
     for (uint32_t i = first; i < end && NT_SUCCESS(status);) {
         bool busy;
         pfn_t frame;
-        if (MiIsFlushable(os, s->BasePte + i * 4, &frame, &busy)) {
+        if (MiIsFlushable(os, s->BasePte + i * PTE_SIZE, &frame, &busy)) {
             struct os_io io;
             MiGatherFlush(os, s, i, end, &io);
             status = MiSynchronousPageWrite(os, area, &io);

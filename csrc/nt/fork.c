@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#define PAGE_TABLE_SPAN ((va_t)1 << 22)
 #define TAG_CLONE       0x6C43 /* "Cl" */
 #define FRAMES_TO_SPARE 8u
 
@@ -23,14 +22,14 @@ struct fork {
     uint32_t charge;       /* pages of commit the child inherits */
     uint32_t pages;        /* counting: of the VAD that have to become clones */
     struct mmclone *block; /* converting: of the VAD */
-    uint32_t *prototypes;  /* what goes into the block's prototype PTEs */
+    mmpte_t *prototypes;   /* what goes into the block's prototype PTEs */
     uint32_t next;         /* index of the next one */
 };
 
 /* ---- clone blocks ---- */
 
 static bool MiInClone(const struct mmclone *clone, va_t prototype) {
-    return prototype >= clone->BasePte && prototype - clone->BasePte < (va_t)clone->Count * 4;
+    return prototype >= clone->BasePte && prototype - clone->BasePte < (va_t)clone->Count * PTE_SIZE;
 }
 
 struct mmclone *MiLocateClone(struct os *os, struct eprocess *process, va_t prototype) {
@@ -63,7 +62,7 @@ static void MiRemoveDescriptor(struct eprocess *process, struct mmclone *clone) 
 }
 
 static struct mmclone *MiCreateCloneBlock(struct os *os, uint32_t count) {
-    va_t base = MiAllocateSectionPool(os, true, count * 4, TAG_CLONE);
+    va_t base = MiAllocateSectionPool(os, true, count * PTE_SIZE, TAG_CLONE);
     if (!base) { return NULL; }
     struct mmclone *clone = MiAllocateHost(os, sizeof *clone);
     clone->BasePte = base;
@@ -106,7 +105,7 @@ static void MiReleaseClonePrototype(struct os *os, va_t prototype) {
 
 void MiDecrementCloneBlockReference(struct os *os, struct eprocess *process, va_t prototype) {
     struct mmclone *clone = MiLocateClone(os, process, prototype);
-    uint16_t *count = clone ? &clone->CloneRefCount[(prototype - clone->BasePte) / 4] : NULL;
+    uint16_t *count = clone ? &clone->CloneRefCount[(prototype - clone->BasePte) / PTE_SIZE] : NULL;
     if (!count || *count == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 1, prototype, process->Address, 0); }
     if (--*count != 0) { return; }
     MiReleaseClonePrototype(os, prototype);
@@ -132,9 +131,9 @@ static bool MiInherited(const struct mmvad *vad) {
 
 /* Calls visit for each PTE of the range that is not 0. */
 static void MiVisitPtes(struct fork *f, va_t start, va_t end, void (*visit)(struct fork *f, va_t va, pte_t pte)) {
-    uint32_t entries[MM_PTE_PER_PAGE];
+    mmpte_t entries[MM_PTE_PER_PAGE];
     for (va_t va = start; va <= end;) {
-        va_t last = va | (PAGE_TABLE_SPAN - 1);
+        va_t last = va | (MM_PAGE_TABLE_SPAN - 1);
         if (last > end) { last = end; }
         if (MiReadPte(f->os, MiGetPdeAddress(va)) != 0) {
             if (MiMakePageTableValid(f->os, va) != STATUS_SUCCESS) {
@@ -168,7 +167,7 @@ static void MiCountPage(struct fork *f, va_t va, pte_t pte) {
 }
 
 static uint32_t MiTablesNotIn(va_t start, va_t end, va_t *covered) {
-    va_t first = start / PAGE_TABLE_SPAN, last = end / PAGE_TABLE_SPAN;
+    va_t first = start / MM_PAGE_TABLE_SPAN, last = end / MM_PAGE_TABLE_SPAN;
     if (first < *covered) { first = *covered; }
     *covered = last + 1 > *covered ? last + 1 : *covered;
     return last >= first ? (uint32_t)(last - first + 1) : 0;
@@ -232,7 +231,7 @@ static unsigned MiCloneProtection(unsigned protection) {
     return writable ? protection + 1 : protection;
 }
 
-static va_t MiNextPrototype(const struct fork *f) { return f->block->BasePte + (va_t)f->next * 4; }
+static va_t MiNextPrototype(const struct fork *f) { return f->block->BasePte + (va_t)f->next * PTE_SIZE; }
 
 /* The frame belongs to the clone's prototype PTE from now on. Returns the protection it has there. */
 static unsigned MiGiveFrameToClone(struct fork *f, pfn_t frame) {
@@ -241,7 +240,7 @@ static unsigned MiGiveFrameToClone(struct fork *f, pfn_t frame) {
     pfn.Flags |= PFN_PROTOTYPE;
     pfn.PteAddress = (uint32_t)MiNextPrototype(f);
     pfn.ContainingFrame = (uint32_t)pte_frame(MiReadPte(f->os, MiGetPteAddress(pfn.PteAddress)));
-    pfn.OriginalPte = (uint32_t)pte_with_protection(pfn.OriginalPte, protection);
+    pfn.OriginalPte = (mmpte_t)pte_with_protection(pfn.OriginalPte, protection);
     MiWritePfn(f->os, frame, &pfn);
     return protection;
 }
@@ -287,7 +286,7 @@ static void MiClonePageFilePage(struct fork *f, va_t va, pte_t pte) {
 
 /* One more process has a page of an earlier fork. */
 static void MiShareClone(struct fork *f, struct mmclone *clone, va_t prototype) {
-    clone->CloneRefCount[(prototype - clone->BasePte) / 4]++;
+    clone->CloneRefCount[(prototype - clone->BasePte) / PTE_SIZE]++;
     MiAddDescriptor(f->os, f->child, clone);
 }
 
@@ -325,10 +324,10 @@ static void MiConvertPage(struct fork *f, va_t va, pte_t pte) {
     MiGiveChild(f, va, pte);
 }
 
-static void MiLogPtes(struct os *os, va_t pte_va, const uint32_t *entries, uint32_t count, bool prototypes) {
+static void MiLogPtes(struct os *os, va_t pte_va, const mmpte_t *entries, uint32_t count, bool prototypes) {
     if (!log_wants(os->M->log, LOG_PTE)) { return; }
     for (uint32_t i = 0; i < count; i++) {
-        va_t at = pte_va + (va_t)i * 4;
+        va_t at = pte_va + (va_t)i * PTE_SIZE;
         va_t mapped = prototypes ? 0 : MiGetVirtualAddressMappedByPte(at);
         if (entries[i]) { log_send(os->M->log, LOG_PTE, at, 0, entries[i], mapped, 0); }
     }
@@ -340,9 +339,10 @@ static bool MiIsResident(pte_t pte) { return pte_form(pte) == PTE_FORM_VALID || 
 static void MiWriteBlock(struct fork *f) {
     struct os *os = f->os;
     for (uint32_t i = 0; i < f->next;) {
-        va_t at = f->block->BasePte + (va_t)i * 4;
-        uint32_t room = (uint32_t)(PAGE_SIZE - (at & PAGE_MASK)) / 4, n = f->next - i < room ? f->next - i : room;
-        os->M->ops->write(os->M, at, &f->prototypes[i], n * 4);
+        va_t at = f->block->BasePte + (va_t)i * PTE_SIZE;
+        uint32_t room = (uint32_t)(PAGE_SIZE - (at & PAGE_MASK)) / PTE_SIZE,
+                 n = f->next - i < room ? f->next - i : room;
+        os->M->ops->write(os->M, at, &f->prototypes[i], n * PTE_SIZE);
         MiLogPtes(os, at, &f->prototypes[i], n, true);
         pfn_t frame = pte_frame(MiReadPte(os, MiGetPteAddress(at)));
         struct mmpfn pfn = MiReadPfn(os, frame);
@@ -402,11 +402,11 @@ static void MiCopyVads(struct fork *f) {
 
 /* The PTEs of one page table: [first, last) of the list. */
 static void MiWriteChildTable(struct fork *f, size_t first, size_t last) {
-    uint32_t entries[MM_PTE_PER_PAGE] = {0};
+    mmpte_t entries[MM_PTE_PER_PAGE] = {0};
     va_t base = f->ptes[first].va;
     if (MiMakePageTableValid(f->os, base) != STATUS_SUCCESS) { MiAssert(f->os, "no frame for a forked page table"); }
     for (size_t i = first; i < last; i++) {
-        entries[(f->ptes[i].va - base) >> PAGE_SHIFT] = (uint32_t)f->ptes[i].pte;
+        entries[(f->ptes[i].va - base) >> PAGE_SHIFT] = (mmpte_t)f->ptes[i].pte;
         MiIncrementUsedPteCount(f->os, f->ptes[i].va);
     }
     uint32_t span = (uint32_t)((f->ptes[last - 1].va - base) >> PAGE_SHIFT) + 1;
@@ -417,7 +417,9 @@ static void MiWriteChildTable(struct fork *f, size_t first, size_t last) {
 static void MiWriteChildPtes(struct fork *f) {
     for (size_t first = 0; first < f->count;) {
         size_t last = first;
-        while (last < f->count && f->ptes[last].va / PAGE_TABLE_SPAN == f->ptes[first].va / PAGE_TABLE_SPAN) { last++; }
+        while (last < f->count && f->ptes[last].va / MM_PAGE_TABLE_SPAN == f->ptes[first].va / MM_PAGE_TABLE_SPAN) {
+            last++;
+        }
         MiWriteChildTable(f, first, last);
         first = last;
     }

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#define PAGE_TABLE_SPAN ((va_t)1 << 22)
-
 /* Gives a page the decommitted marker. Returns 1 if it was committed. */
 static uint32_t MiDecommitPage(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va,
                                struct mmptelist *list) {
@@ -22,7 +20,7 @@ static ntstatus_t MiDecommitPages(struct os *os, struct eprocess *process, struc
     uint32_t returned = 0;
     ntstatus_t status = STATUS_SUCCESS;
     for (va_t va = start; va <= end;) {
-        va_t table_end = va | (PAGE_TABLE_SPAN - 1);
+        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
         va_t last = table_end < end ? table_end : end;
         if (!vad->MemCommit && MiReadPte(os, MiGetPdeAddress(va)) == 0) {
             va = last + 1;
@@ -43,7 +41,7 @@ static ntstatus_t MiDecommitPages(struct os *os, struct eprocess *process, struc
 static uint32_t MiCountCommittedPages(struct os *os, const struct mmvad *vad, va_t start, va_t end) {
     uint32_t committed = 0;
     for (va_t va = start; va <= end;) {
-        va_t table_end = va | (PAGE_TABLE_SPAN - 1);
+        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
         va_t last = table_end < end ? table_end : end;
         if (MiReadPte(os, MiGetPdeAddress(va)) == 0) {
             committed += vad->MemCommit ? (uint32_t)((last + 1 - va) >> PAGE_SHIFT) : 0;

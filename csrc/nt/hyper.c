@@ -1,7 +1,6 @@
 /* Temporary mappings in hyperspace and access to frames that no address of the current process maps: NT-13..15. */
 #include "mi.h"
 
-#define MM_HYPER_SLOTS 0xFFu
 #define DISPATCH_LEVEL 2u
 
 va_t MiMapPageInHyperSpace(struct os *os, pfn_t frame, unsigned *old_irql) {
@@ -10,11 +9,11 @@ va_t MiMapPageInHyperSpace(struct os *os, pfn_t frame, unsigned *old_irql) {
     uint32_t slot = MiRead32(os, MM_FIRST_RESERVED_MAPPING_PTE) >> PTE_FRAME_SHIFT;
     if (slot == 0) {
         /* Every slot was used once since the last flush: only now can a translation of one be stale. */
-        os->M->ops->fill(os->M, MM_FIRST_RESERVED_MAPPING_PTE + sizeof(uint32_t), 0, MM_HYPER_SLOTS * sizeof(uint32_t));
+        os->M->ops->fill(os->M, MM_FIRST_RESERVED_MAPPING_PTE + PTE_SIZE, 0, MM_HYPER_SLOTS * PTE_SIZE);
         KeFlushCurrentTb(os, MM_HYPER_BASE);
         slot = MM_HYPER_SLOTS;
     }
-    MiWritePte(os, MM_FIRST_RESERVED_MAPPING_PTE + slot * sizeof(uint32_t),
+    MiWritePte(os, MM_FIRST_RESERVED_MAPPING_PTE + slot * PTE_SIZE,
                frame << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL);
     MiWrite32(os, MM_FIRST_RESERVED_MAPPING_PTE, (slot - 1) << PTE_FRAME_SHIFT);
     os->HyperspaceMappings++;
@@ -80,5 +79,20 @@ uint32_t MiReadPhysical32(struct os *os, pa_t pa) {
 void MiWritePhysical32(struct os *os, pa_t pa, uint32_t value) {
     unsigned irql = 0;
     MiWrite32(os, MiMapFrame(os, pa >> PAGE_SHIFT, &irql) + (pa & PAGE_MASK), value);
+    MiUnmapFrame(os, pa >> PAGE_SHIFT, irql);
+}
+
+pte_t MiReadPhysicalPte(struct os *os, pa_t pa) {
+    unsigned irql = 0;
+    pte_t value = 0;
+    os->M->ops->read(os->M, MiMapFrame(os, pa >> PAGE_SHIFT, &irql) + (pa & PAGE_MASK), &value, PTE_SIZE);
+    MiUnmapFrame(os, pa >> PAGE_SHIFT, irql);
+    return value;
+}
+
+void MiWritePhysicalPte(struct os *os, pa_t pa, pte_t value) {
+    unsigned irql = 0;
+    mmpte_t entry = (mmpte_t)value;
+    os->M->ops->write(os->M, MiMapFrame(os, pa >> PAGE_SHIFT, &irql) + (pa & PAGE_MASK), &entry, sizeof entry);
     MiUnmapFrame(os, pa >> PAGE_SHIFT, irql);
 }

@@ -83,7 +83,7 @@ static pfn_t MiInitializeReadInProgressPfn(struct os *os, const struct mmread *r
                         .PteAddress = (uint32_t)pte_va,
                         .Flags = (uint16_t)(TransitionPage << PFN_LOCATION_SHIFT | PFN_READ_IN_PROGRESS | prototype),
                         .ReferenceCount = 1,
-                        .OriginalPte = (uint32_t)original,
+                        .OriginalPte = (mmpte_t)original,
                         .ContainingFrame = (uint32_t)containing};
     MiWritePfn(os, frame, &pfn);
     pte_t owner = !read->Prototype && MiIsUserPte(pte_va) ? PTE_OWNER : 0;
@@ -236,11 +236,11 @@ bool MiFramesForCluster(const struct os *os, unsigned pages) {
 static void MiExtendPageFileRead(struct os *os, struct mmread *read, pte_t pte, va_t limit) {
     const struct ethread *thread = KeGetCurrentPrcb(os)->CurrentThread;
     bool single = os->Config.profile == OS_NT4 || (thread && thread->DisablePageFaultClustering);
-    va_t at = read->PteAddress[0] + 4;
+    va_t at = read->PteAddress[0] + PTE_SIZE;
     while (!single && at < limit && read->Count <= MM_READ_CLUSTER_SIZE && MiFramesForCluster(os, read->Count + 1) &&
            MiContinuesRun(pte, MiReadPte(os, at), read->Count)) {
         read->PteAddress[read->Count++] = at;
-        at += 4;
+        at += PTE_SIZE;
     }
 }
 

@@ -11,7 +11,7 @@ va_t MmMapIoSpace(struct os *os, pa_t pa, uint32_t bytes, bool cached) {
     va_t pte = pages ? MiReserveSystemPtes(os, pages, 0, 0, 0, false) : 0;
     if (pte == 0) { return 0; }
     for (uint32_t i = 0; i < pages; i++) {
-        MiWritePte(os, pte + 4 * i, MiKernelPte(os, (pa >> PAGE_SHIFT) + i) | (cached ? 0 : PTE_CACHE_DISABLE));
+        MiWritePte(os, pte + PTE_SIZE * i, MiKernelPte(os, (pa >> PAGE_SHIFT) + i) | (cached ? 0 : PTE_CACHE_DISABLE));
     }
     return MiGetVirtualAddressMappedByPte(pte) + (pa & PAGE_MASK);
 }
@@ -29,15 +29,15 @@ va_t MmAllocateNonCachedMemory(struct os *os, uint32_t bytes) {
         return 0;
     }
     for (uint32_t i = 0; i < pages; i++) {
-        va_t va = MiGetVirtualAddressMappedByPte(pte + 4 * i);
-        MiMapKernelPage(os, pte + 4 * i, MiRemoveAnyPage(os, MiPageColor(os, va)), PTE_CACHE_DISABLE);
+        va_t va = MiGetVirtualAddressMappedByPte(pte + PTE_SIZE * i);
+        MiMapKernelPage(os, pte + PTE_SIZE * i, MiRemoveAnyPage(os, MiPageColor(os, va)), PTE_CACHE_DISABLE);
     }
     return MiGetVirtualAddressMappedByPte(pte);
 }
 
 void MmFreeNonCachedMemory(struct os *os, va_t va, uint32_t bytes) {
     uint32_t pages = MiSpanned(0, bytes);
-    for (uint32_t i = 0; i < pages; i++) { MiUnmapKernelPage(os, MiGetPteAddress(va) + 4 * i); }
+    for (uint32_t i = 0; i < pages; i++) { MiUnmapKernelPage(os, MiGetPteAddress(va) + PTE_SIZE * i); }
     MiReleaseSystemPtes(os, MiGetPteAddress(va), pages, 0);
     MiReturnCommitment(os, pages, NULL);
 }

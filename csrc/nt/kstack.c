@@ -8,7 +8,7 @@
 
 static va_t MiStackPte(const struct ethread *thread,
                        uint32_t page) { /* counted from the base downward, 1 is the first */
-    return MiGetPteAddress(thread->KernelStackBase) - 4 * page;
+    return MiGetPteAddress(thread->KernelStackBase) - PTE_SIZE * page;
 }
 
 static void MiCommitStackPage(struct os *os, struct ethread *thread) {
@@ -30,7 +30,7 @@ ntstatus_t MmCreateKernelStack(struct os *os, struct ethread *thread, bool large
         MiReturnCommitment(os, KERNEL_STACK_PAGES, NULL);
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    thread->KernelStackBase = MiGetVirtualAddressMappedByPte(pte + 4 * reserved);
+    thread->KernelStackBase = MiGetVirtualAddressMappedByPte(pte + PTE_SIZE * reserved);
     thread->KernelStackReserved = reserved;
     for (uint32_t i = 0; i < KERNEL_STACK_PAGES; i++) { MiCommitStackPage(os, thread); }
     return STATUS_SUCCESS;

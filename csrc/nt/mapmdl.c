@@ -39,7 +39,8 @@ va_t MmMapLockedPages(struct os *os, struct mmmdl *mdl, bool no_cache) {
     va_t pte = MiReserveSystemPtes(os, mdl->Pages, 0, 0, 0, !can_fail);
     if (pte == 0) { return 0; }
     for (uint32_t i = 0; i < mdl->Pages; i++) {
-        MiWritePte(os, pte + 4 * i, MiKernelPte(os, MiMdlFrame(os, mdl, i)) | (no_cache ? PTE_CACHE_DISABLE : 0));
+        MiWritePte(os, pte + PTE_SIZE * i,
+                   MiKernelPte(os, MiMdlFrame(os, mdl, i)) | (no_cache ? PTE_CACHE_DISABLE : 0));
     }
     return MiSetSystemMapping(os, mdl, MiGetVirtualAddressMappedByPte(pte), no_cache);
 }
@@ -48,7 +49,7 @@ va_t MmMapLockedPages(struct os *os, struct mmmdl *mdl, bool no_cache) {
 
 /* Page tables first, so that nothing has to be undone when no frame is left for one. */
 static ntstatus_t MiMakePageTables(struct os *os, va_t start, va_t end) {
-    for (va_t va = start; va <= end; va = (va | 0x3FFFFF) + 1) {
+    for (va_t va = start; va <= end; va = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1) {
         ntstatus_t status = MiMakePageTableValid(os, va);
         if (status != STATUS_SUCCESS) { return status; }
     }
@@ -73,7 +74,9 @@ ntstatus_t MiMapLockedPagesUser(struct os *os, struct mmmdl *mdl, bool no_cache,
     }
     ntstatus_t status = MiMakePageTables(os, start, vad->EndingAddress);
     if (status != STATUS_SUCCESS) {
-        for (va_t at = start; at <= vad->EndingAddress; at = (at | 0x3FFFFF) + 1) { MiDeletePageTableIfUnused(os, at); }
+        for (va_t at = start; at <= vad->EndingAddress; at = (at | (MM_PAGE_TABLE_SPAN - 1)) + 1) {
+            MiDeletePageTableIfUnused(os, at);
+        }
         MiRemoveVad(os, process, vad);
         free(vad);
         return status;

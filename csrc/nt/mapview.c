@@ -68,7 +68,7 @@ va_t MiGetProtoPteAddress(struct os *os, const struct mmvad *vad, va_t va, unsig
         *private_protection = MiPrivatePieceProtection(s);
         return 0;
     }
-    return s->BasePte + ((offset - s->ViewOffset) >> PAGE_SHIFT) * 4;
+    return s->BasePte + ((offset - s->ViewOffset) >> PAGE_SHIFT) * PTE_SIZE;
 }
 
 unsigned MiViewPageProtection(struct os *os, const struct mmvad *vad, va_t va) {

@@ -46,18 +46,18 @@ bool MiGatherMappedPages(struct os *os, pfn_t frame) {
     va_t mdl = MiAllocateMdl(os);
     if (!mdl) { return false; }
     va_t low = page_of(prototype) > s->BasePte ? page_of(prototype) : s->BasePte;
-    va_t high = page_of(prototype) + PAGE_SIZE, end = s->BasePte + (va_t)s->PtesInSubsection * 4;
+    va_t high = page_of(prototype) + PAGE_SIZE, end = s->BasePte + (va_t)s->PtesInSubsection * PTE_SIZE;
     if (end < high) { high = end; }
     pfn_t neighbour;
-    while (first > low && prototype - first < 4 * (MM_MODIFIED_WRITE_CLUSTER - 1) &&
-           MiIsModifiedNeighbour(os, first - 4, &neighbour)) {
-        first -= 4;
+    while (first > low && prototype - first < PTE_SIZE * (MM_MODIFIED_WRITE_CLUSTER - 1) &&
+           MiIsModifiedNeighbour(os, first - PTE_SIZE, &neighbour)) {
+        first -= PTE_SIZE;
     }
     struct mmwrite *write = MiAllocateHost(os, sizeof *write), **last = &os->MmMappedPageWriterList;
     write->Mdl = mdl;
     write->ControlArea = s->ControlArea;
     write->Io = (struct os_io){.file = s->ControlArea->File, .offset = MiSubsectionFileOffset(s, first), .write = true};
-    for (va_t at = first; at < high && write->Io.pages < MM_MODIFIED_WRITE_CLUSTER; at += 4) {
+    for (va_t at = first; at < high && write->Io.pages < MM_MODIFIED_WRITE_CLUSTER; at += PTE_SIZE) {
         if (!MiIsModifiedNeighbour(os, at, &neighbour)) { break; }
         MiBeginPageWrite(os, neighbour, MiReadPfn(os, neighbour).OriginalPte);
         write->Io.frame[write->Io.pages++] = neighbour;

@@ -21,12 +21,29 @@ uint16_t MiRead16(struct os *os, va_t va) {
 
 void MiWrite16(struct os *os, va_t va, uint16_t value) { os->M->ops->write(os->M, va, &value, sizeof value); }
 
-pte_t MiReadPte(struct os *os, va_t pte) { return MiRead32(os, pte); }
+pte_t MiReadPte(struct os *os, va_t pte) {
+    mmpte_t value;
+    os->M->ops->read(os->M, pte, &value, sizeof value);
+    return value;
+}
+
+#if MI_PAE
+static void MiStorePte(struct os *os, va_t pte, pte_t old, pte_t value) {
+    struct pae_store store[3];
+    unsigned count = pae_stores(old, value, store);
+    for (unsigned i = 0; i < count; i++) { MiWrite32(os, pte + (store[i].high ? 4 : 0), store[i].value); }
+}
+#else
+static void MiStorePte(struct os *os, va_t pte, pte_t old, pte_t value) {
+    (void)old;
+    MiWrite32(os, pte, (uint32_t)value);
+}
+#endif
 
 /* The old value is always read, whether or not the log wants it: what a run costs must not depend on who listens. */
 void MiWritePte(struct os *os, va_t pte, pte_t value) {
-    uint32_t old = MiRead32(os, pte);
-    MiWrite32(os, pte, (uint32_t)value);
+    pte_t old = MiReadPte(os, pte);
+    MiStorePte(os, pte, old, value);
     if (log_wants(os->M->log, LOG_PTE)) {
         bool window = pte >= PTE_BASE && pte < MM_HYPER_BASE;
         log_send(os->M->log, LOG_PTE, pte, old, value, window ? MiGetVirtualAddressMappedByPte(pte) : 0, 0);
@@ -38,8 +55,8 @@ void MiFlushSingleTb(struct os *os, va_t va) { os->M->ops->invlpg(os->M, page_of
 /* NT-18. A CR3 load leaves global entries alone, so a system range needs CR4.PGE off and on. */
 void KeFlushCurrentTb(struct os *os, va_t highest_listed) {
     const struct os_machine_ops *ops = os->M->ops;
-    bool process_private =
-        highest_listed < MM_SYSTEM_RANGE_START || (highest_listed >= PTE_BASE && highest_listed <= 0xC07FFFFFu);
+    bool process_private = highest_listed < MM_SYSTEM_RANGE_START ||
+                           (highest_listed >= PTE_BASE && highest_listed <= MM_PROCESS_SPACE_END);
     if (!process_private && os->GlobalBit) {
         uint64_t cr4 = ops->read_control(os->M, MMU_CR4);
         ops->write_control(os->M, MMU_CR4, cr4 & ~CR4_PGE);

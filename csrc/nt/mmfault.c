@@ -1,8 +1,7 @@
 /* MmAccessFault: what a page fault is about and who resolves it. NT-45..47, NT-20, NT-52. */
 #include "mi.h"
 
-#define APC_LEVEL            1u
-#define MM_PROCESS_SPACE_END 0xC07FFFFFu
+#define APC_LEVEL 1u
 
 static bool MiIsProcessSpace(va_t va) { return va >= PTE_BASE && va <= MM_PROCESS_SPACE_END; }
 
@@ -32,7 +31,7 @@ static ntstatus_t MiFaultAtRaisedIrql(struct os *os, const struct mmfault *fault
 
 /* NT-20: directories are copies of the system's, made when a process is created; what came later is copied now. */
 static ntstatus_t MiCopySystemPde(struct os *os, const struct mmfault *fault, va_t pde_va) {
-    pte_t master = MiRead32(os, MM_SYSTEM_PAGE_PTES + (pde_va & PAGE_MASK));
+    pte_t master = MiReadPte(os, MM_SYSTEM_PAGE_PTES + (pde_va - PDE_BASE));
     if (!(master & PTE_VALID) || (MiReadPte(os, pde_va) & PTE_VALID)) { MiNonPagedAreaFault(os, fault, 2); }
     MiWritePte(os, pde_va, master);
     os->MmInfoCounters.KernelPdeCopied++;
@@ -122,7 +121,7 @@ static ntstatus_t MiPageTableWindowFault(struct os *os, struct mmfault *fault) {
     pte_t pde = MiReadPte(os, fault->PointerPte);
     if (pde & PTE_VALID) { return MiStaleTranslation(os, fault); }
     if (described >= MM_SYSTEM_RANGE_START) { return MiCopySystemPde(os, fault, fault->PointerPte); }
-    if (pde == 0 && !MiCheckForConflictingVad(fault->Process, described, described + 0x3FFFFF)) {
+    if (pde == 0 && !MiCheckForConflictingVad(fault->Process, described, described + MM_PAGE_TABLE_SPAN - 1)) {
         MiNonPagedAreaFault(os, fault, 2);
     }
     return MiResolvePageTableFault(os, described, pde, &fault->IoStatus);
@@ -239,7 +238,7 @@ static ntstatus_t MiUserFault(struct os *os, struct mmfault *fault) {
         if (!NT_SUCCESS(status)) { return status; }
     }
     status = pte & PTE_VALID ? MiValidUserFault(os, fault, pte) : MiInvalidUserFault(os, fault, pte);
-    if (NT_SUCCESS(status) && status != STATUS_SUCCESS) { fault->Process->PdeFaultCount[fault->Va >> 22]++; }
+    if (NT_SUCCESS(status) && status != STATUS_SUCCESS) { fault->Process->PdeFaultCount[MiGetPdeIndex(fault->Va)]++; }
     return status;
 }
 

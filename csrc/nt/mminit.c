@@ -5,18 +5,19 @@
 #include "ntmmu/paging.h"
 #include <stdio.h>
 
-#define MEGABYTE                ((uint64_t)1 << 20)
-#define LARGE_PAGE_BYTES        (4 * MEGABYTE)
-#define FRAMES_64MB             0x4000u
-#define PFN_DATABASE_FRAME      0x200u
-#define PFN_DATABASE_FRAMES     0x60u  /* of a machine with 64 MB or less */
-#define NONPAGED_POOL_FRAMES    0x1A0u /* at least */
-#define FIRST_FREE_UNIT         0x400u
-#define MAXIMUM_FRAMES          0x100000ull
-#define MINIMUM_FREE_FRAMES     0x40u
-#define SYSTEM_HYPERSPACE_FRAME 0x31u /* the system process's own, among the loader's frames */
-#define SYSTEM_WS_FRAME         0x32u
-#define HYPERSPACE_RING_FULL    0x000FF000u
+#define MEGABYTE             ((uint64_t)1 << 20)
+#define LARGE_PAGE_BYTES     MM_PAGE_TABLE_SPAN
+#define RAM_UNIT             (4 * MEGABYTE)
+#define FRAMES_64MB          0x4000u
+#define PFN_DATABASE_FRAME   0x200u
+#define PFN_DATABASE_FRAMES  (FRAMES_64MB * PFN_SIZE >> PAGE_SHIFT)                       /* or more; 60, PAE 80 */
+#define NONPAGED_POOL_FRAMES (FIRST_FREE_UNIT - PFN_DATABASE_FRAME - PFN_DATABASE_FRAMES) /* at least */
+#define FIRST_FREE_UNIT      0x400u
+#define MAXIMUM_FRAMES       0x100000ull
+#define MINIMUM_FREE_FRAMES  0x40u
+/* The system process's own, among the loader's frames, behind its directories. */
+#define SYSTEM_HYPERSPACE_FRAME (MM_SYSTEM_DIRECTORY_FRAME + MM_DIRECTORIES)
+#define SYSTEM_WS_FRAME         (SYSTEM_HYPERSPACE_FRAME + MM_HYPER_TABLES)
 #define SYSTEM_PTES             ((MM_SYSTEM_PTE_END + 1 - MM_NONPAGED_SYSTEM_START) / PAGE_SIZE - 1) /* not page 0 */
 #define POOL_EXPANSION_PTES     ((MM_CRASH_DUMP_START - MM_NONPAGED_POOL_EXPANSION) / PAGE_SIZE)
 #define PFN_BATCH               (PAGE_SIZE / PFN_SIZE)
@@ -26,12 +27,12 @@
 static const struct {
     uint16_t first, last;
 } mi_boot_tables[] = {
-    {MM_NONPAGED_SYSTEM_START >> 22, MM_SYSTEM_PTE_END >> 22},
-    {MM_PAGED_POOL_START >> 22, MM_PAGED_POOL_END >> 22},
-    {MM_SYSTEM_CACHE_START >> 22, MM_SYSTEM_CACHE_END >> 22},
-    {MM_NONPAGED_POOL_EXPANSION >> 22, (MM_CRASH_DUMP_START - 1) >> 22},
-    {MM_SYSTEM_WS_LIST >> 22, MM_SYSTEM_WS_LIST >> 22},
-    {MM_SHARED_KERNEL_PAGE >> 22, MM_SHARED_KERNEL_PAGE >> 22},
+    {MM_NONPAGED_SYSTEM_START >> MM_PDE_SHIFT, MM_SYSTEM_PTE_END >> MM_PDE_SHIFT},
+    {MM_PAGED_POOL_START >> MM_PDE_SHIFT, MM_PAGED_POOL_END >> MM_PDE_SHIFT},
+    {MM_SYSTEM_CACHE_START >> MM_PDE_SHIFT, MM_SYSTEM_CACHE_END >> MM_PDE_SHIFT},
+    {MM_NONPAGED_POOL_EXPANSION >> MM_PDE_SHIFT, (MM_CRASH_DUMP_START - 1) >> MM_PDE_SHIFT},
+    {MM_SYSTEM_WS_LIST >> MM_PDE_SHIFT, (MM_SYSTEM_CACHE_START - 1) >> MM_PDE_SHIFT},
+    {MM_SHARED_KERNEL_PAGE >> MM_PDE_SHIFT, MM_SHARED_KERNEL_PAGE >> MM_PDE_SHIFT},
 };
 /* Kernel pages mapped at boot. */
 static const uint32_t mi_boot_pages[] = {MM_SYSTEM_WS_LIST, MM_SHARED_KERNEL_PAGE};
@@ -88,7 +89,7 @@ static bool MiLayout(const struct os_config *config, struct boot_layout *out, ch
 
 uint64_t MiBootRamSize(const struct os_config *config, char *err, size_t err_size) {
     struct boot_layout layout;
-    if (config->profile == OS_NT5PAE) {
+    if (!MI_PAE && config->profile == OS_NT5PAE) {
         snprintf(err, err_size, "profile NT5PAE: this kernel does not run on PAE page tables yet");
         return 0;
     }
@@ -97,19 +98,21 @@ uint64_t MiBootRamSize(const struct os_config *config, char *err, size_t err_siz
     if (config->ram_free == 0 && config->max_page != 0) { /* the rest is there, but hidden */
         bytes = (config->boot == OS_CFG_S ? 0x800ull : FRAMES_64MB) << PAGE_SHIFT;
     }
-    return (bytes + LARGE_PAGE_BYTES - 1) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+    return (bytes + RAM_UNIT - 1) / RAM_UNIT * RAM_UNIT;
 }
 
 /* ---- physical stores, paging off ---- */
 
-static void MiBootStore(struct os *os, pfn_t frame, uint32_t index, uint64_t value) {
-    MiWrite32(os, (frame << PAGE_SHIFT) + index * sizeof(uint32_t), (uint32_t)value);
+/* index may count on into the frames behind: of a directory entry, it is that of all directories. */
+static void MiBootStore(struct os *os, pfn_t frame, uint32_t index, pte_t value) {
+    mmpte_t entry = (mmpte_t)value;
+    os->M->ops->write(os->M, (frame << PAGE_SHIFT) + index * PTE_SIZE, &entry, sizeof entry);
 }
 
 static void MiBuildDirectMap(struct os *os, uint32_t frames) {
     uint64_t limit = frames < os->MmKseg2Frame ? frames : os->MmKseg2Frame;
     for (uint64_t frame = 0; frame < limit; frame += LARGE_PAGE_BYTES >> PAGE_SHIFT) {
-        uint32_t index = (MM_KSEG0_BASE >> 22) + (uint32_t)(frame >> 10);
+        uint32_t index = MiGetPdeIndex(MM_KSEG0_BASE) + (uint32_t)(frame / MM_PTE_PER_PAGE);
         uint64_t pde = frame << PTE_FRAME_SHIFT | (PTE_TEMPLATE_DIRECT_MAP & ~(uint64_t)PTE_GLOBAL) | os->GlobalBit;
         MiBootStore(os, MM_SYSTEM_DIRECTORY_FRAME, index, pde);
     }
@@ -129,23 +132,37 @@ static void MiBuildKernelTables(struct os *os) {
     }
     for (size_t i = 0; i < BOOT_PAGES; i++, frame--) {
         uint32_t va = mi_boot_pages[i];
-        pfn_t table = MiRead32(os, ((va_t)MM_SYSTEM_DIRECTORY_FRAME << PAGE_SHIFT) + (va >> 22) * 4) >> PTE_FRAME_SHIFT;
-        MiBootStore(os, table, va >> 12 & 0x3FF, (uint64_t)frame << PTE_FRAME_SHIFT | MiKernelTemplate(os));
+        va_t pde = ((va_t)MM_SYSTEM_DIRECTORY_FRAME << PAGE_SHIFT) + MiGetPdeIndex(va) * PTE_SIZE;
+        pfn_t table = pte_frame(MiReadPte(os, pde));
+        MiBootStore(os, table, MiGetPteIndex(va), (uint64_t)frame << PTE_FRAME_SHIFT | MiKernelTemplate(os));
         if (va == MM_SHARED_KERNEL_PAGE) { os->MmSharedUserFrame = frame; }
     }
     os->FirstKernelTopFrame = frame + 1;
 }
 
 static void MiBuildSystemProcessTables(struct os *os) {
+    struct eprocess *system = &os->SystemProcess;
     uint32_t directory = MM_SYSTEM_DIRECTORY_FRAME, hyperspace = SYSTEM_HYPERSPACE_FRAME;
-    MiBootStore(os, directory, PTE_BASE >> 22, (directory << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
-    MiBootStore(os, directory, MM_HYPER_BASE >> 22, (hyperspace << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
-    MiBootStore(os, hyperspace, 0, HYPERSPACE_RING_FULL);
-    MiBootStore(os, hyperspace, MM_WORKING_SET_LIST >> 12 & 0x3FF,
+    /* The self-map and behind it hyperspace: these frames follow each other as their entries do. */
+    for (uint32_t i = 0; i < MM_DIRECTORIES + MM_HYPER_TABLES; i++) {
+        pte_t pde = ((directory + i) << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL;
+        MiBootStore(os, directory, MiGetPdeIndex(PTE_BASE) + i, pde);
+        *(i < MM_DIRECTORIES ? &system->DirectoryFrame[i] : &system->HyperspaceFrame[i - MM_DIRECTORIES]) =
+            directory + i;
+    }
+    MiBootStore(os, hyperspace, 0, MM_HYPER_SLOTS << PTE_FRAME_SHIFT);
+    MiBootStore(os, hyperspace, MiGetPteIndex(MM_WORKING_SET_LIST),
                 (SYSTEM_WS_FRAME << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
-    os->SystemProcess.DirectoryTableBase[0] = directory << PAGE_SHIFT;
-    os->SystemProcess.DirectoryTableBase[1] = hyperspace << PAGE_SHIFT;
-    os->SystemProcess.WorkingSetPage = SYSTEM_WS_FRAME;
+#if MI_PAE
+    for (uint32_t i = 0; i < MM_DIRECTORIES; i++) {
+        MiBootStore(os, MM_SYSTEM_PDPT_FRAME, i, ((directory + i) << PTE_FRAME_SHIFT) | PTE_VALID);
+    }
+    system->DirectoryTableBase[0] = MM_SYSTEM_PDPT_FRAME << PAGE_SHIFT;
+#else
+    system->DirectoryTableBase[0] = directory << PAGE_SHIFT;
+#endif
+    system->DirectoryTableBase[1] = hyperspace << PAGE_SHIFT;
+    system->WorkingSetPage = SYSTEM_WS_FRAME;
 }
 
 /* ---- the PFN database ---- */
@@ -208,17 +225,12 @@ static void MiBuildPfnDatabase(struct os *os) {
 
 /* Entries of the frames that are not plain loader memory. */
 static void MiDescribeBootFrames(struct os *os) {
-    const uint32_t directory = MM_SYSTEM_DIRECTORY_FRAME, hyperspace = SYSTEM_HYPERSPACE_FRAME;
-    const struct mmpfn pd = {os->SystemProcess.Address, 0xC0300C00, 2, ACTIVE_FLAGS, 1, 0, directory};
-    const struct mmpfn hy = {1, 0xC0300C04, 2, ACTIVE_FLAGS, 1, 0, directory};
-    const struct mmpfn ws = {2, 0xC0301408, 1, ACTIVE_FLAGS, 1, 0, hyperspace};
-    MiWritePfn(os, directory, &pd);
-    MiWritePfn(os, hyperspace, &hy);
-    MiWritePfn(os, SYSTEM_WS_FRAME, &ws);
+    MiInitializeProcessPfns(os, &os->SystemProcess, 0, ACTIVE_FLAGS);
     uint32_t frame = os->MmHighestPhysicalPage;
     for (size_t i = 0; i < BOOT_TABLE_RANGES; i++) {
         for (uint32_t pde = mi_boot_tables[i].first; pde <= mi_boot_tables[i].last; pde++, frame--) {
-            const struct mmpfn table = {0, PDE_BASE + pde * 4, 1, ACTIVE_FLAGS, 1, 0, directory};
+            const uint32_t directory = MM_SYSTEM_DIRECTORY_FRAME + pde / MM_PTE_PER_PAGE;
+            const struct mmpfn table = {0, PDE_BASE + pde * PTE_SIZE, 1, ACTIVE_FLAGS, 1, 0, directory};
             MiWritePfn(os, frame, &table);
         }
     }
@@ -257,7 +269,7 @@ static void MiSetConfiguration(struct os *os) {
 
 static void MiEnablePaging(struct os *os) {
     const struct os_machine_ops *ops = os->M->ops;
-    ops->write_control(os->M, MMU_CR4, CR4_PSE | (os->GlobalBit ? CR4_PGE : 0));
+    ops->write_control(os->M, MMU_CR4, CR4_PSE | (MI_PAE ? CR4_PAE : 0) | (os->GlobalBit ? CR4_PGE : 0));
     ops->write_control(os->M, MMU_CR3, os->SystemProcess.DirectoryTableBase[0]);
     ops->write_control(os->M, MMU_CR0, CR0_PG | CR0_WP | CR0_PE | 0x10);
 }
@@ -271,7 +283,7 @@ void MiInitializeMachine(struct os *os) {
     MiBuildPfnDatabase(os);
     os->Prcb[0].CurrentProcess = system;
     MiEnablePaging(os);
-    MiInitializeSystemPtes(os, MiGetPteAddress(MM_NONPAGED_SYSTEM_START) + 4, SYSTEM_PTES, 0);
+    MiInitializeSystemPtes(os, MiGetPteAddress(MM_NONPAGED_SYSTEM_START) + PTE_SIZE, SYSTEM_PTES, 0);
     MiInitializeSystemPtes(os, MiGetPteAddress(MM_NONPAGED_POOL_EXPANSION), POOL_EXPANSION_PTES, 1);
     MiInitializePools(os);
     MiInitializeRandom(os);

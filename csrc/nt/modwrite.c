@@ -12,7 +12,7 @@ bool MiIsFilePage(const struct mmpfn *pfn) { return pte_form(pfn->OriginalPte) =
 struct mmpfn MiBeginPageWrite(struct os *os, pfn_t frame, pte_t original_pte) {
     struct mmpfn pfn = MiReferenceTransitionPage(os, frame);
     pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_MODIFIED) | PFN_WRITE_IN_PROGRESS);
-    pfn.OriginalPte = (uint32_t)original_pte;
+    pfn.OriginalPte = (mmpte_t)original_pte;
     MiWritePfn(os, frame, &pfn);
     return pfn;
 }

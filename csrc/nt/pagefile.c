@@ -130,7 +130,7 @@ void MiReleasePageFileSpace(struct os *os, pte_t pte) {
 
 void MiForgetPageFileSlot(struct os *os, struct mmpfn *pfn) {
     MiReleasePageFileSpace(os, pfn->OriginalPte);
-    pfn->OriginalPte = (uint32_t)pte_demand_zero(pte_protection(pfn->OriginalPte));
+    pfn->OriginalPte = (mmpte_t)pte_demand_zero(pte_protection(pfn->OriginalPte));
 }
 
 /* ---- creation and growth, NT-39 ---- */

@@ -116,7 +116,7 @@ static void MiUnlink(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
     }
     head->Count--;
     if (list == ModifiedPageList && MiIsFilePage(pfn)) { os->MmModifiedMappedPages--; }
-    if (MiColored(os, list)) { MiRemoveFromColorList(os, list, frame, pfn->OriginalPte); }
+    if (MiColored(os, list)) { MiRemoveFromColorList(os, list, frame, (uint32_t)pfn->OriginalPte); }
     if (MiListIsAvailable(list)) { os->MmAvailablePages--; }
     MiLogList(os, list, frame, false);
     MiAfterRemoval(os);
@@ -133,8 +133,8 @@ void MiUnlinkPageFromList(struct os *os, pfn_t frame) {
 static void MiRestoreTransitionPte(struct os *os, const struct mmpfn *pfn) {
     pa_t entry = ((pa_t)pfn->ContainingFrame << PAGE_SHIFT) | (pfn->PteAddress & PAGE_MASK);
     bool prototype = pfn->Flags & PFN_PROTOTYPE;
-    uint32_t old = MiReadPhysical32(os, entry);
-    MiWritePhysical32(os, entry, pfn->OriginalPte);
+    pte_t old = MiReadPhysicalPte(os, entry);
+    MiWritePhysicalPte(os, entry, pfn->OriginalPte);
     if (log_wants(os->M->log, LOG_PTE)) {
         va_t va = prototype ? 0 : MiGetVirtualAddressMappedByPte(pfn->PteAddress);
         log_send(os->M->log, LOG_PTE, pfn->PteAddress, old, pfn->OriginalPte, va, 0);
@@ -276,7 +276,7 @@ void MiInitializePfn(struct os *os, pfn_t frame, va_t pte_va, pte_t original_pte
                         .u2 = 1,
                         .Flags = (uint16_t)(ActiveAndValid << PFN_LOCATION_SHIFT | flags),
                         .ReferenceCount = 1,
-                        .OriginalPte = (uint32_t)original_pte,
+                        .OriginalPte = (mmpte_t)original_pte,
                         .ContainingFrame = (uint32_t)containing};
     MiWritePfn(os, frame, &pfn);
     MiIncrementShareCount(os, containing);

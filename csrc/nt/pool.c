@@ -64,7 +64,7 @@ static int64_t MiExpandNonPagedPool(struct os *os, struct mmpool *pool, uint32_t
         return -1;
     }
     uint32_t first = (uint32_t)((MiGetVirtualAddressMappedByPte(pte) - pool->start) >> PAGE_SHIFT);
-    for (uint32_t i = 0; i < count; i++, pte += 4) {
+    for (uint32_t i = 0; i < count; i++, pte += PTE_SIZE) {
         MiMapKernelPage(os, pte, MiRemoveAnyPage(os, MiPageColor(os, MiGetVirtualAddressMappedByPte(pte))), 0);
         pool->page[first + i].state = POOL_PAGE_FREE;
     }

@@ -32,17 +32,18 @@ static bool MiJoins(struct os *os, const struct mmread *read, pte_t first, pte_t
 /* One read item: the page at *offset, if it has to be read, and what is adjacent to it up to end. Moves *offset on. */
 static bool MiStartItem(struct prefetch *p, struct subsection *s, uint64_t *offset, uint64_t end) {
     struct os *os = p->os;
-    va_t prototype = s->BasePte + (va_t)((*offset - s->ViewOffset) >> PAGE_SHIFT) * 4;
+    va_t prototype = s->BasePte + (va_t)((*offset - s->ViewOffset) >> PAGE_SHIFT) * PTE_SIZE;
     bool met = false;
     if (MiMakeSystemAddressValid(os, prototype, &met) != STATUS_SUCCESS) { return false; }
     pte_t first = MiReadPte(os, prototype);
     *offset += PAGE_SIZE;
     if (!MiIsUnread(first)) { return true; }
-    struct mmread read = {.PteAddress = {prototype}, .Count = 1, .Colour = MiPageColor(os, prototype << 10)};
-    va_t array_end = s->BasePte + (va_t)s->PtesInSubsection * 4;
-    for (va_t at = prototype + 4; read.Count < OS_IO_PAGES_MAX && *offset < end && at < array_end && (at & PAGE_MASK) &&
-                                  MiJoins(os, &read, first, MiReadPte(os, at));
-         at += 4) {
+    struct mmread read = {
+        .PteAddress = {prototype}, .Count = 1, .Colour = MiPageColor(os, prototype / PTE_SIZE << PAGE_SHIFT)};
+    va_t array_end = s->BasePte + (va_t)s->PtesInSubsection * PTE_SIZE;
+    for (va_t at = prototype + PTE_SIZE; read.Count < OS_IO_PAGES_MAX && *offset < end && at < array_end &&
+                                         (at & PAGE_MASK) && MiJoins(os, &read, first, MiReadPte(os, at));
+         at += PTE_SIZE) {
         read.PteAddress[read.Count++] = at;
         *offset += PAGE_SIZE;
     }

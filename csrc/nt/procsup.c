@@ -4,85 +4,123 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PROCESS_COMMIT         3u /* directory, hyperspace table, working-set list */
+/* Directory, hyperspace table and working-set list. With PAE: four directories, their page of pointers, two tables. */
+#define PROCESS_TABLES         (MM_DIRECTORIES + MM_HYPER_TABLES)
+#define PROCESS_COMMIT         (PROCESS_TABLES + 1u + (MI_PAE ? 1u : 0u))
 #define ETHREAD_SIZE           0x1B0u
 #define TAG_PROCESS            0x636F7250u /* "Proc" */
 #define TAG_THREAD             0x64726854u /* "Thrd" */
 #define PS_MINIMUM_WORKING_SET 0x32u
 #define PS_MAXIMUM_WORKING_SET 0x159u
-#define HYPERSPACE_RING_FULL   0x000FF000u
-#define WS_LIST_PTE_INDEX      0x102u
-#define SELF_MAP_OFFSET        0xC00u
-#define HYPERSPACE_PDE_OFFSET  0xC04u
-#define WS_PAGE_PTE            0xC0301408u
 
-/* Kernel parts of a directory that are copied at creation, byte offsets, NT-71. */
+/* Kernel parts of the address space whose directory entries are copied at creation, NT-71. */
 static const struct {
-    unsigned first, end;
-} mi_shared_pdes[] = {
-    {0x800, 0xA00}, /* the direct map */
-    {MM_NONPAGED_SYSTEM_START >> 20, 0x1000},
-    {0xC0C, (MM_SYSTEM_CACHE_END >> 20 & 0xFFC) + 4},
+    uint32_t first, last;
+} mi_shared_ranges[] = {
+    {MM_KSEG0_BASE, MM_KSEG0_END},
+    {MM_NONPAGED_SYSTEM_START, 0xFFFFFFFFu},
+    {MM_SYSTEM_WS_LIST, MM_SYSTEM_CACHE_END},
 };
 
-static void MiFillDirectory(struct os *os, pfn_t directory, pfn_t hyperspace) {
+static void MiCopySharedPdes(struct os *os, va_t map, uint32_t first, uint32_t last) {
+    mmpte_t pdes[MM_PTE_PER_PAGE];
+    uint32_t length = (last - first + 1) * PTE_SIZE;
+    os->M->ops->read(os->M, PDE_BASE + first * PTE_SIZE, pdes, length);
+    os->M->ops->write(os->M, map + first % MM_PTE_PER_PAGE * PTE_SIZE, pdes, length);
+}
+
+/* One of the directories. The one that describes the window has the self-map and hyperspace. */
+static void MiFillDirectory(struct os *os, const struct eprocess *process, unsigned number) {
     unsigned irql;
-    uint32_t pdes[MM_PTE_PER_PAGE];
-    va_t map = MiMapPageInHyperSpace(os, directory, &irql);
-    MiWrite32(os, map + HYPERSPACE_PDE_OFFSET, (uint32_t)(hyperspace << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
-    MiWrite32(os, map + SELF_MAP_OFFSET, (uint32_t)(directory << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
-    for (size_t i = 0; i < sizeof mi_shared_pdes / sizeof mi_shared_pdes[0]; i++) {
-        unsigned first = mi_shared_pdes[i].first, length = mi_shared_pdes[i].end - first;
-        os->M->ops->read(os->M, PDE_BASE + first, pdes, length);
-        os->M->ops->write(os->M, map + first, pdes, length);
+    const uint32_t self = MiGetPdeIndex(PTE_BASE), begin = number * MM_PTE_PER_PAGE, end = begin + MM_PTE_PER_PAGE - 1;
+    va_t map = MiMapPageInHyperSpace(os, process->DirectoryFrame[number], &irql);
+    for (unsigned i = 0; i < PROCESS_TABLES && self >= begin && self <= end; i++) {
+        pfn_t frame = i < MM_DIRECTORIES ? process->DirectoryFrame[i] : process->HyperspaceFrame[i - MM_DIRECTORIES];
+        mmpte_t pde = (mmpte_t)(frame << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL);
+        os->M->ops->write(os->M, map + (self - begin + i) * PTE_SIZE, &pde, sizeof pde);
+    }
+    for (size_t i = 0; i < sizeof mi_shared_ranges / sizeof mi_shared_ranges[0]; i++) {
+        uint32_t first = MiGetPdeIndex(mi_shared_ranges[i].first), last = MiGetPdeIndex(mi_shared_ranges[i].last);
+        if (first >= begin && last <= end) { MiCopySharedPdes(os, map, first, last); }
     }
     MiUnmapPageInHyperSpace(os, irql);
 }
 
 static void MiFillHyperspaceTable(struct os *os, pfn_t hyperspace, pfn_t working_set) {
     unsigned irql;
+    const mmpte_t ring = MM_HYPER_SLOTS << PTE_FRAME_SHIFT;
+    const mmpte_t list = (mmpte_t)(working_set << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL);
     va_t map = MiMapPageInHyperSpace(os, hyperspace, &irql);
-    MiWrite32(os, map, HYPERSPACE_RING_FULL);
-    MiWrite32(os, map + WS_LIST_PTE_INDEX * sizeof(uint32_t),
-              (uint32_t)(working_set << PTE_FRAME_SHIFT) | PTE_TEMPLATE_PRIVATE_KERNEL);
+    os->M->ops->write(os->M, map, &ring, sizeof ring);
+    os->M->ops->write(os->M, map + MiGetPteIndex(MM_WORKING_SET_LIST) * PTE_SIZE, &list, sizeof list);
     MiUnmapPageInHyperSpace(os, irql);
 }
 
-ntstatus_t MmCreateProcessAddressSpace(struct os *os, struct eprocess *process, uint32_t result[3]) {
+#if MI_PAE
+/* What CR3 points to: a page of its own, which nothing maps. */
+static void MiFillDirectoryPointers(struct os *os, const struct eprocess *process, pfn_t pointers) {
+    unsigned irql;
+    va_t map = MiMapPageInHyperSpace(os, pointers, &irql);
+    for (unsigned i = 0; i < MM_DIRECTORIES; i++) {
+        const mmpte_t entry = (mmpte_t)process->DirectoryFrame[i] << PTE_FRAME_SHIFT | PTE_VALID;
+        os->M->ops->write(os->M, map + i * sizeof entry, &entry, sizeof entry);
+    }
+    MiUnmapPageInHyperSpace(os, irql);
+    const struct mmpfn pfn = {process->Address,
+                              PFN_DELETED_PTE,
+                              1,
+                              ActiveAndValid << PFN_LOCATION_SHIFT | PFN_MODIFIED,
+                              1,
+                              (mmpte_t)pte_demand_zero(MM_READWRITE),
+                              process->DirectoryFrame[MM_DIRECTORIES - 1]};
+    MiWritePfn(os, pointers, &pfn);
+}
+#endif
+
+ntstatus_t MmCreateProcessAddressSpace(struct os *os, struct eprocess *process) {
     if (!MiChargeCommitment(os, PROCESS_COMMIT, NULL)) { return STATUS_COMMITMENT_LIMIT; }
-    if (!MiFramesAvailable(os, 3)) {
+    if (!MiFramesAvailable(os, PROCESS_COMMIT)) {
         MiReturnCommitment(os, PROCESS_COMMIT, NULL);
         return STATUS_NO_MEMORY;
     }
-    uint32_t frame[3];
-    for (unsigned i = 0; i < 3; i++) {
-        frame[i] = (uint32_t)MiRemoveZeroPage(os, process->NextPageColor++);
-        result[i] = frame[i] << PAGE_SHIFT;
+    for (unsigned i = 0; i < PROCESS_TABLES; i++) {
+        uint32_t frame = (uint32_t)MiRemoveZeroPage(os, process->NextPageColor++);
+        *(i < MM_DIRECTORIES ? &process->DirectoryFrame[i] : &process->HyperspaceFrame[i - MM_DIRECTORIES]) = frame;
     }
-    process->WorkingSetPage = frame[2];
-    MiFillDirectory(os, frame[0], frame[1]);
-    MiFillHyperspaceTable(os, frame[1], frame[2]);
+    process->WorkingSetPage = (uint32_t)MiRemoveZeroPage(os, process->NextPageColor++);
+    process->DirectoryTableBase[0] = process->DirectoryFrame[0] << PAGE_SHIFT;
+    process->DirectoryTableBase[1] = process->HyperspaceFrame[0] << PAGE_SHIFT;
+    for (unsigned i = 0; i < MM_DIRECTORIES; i++) { MiFillDirectory(os, process, i); }
+    MiFillHyperspaceTable(os, process->HyperspaceFrame[0], process->WorkingSetPage);
+#if MI_PAE
+    pfn_t pointers = MiRemoveZeroPage(os, process->NextPageColor++);
+    MiFillDirectoryPointers(os, process, pointers);
+    process->DirectoryTableBase[0] = (uint32_t)(pointers << PAGE_SHIFT);
+#endif
     return STATUS_SUCCESS;
 }
 
-/* PD, hyperspace table and WS page: kernel PDEs and ring mappings do not count as shares. */
-static void MiInitializeProcessPfns(struct os *os, const struct eprocess *process) {
-    uint32_t directory = process->DirectoryTableBase[0] >> PAGE_SHIFT;
-    uint32_t hyperspace = process->DirectoryTableBase[1] >> PAGE_SHIFT;
-    uint32_t zero_pte = (uint32_t)pte_demand_zero(MM_READWRITE);
-    uint16_t flags = ActiveAndValid << PFN_LOCATION_SHIFT | PFN_MODIFIED;
-    const struct mmpfn pd = {process->Address, PDE_BASE + SELF_MAP_OFFSET, 2, flags, 1, zero_pte, directory};
-    const struct mmpfn hy = {1, PDE_BASE + HYPERSPACE_PDE_OFFSET, 2, flags, 1, zero_pte, directory};
-    const struct mmpfn ws = {2, WS_PAGE_PTE, 1, flags, 1, zero_pte, hyperspace};
-    MiWritePfn(os, directory, &pd);
-    MiWritePfn(os, hyperspace, &hy);
-    MiWritePfn(os, process->WorkingSetPage, &ws);
+void MiInitializeProcessPfns(struct os *os, const struct eprocess *process, mmpte_t original, uint16_t flags) {
+    const va_t self_map = MiGetPdeAddress(PTE_BASE);
+    const uint32_t window = process->DirectoryFrame[MM_DIRECTORIES - 1]; /* the directory that has all of them */
+    for (unsigned i = 0; i < PROCESS_TABLES; i++) {
+        pfn_t frame = i < MM_DIRECTORIES ? process->DirectoryFrame[i] : process->HyperspaceFrame[i - MM_DIRECTORIES];
+        const uint32_t inside = i == MM_DIRECTORIES - 1 ? MM_HYPER_TABLES : i == MM_DIRECTORIES ? 1 : 0;
+        const struct mmpfn pfn = {
+            i ? i : process->Address, (uint32_t)self_map + i * PTE_SIZE, 1 + inside, flags, 1, original, window};
+        MiWritePfn(os, frame, &pfn);
+    }
+    const uint32_t table = process->HyperspaceFrame[0];
+    const uint32_t list_pte = (uint32_t)MiGetPteAddress(MM_WORKING_SET_LIST);
+    const struct mmpfn list = {PROCESS_TABLES, list_pte, 1, flags, 1, original, table};
+    MiWritePfn(os, process->WorkingSetPage, &list);
 }
 
 /* The set-up part of MmInitializeProcessAddressSpace, also for the system process, which has no frames of the lists. */
 static void MmInitializeProcessAddressSpace(struct os *os, struct eprocess *process) {
     KeAttachProcess(os, process);
-    MiInitializeProcessPfns(os, process);
+    MiInitializeProcessPfns(os, process, (mmpte_t)pte_demand_zero(MM_READWRITE),
+                            ActiveAndValid << PFN_LOCATION_SHIFT | PFN_MODIFIED);
     MiInitializeWorkingSetList(os, process);
     MiInsertInExpansionList(os, &process->Vm);
     KeDetachProcess(os);
@@ -107,11 +145,10 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
     process->Address = (uint32_t)ExAllocatePool(os, false, EPROCESS_SIZE, TAG_PROCESS);
     process->Vm.Address = process->Address + EPROCESS_VM;
     PspInheritQuota(os, process, PsLookupProcess(os, ppid));
-    uint32_t result[3];
     ntstatus_t status = STATUS_INSUFFICIENT_RESOURCES;
     if (process->Address) {
         PspClearProcessObject(os, process);
-        status = MmCreateProcessAddressSpace(os, process, result);
+        status = MmCreateProcessAddressSpace(os, process);
     }
     if (!NT_SUCCESS(status)) {
         if (process->Address) { ExFreePool(os, process->Address); }
@@ -119,8 +156,6 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
         free(process);
         return status;
     }
-    process->DirectoryTableBase[0] = result[0];
-    process->DirectoryTableBase[1] = result[1];
     PspInitializeProcessObject(os, process, PsLookupProcess(os, ppid));
     MmInitializeProcessAddressSpace(os, process);
     struct eprocess **link = &os->Processes;
@@ -175,12 +210,13 @@ struct ethread *PsLookupThread(const struct os *os, uint32_t tid) {
 /* Tables that nothing uses and no VAD covers: an access to the shared page or to a view can leave one. What is still in
  * use here was lost by somebody. */
 static void MiDeleteLeftPageTables(struct os *os) {
-    uint32_t pdes[MM_USER_PDES];
-    os->M->ops->read(os->M, PDE_BASE, pdes, (MM_SYSTEM_RANGE_START >> 22) * sizeof pdes[0]);
-    for (va_t i = 0; i < MM_SYSTEM_RANGE_START >> 22; i++) {
+    mmpte_t pdes[MM_USER_PDES];
+    const uint32_t tables = MiGetPdeIndex(MM_SYSTEM_RANGE_START);
+    os->M->ops->read(os->M, PDE_BASE, pdes, tables * sizeof pdes[0]);
+    for (uint32_t i = 0; i < tables; i++) {
         if (pdes[i] == 0) { continue; }
-        MiDeletePageTableIfUnused(os, i << 22);
-        if (MiReadPte(os, PDE_BASE + i * sizeof(uint32_t)) != 0) {
+        MiDeletePageTableIfUnused(os, (va_t)i << MM_PDE_SHIFT);
+        if (MiReadPte(os, PDE_BASE + i * PTE_SIZE) != 0) {
             uint16_t used = MiRead16(os, MM_WORKING_SET_LIST + WSL_USED_PTES + i * sizeof(uint16_t));
             KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41790, pte_frame(pdes[i]), 0, used);
         }
@@ -194,19 +230,23 @@ static void MiFreeOwnFrame(struct os *os, pfn_t frame) {
 
 /* Working-set pages, hyperspace table and directory; another address space is loaded. */
 void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process) {
-    uint32_t ptes[MM_PTE_PER_PAGE];
-    pfn_t directory = process->DirectoryTableBase[0] >> PAGE_SHIFT;
-    pfn_t hyperspace = process->DirectoryTableBase[1] >> PAGE_SHIFT;
+    mmpte_t ptes[MM_PTE_PER_PAGE];
     if (PsGetCurrentProcess(os) == process) { MiAssert(os, "the current directory is deleted"); }
-    MiReadPhysicalPage(os, hyperspace, ptes);
-    for (unsigned i = WS_LIST_PTE_INDEX; i < MM_PTE_PER_PAGE; i++) {
-        if (!(ptes[i] & PTE_VALID)) { continue; }
-        MiFreeOwnFrame(os, pte_frame(ptes[i]));
-        MiDecrementShareCount(os, hyperspace);
+    for (unsigned table = 0; table < MM_HYPER_TABLES; table++) {
+        pfn_t hyperspace = process->HyperspaceFrame[table];
+        MiReadPhysicalPage(os, hyperspace, ptes);
+        for (unsigned i = table ? 0 : MiGetPteIndex(MM_WORKING_SET_LIST); i < MM_PTE_PER_PAGE; i++) {
+            if (!(ptes[i] & PTE_VALID)) { continue; }
+            MiFreeOwnFrame(os, pte_frame(ptes[i]));
+            MiDecrementShareCount(os, hyperspace);
+        }
+        MiFreeOwnFrame(os, hyperspace);
+        MiDecrementShareCount(os, process->DirectoryFrame[MM_DIRECTORIES - 1]);
     }
-    MiFreeOwnFrame(os, hyperspace);
-    MiDecrementShareCount(os, directory);
-    MiFreeOwnFrame(os, directory);
+    for (unsigned i = 0; i < MM_DIRECTORIES; i++) { MiFreeOwnFrame(os, process->DirectoryFrame[i]); }
+#if MI_PAE
+    MiFreeOwnFrame(os, process->DirectoryTableBase[0] >> PAGE_SHIFT);
+#endif
     MiReturnCommitment(os, PROCESS_COMMIT, NULL);
 }
 

@@ -5,8 +5,6 @@
  * section counts as PAGE_EXECUTE_WRITECOPY. */
 #include "mi.h"
 
-#define PAGE_TABLE_SPAN ((va_t)1 << 22)
-
 struct page_state {
     va_t Va, PteVa;
     pte_t Pte;
@@ -119,7 +117,7 @@ static unsigned MiTargetProtection(const struct mmvad *vad, const struct page_st
 
 static void MiSetOriginalProtection(struct os *os, pfn_t frame, unsigned protection) {
     struct mmpfn pfn = MiReadPfn(os, frame);
-    pfn.OriginalPte = (uint32_t)pte_with_protection(pfn.OriginalPte, protection);
+    pfn.OriginalPte = (mmpte_t)pte_with_protection(pfn.OriginalPte, protection);
     MiWritePfn(os, frame, &pfn);
 }
 
@@ -258,7 +256,7 @@ static bool MiAllCommitted(struct os *os, struct eprocess *process, struct mmvad
     bool untouched = vad->ControlArea == NULL ? vad->MemCommit : !vad->ControlArea->Reserve;
     for (va_t va = start; va <= end;) {
         if (untouched && MiReadPte(os, MiGetPdeAddress(va)) == 0) {
-            va = (va | (PAGE_TABLE_SPAN - 1)) + 1;
+            va = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1;
             continue;
         }
         if (!MiClassifyPage(os, process, vad, va).Committed) { return false; }

@@ -103,22 +103,23 @@ static void MiSelectCluster(struct os *os, const struct subsection *s, va_t prot
     const struct ethread *thread = KeGetCurrentPrcb(os)->CurrentThread;
     bool single = thread && thread->DisablePageFaultClustering;
     bool backward = os->Config.profile != OS_NT4 && !(thread && thread->ForwardClusterOnly);
-    va_t first = prototype, last = prototype, start = page_of(prototype), end = start + PAGE_SIZE - 4;
-    va_t array_end = s->BasePte + (va_t)(s->PtesInSubsection - 1) * 4;
+    va_t first = prototype, last = prototype, start = page_of(prototype), end = start + PAGE_SIZE - PTE_SIZE;
+    va_t array_end = s->BasePte + (va_t)(s->PtesInSubsection - 1) * PTE_SIZE;
     if (start < s->BasePte) { start = s->BasePte; }
     if (end > array_end) { end = array_end; }
     unsigned extra = single ? 0 : MM_READ_CLUSTER_SIZE, count = 1;
-    for (; extra && last < end && MiFramesForCluster(os, count + 1) && MiReadableWith(os, s, last + 4);
+    for (; extra && last < end && MiFramesForCluster(os, count + 1) && MiReadableWith(os, s, last + PTE_SIZE);
          extra--, count++) {
-        last += 4;
+        last += PTE_SIZE;
     }
-    for (; extra && backward && first > start && MiFramesForCluster(os, count + 1) && MiReadableWith(os, s, first - 4);
+    for (; extra && backward && first > start && MiFramesForCluster(os, count + 1) &&
+           MiReadableWith(os, s, first - PTE_SIZE);
          extra--, count++) {
-        first -= 4;
+        first -= PTE_SIZE;
     }
-    read->Faulting = (unsigned)(prototype - first) / 4;
+    read->Faulting = (unsigned)(prototype - first) / PTE_SIZE;
     read->Count = count;
-    for (unsigned i = 0; i < count; i++) { read->PteAddress[i] = first + i * 4; }
+    for (unsigned i = 0; i < count; i++) { read->PteAddress[i] = first + i * PTE_SIZE; }
 }
 
 void MiDescribeFileRead(struct os *os, struct subsection *s, struct mmread *read) {
@@ -146,9 +147,9 @@ static ntstatus_t MiResolveMappedFileFault(struct os *os, struct mmfault *fault,
 /* NT-55 on a prototype PTE: what follows it in its array may come along. */
 static ntstatus_t MiResolveProtoPageFile(struct os *os, struct mmfault *fault, const struct proto_fault *p) {
     const struct mmclone *clone = p->Subsection ? NULL : MiLocateClone(os, fault->Process, p->Prototype);
-    va_t limit = p->Subsection ? p->Subsection->BasePte + (va_t)p->Subsection->PtesInSubsection * 4
-                 : clone       ? clone->BasePte + (va_t)clone->Count * 4
-                               : p->Prototype + 4;
+    va_t limit = p->Subsection ? p->Subsection->BasePte + (va_t)p->Subsection->PtesInSubsection * PTE_SIZE
+                 : clone       ? clone->BasePte + (va_t)clone->Count * PTE_SIZE
+                               : p->Prototype + PTE_SIZE;
     return MiResolvePageFileFault(os, fault, p->Prototype, limit, MiAreaOf(p));
 }
 

@@ -67,16 +67,16 @@ static void MiDestroyPrototype(struct os *os, va_t prototype) {
 }
 
 static void MiDestroySubsection(struct os *os, struct subsection *s) {
-    uint32_t entries[MM_PTE_PER_PAGE];
+    mmpte_t entries[MM_PTE_PER_PAGE];
     for (uint32_t i = 0; s->BasePte && i < s->PtesInSubsection;) {
-        va_t at = s->BasePte + i * 4;
-        uint32_t room = (uint32_t)(PAGE_SIZE - (at & PAGE_MASK)) / 4, left = s->PtesInSubsection - i;
+        va_t at = s->BasePte + i * PTE_SIZE;
+        uint32_t room = (uint32_t)(PAGE_SIZE - (at & PAGE_MASK)) / PTE_SIZE, left = s->PtesInSubsection - i;
         uint32_t n = left < room ? left : room;
-        os->M->ops->read(os->M, at, entries, n * 4);
+        os->M->ops->read(os->M, at, entries, n * PTE_SIZE);
         for (uint32_t k = 0; k < n; k++) {
             enum pte_form form = pte_form(entries[k]); /* a hint: the page may have had to be waited for */
             if (form != PTE_FORM_DEMAND_ZERO && form != PTE_FORM_PROTOTYPE && form != PTE_FORM_ZERO) {
-                MiDestroyPrototype(os, at + k * 4);
+                MiDestroyPrototype(os, at + k * PTE_SIZE);
             }
         }
         i += n;
@@ -145,7 +145,7 @@ void MiChangePfnReference(struct os *os, struct control_area *area, int change) 
 static bool MiHasModifiedPages(struct os *os, const struct control_area *area) {
     for (const struct subsection *s = area->Subsections; s; s = s->Next) {
         for (uint32_t i = 0; s->BasePte && i < s->PtesInSubsection; i++) {
-            pte_t pte = MiReadPte(os, s->BasePte + i * 4);
+            pte_t pte = MiReadPte(os, s->BasePte + i * PTE_SIZE);
             if (pte_form(pte) != PTE_FORM_TRANSITION) { continue; }
             struct mmpfn pfn = MiReadPfn(os, pte_frame(pte));
             if (pfn.Flags & (PFN_MODIFIED | PFN_WRITE_IN_PROGRESS)) { return true; }

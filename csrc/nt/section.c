@@ -50,7 +50,7 @@ struct subsection *MiLocateSubsection(const struct control_area *area, uint64_t 
 }
 
 static bool MiHoldsPrototype(const struct subsection *s, va_t prototype) {
-    return s->BasePte && prototype >= s->BasePte && prototype - s->BasePte < (va_t)s->PtesInSubsection * 4;
+    return s->BasePte && prototype >= s->BasePte && prototype - s->BasePte < (va_t)s->PtesInSubsection * PTE_SIZE;
 }
 
 struct subsection *MiSubsectionOfPrototype(const struct os *os, va_t prototype) {
@@ -63,19 +63,19 @@ struct subsection *MiSubsectionOfPrototype(const struct os *os, va_t prototype) 
 }
 
 uint64_t MiSubsectionFileOffset(const struct subsection *subsection, va_t prototype) {
-    return subsection->FileOffset + ((prototype - subsection->BasePte) / 4 << PAGE_SHIFT);
+    return subsection->FileOffset + ((prototype - subsection->BasePte) / PTE_SIZE << PAGE_SHIFT);
 }
 
 /* ---- prototypes ---- */
 
 void MiFillPrototypes(struct os *os, va_t prototype, uint32_t count, pte_t value) {
-    uint32_t entries[MM_PTE_PER_PAGE];
-    for (unsigned i = 0; i < MM_PTE_PER_PAGE; i++) { entries[i] = (uint32_t)value; }
+    mmpte_t entries[MM_PTE_PER_PAGE];
+    for (unsigned i = 0; i < MM_PTE_PER_PAGE; i++) { entries[i] = (mmpte_t)value; }
     while (count) {
-        uint32_t room = (uint32_t)(PAGE_SIZE - (prototype & PAGE_MASK)) / 4;
+        uint32_t room = (uint32_t)(PAGE_SIZE - (prototype & PAGE_MASK)) / PTE_SIZE;
         uint32_t n = count < room ? count : room;
-        os->M->ops->write(os->M, prototype, entries, n * 4);
-        prototype += n * 4;
+        os->M->ops->write(os->M, prototype, entries, n * PTE_SIZE);
+        prototype += n * PTE_SIZE;
         count -= n;
     }
 }
@@ -98,7 +98,7 @@ static bool MiAddSubsection(struct os *os, struct control_area *area, struct sub
     piece.ControlArea = area;
     piece.PtesInSubsection = (uint32_t)MiPages(piece.Length);
     if (!anonymous) {
-        piece.BasePte = MiAllocateSectionPool(os, true, piece.PtesInSubsection * 4, TAG_PROTOTYPES);
+        piece.BasePte = MiAllocateSectionPool(os, true, piece.PtesInSubsection * PTE_SIZE, TAG_PROTOTYPES);
         if (!piece.BasePte) { return false; }
     }
     if ((!anonymous && !MiAllocateSegment(os, area)) || !MiAllocateSubsection(os, area, &piece)) {

@@ -51,6 +51,7 @@ static void MiSwapDirectoryOut(struct os *os, struct eprocess *process, pfn_t di
 }
 
 ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
+    if (MI_PAE) { MiAssert(os, "swapping out a process with four directories is not in this version"); }
     if (process == &os->SystemProcess || process == PsGetCurrentProcess(os) || process->State != PROCESS_IN_MEMORY ||
         process->StackCount != 0 || process->NumberOfLockedPages != 0) {
         return STATUS_INVALID_PARAMETER;
@@ -160,6 +161,8 @@ static void MmInSwapProcess(struct os *os, struct eprocess *process) {
             MiSetPfnIndex(os, frame, 2);
         }
     }
+    process->DirectoryFrame[0] = (uint32_t)directory;
+    process->HyperspaceFrame[0] = (uint32_t)hyperspace;
     process->DirectoryTableBase[0] = (uint32_t)(directory << PAGE_SHIFT);
     process->DirectoryTableBase[1] = (uint32_t)(hyperspace << PAGE_SHIFT);
     MiWrite32(os, process->Address + EPROCESS_DIRECTORY_TABLE_BASE, process->DirectoryTableBase[0]);

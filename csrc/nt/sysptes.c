@@ -3,7 +3,7 @@
  * is flushed when it is given out again, not before: until then the TLB may still know it. */
 #include "mi.h"
 
-#define MI_SYSTEM_PTE_BASE     0xC0200000u /* MmSystemPteBase: index 0 of the references, NT-101 */
+#define MI_SYSTEM_PTE_BASE     MiGetPteAddress(MM_SYSTEM_RANGE_START) /* MmSystemPteBase: index 0, NT-101 */
 #define MI_REFERENCE_MASK      0xFFFFF000u
 #define MI_SINGLE_PTE          0x2u /* bit 1 of a general run's first entry: it is the only one */
 #define MI_MINIMUM_FREE        500u /* MinSysPteFree: the pool of blocks leaves as many */
@@ -15,9 +15,32 @@ static const uint8_t MmSysPteIndex[MM_SYS_PTE_CLASSES] = {1, 2, 4, 8, 16};
 static const uint8_t MmSysPteTables[MI_MAXIMUM_SMALL_BLOCK + 1] = {0, 0, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4};
 static const uint8_t MmSysPteMinimumFree[MM_SYS_PTE_CLASSES] = {100, 50, 30, 20, 20};
 
-static uint32_t MiReferenceOf(va_t pte) { return (uint32_t)(pte - MI_SYSTEM_PTE_BASE) << 10; }
-static va_t MiReferencedPte(uint32_t reference) { return MI_SYSTEM_PTE_BASE + ((reference & MI_REFERENCE_MASK) >> 10); }
-static va_t MiNextPte(va_t pte, uint32_t count) { return pte + count * sizeof(uint32_t); }
+static uint32_t MiReferenceOf(va_t pte) { return (uint32_t)(pte - MI_SYSTEM_PTE_BASE) / PTE_SIZE << PTE_FRAME_SHIFT; }
+static va_t MiReferencedPte(uint32_t reference) {
+    return MI_SYSTEM_PTE_BASE + (va_t)(reference >> PTE_FRAME_SHIFT) * PTE_SIZE;
+}
+static va_t MiNextPte(va_t pte, uint32_t count) { return pte + (va_t)count * PTE_SIZE; }
+
+/* What a free entry holds: a number of 20 bits from bit 12 on, and MI_SINGLE_PTE. With PAE the number is the upper half
+ * (NT-12), its end FFFFFFFF. */
+static uint32_t MiReadFreeEntry(struct os *os, va_t pte) {
+#if MI_PAE
+    pte_t entry = MiReadPte(os, pte);
+    return pae_list_next(entry) << PTE_FRAME_SHIFT | (uint32_t)(entry & PAE_LIST_ONE_ENTRY);
+#else
+    return MiRead32(os, pte);
+#endif
+}
+
+static void MiWriteFreeEntry(struct os *os, va_t pte, uint32_t value) {
+#if MI_PAE
+    bool last = (value & MI_REFERENCE_MASK) == MM_PTE_LIST_END;
+    mmpte_t entry = pae_list(last ? PAE_LIST_END : value >> PTE_FRAME_SHIFT, value & MI_SINGLE_PTE);
+    os->M->ops->write(os->M, pte, &entry, sizeof entry);
+#else
+    MiWrite32(os, pte, value);
+#endif
+}
 
 /* ---- the general lists, NT-17 ---- */
 
@@ -28,15 +51,15 @@ struct system_pte_run {
 
 static struct system_pte_run MiReadRun(struct os *os, uint32_t reference) {
     struct system_pte_run run = {.pte = MiReferencedPte(reference), .count = 1};
-    uint32_t first = MiRead32(os, run.pte);
+    uint32_t first = MiReadFreeEntry(os, run.pte);
     run.next = first & MI_REFERENCE_MASK;
-    if (!(first & MI_SINGLE_PTE)) { run.count = MiRead32(os, MiNextPte(run.pte, 1)) >> PTE_FRAME_SHIFT; }
+    if (!(first & MI_SINGLE_PTE)) { run.count = MiReadFreeEntry(os, MiNextPte(run.pte, 1)) >> PTE_FRAME_SHIFT; }
     return run;
 }
 
 static void MiWriteRun(struct os *os, const struct system_pte_run *run) {
-    MiWrite32(os, run->pte, run->next | (run->count == 1 ? MI_SINGLE_PTE : 0));
-    if (run->count > 1) { MiWrite32(os, MiNextPte(run->pte, 1), run->count << PTE_FRAME_SHIFT); }
+    MiWriteFreeEntry(os, run->pte, run->next | (run->count == 1 ? MI_SINGLE_PTE : 0));
+    if (run->count > 1) { MiWriteFreeEntry(os, MiNextPte(run->pte, 1), run->count << PTE_FRAME_SHIFT); }
 }
 
 /* before: the run in front of the place, count 0 if it is the head. */
@@ -63,8 +86,8 @@ static void MiSplitRun(struct os *os, unsigned space, struct system_pte_run *bef
                        uint32_t at, uint32_t count) {
     struct system_pte_run rest = {MiNextPte(run->pte, at + count), run->next, run->count - at - count};
     struct system_pte_run front = {run->pte, run->next, at};
-    MiWrite32(os, run->pte, 0);
-    if (run->count > 1) { MiWrite32(os, MiNextPte(run->pte, 1), 0); }
+    MiWriteFreeEntry(os, run->pte, 0);
+    if (run->count > 1) { MiWriteFreeEntry(os, MiNextPte(run->pte, 1), 0); }
     if (rest.count) {
         MiWriteRun(os, &rest);
         front.next = MiReferenceOf(rest.pte);
@@ -105,8 +128,8 @@ static void MiInsertRun(struct os *os, unsigned space, va_t pte, uint32_t count)
     ptes->MmTotalFreeSystemPtes[space] += count;
     if (run.next != MM_PTE_LIST_END && MiReferencedPte(run.next) == MiNextPte(pte, count)) {
         struct system_pte_run after = MiReadRun(os, run.next);
-        MiWrite32(os, after.pte, 0);
-        if (after.count > 1) { MiWrite32(os, MiNextPte(after.pte, 1), 0); }
+        MiWriteFreeEntry(os, after.pte, 0);
+        if (after.count > 1) { MiWriteFreeEntry(os, MiNextPte(after.pte, 1), 0); }
         run.next = after.next;
         run.count += after.count;
     }
@@ -125,12 +148,12 @@ static void MiInsertRun(struct os *os, unsigned space, va_t pte, uint32_t count)
 static void MiAppendBlock(struct os *os, unsigned class, va_t pte) {
     struct mmsysptes *ptes = &os->SystemPtes;
     uint32_t reference = MiReferenceOf(pte);
-    MiWrite32(os, pte, MM_PTE_LIST_END);
-    if (class > 0) { MiWrite32(os, MiNextPte(pte, 1), os->MmFlushCounter); }
+    MiWriteFreeEntry(os, pte, MM_PTE_LIST_END);
+    if (class > 0) { MiWriteFreeEntry(os, MiNextPte(pte, 1), os->MmFlushCounter); }
     if (ptes->MmSysPteListBySizeCount[class]++ == 0) {
         ptes->MmFreeSysPteListBySize[class] = reference;
     } else {
-        MiWrite32(os, MiReferencedPte(ptes->MmLastSysPteListBySize[class]), reference);
+        MiWriteFreeEntry(os, MiReferencedPte(ptes->MmLastSysPteListBySize[class]), reference);
     }
     ptes->MmLastSysPteListBySize[class] = reference;
 }
@@ -149,14 +172,14 @@ static va_t MiTakeSystemPteBlock(struct os *os, unsigned class) {
     if (ptes->MmSysPteListBySizeCount[class] == 0) { MiFeedSysPtePool(os, class); }
     if (ptes->MmSysPteListBySizeCount[class] == 0) { return 0; }
     va_t pte = MiReferencedPte(ptes->MmFreeSysPteListBySize[class]);
-    ptes->MmFreeSysPteListBySize[class] = MiRead32(os, pte) & MI_REFERENCE_MASK;
+    ptes->MmFreeSysPteListBySize[class] = MiReadFreeEntry(os, pte) & MI_REFERENCE_MASK;
     ptes->MmSysPteListBySizeCount[class]--;
-    MiWrite32(os, pte, 0);
+    MiWriteFreeEntry(os, pte, 0);
     if (class == 0) {
         MiFlushSingleTb(os, MiGetVirtualAddressMappedByPte(pte));
     } else {
-        bool stale = MiRead32(os, MiNextPte(pte, 1)) == os->MmFlushCounter; /* no full flush since its release */
-        MiWrite32(os, MiNextPte(pte, 1), 0);
+        bool stale = MiReadFreeEntry(os, MiNextPte(pte, 1)) == os->MmFlushCounter; /* no full flush since its release */
+        MiWriteFreeEntry(os, MiNextPte(pte, 1), 0);
         if (stale) { MiFlushEntireTb(os); }
     }
     if (ptes->MmSysPteListBySizeCount[class] < MmSysPteMinimumFree[class]) { MiFeedSysPtePool(os, class); }
@@ -179,7 +202,7 @@ static va_t MiReserveSystemPtes2(struct os *os, uint32_t count, unsigned space, 
         return pte;
     }
     if (bugcheck_on_failure) {
-        uint32_t total = (uint32_t)(ptes->MmSystemPtesEnd[space] - ptes->MmSystemPtesStart[space]) / 4;
+        uint32_t total = (uint32_t)(ptes->MmSystemPtesEnd[space] - ptes->MmSystemPtesStart[space]) / PTE_SIZE;
         KeBugCheckEx(os, BUGCHECK_NO_MORE_SYSTEM_PTES, space, count, ptes->MmTotalFreeSystemPtes[space], total);
     }
     return 0;

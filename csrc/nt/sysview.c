@@ -6,8 +6,7 @@
 #include <stdlib.h>
 
 #define X64K              ((va_t)0x10000)
-#define TABLE_SPAN        ((va_t)1 << 22)
-#define SYSTEM_PDE(os_va) (MM_SYSTEM_PAGE_PTES + ((os_va) >> 22) * 4)
+#define SYSTEM_PDE(os_va) (MM_SYSTEM_PAGE_PTES + MiGetPdeIndex(os_va) * PTE_SIZE)
 
 struct mmsystemview {
     struct mmsystemview *Next; /* by address */
@@ -25,7 +24,7 @@ static bool MiMakeSystemPageTable(struct os *os, va_t va) {
         va_t window = page_of(MiGetPteAddress(va));
         pfn_t frame = MiRemoveZeroPage(os, MiPageColor(os, window));
         MiInitializePfn(os, frame, MiGetPdeAddress(va), pte_demand_zero(MM_READWRITE), PFN_MODIFIED,
-                        MM_SYSTEM_DIRECTORY_FRAME);
+                        MM_SYSTEM_DIRECTORY_FRAME + MiGetPdeIndex(va) / MM_PTE_PER_PAGE);
         MiWritePte(os, SYSTEM_PDE(va),
                    frame << PTE_FRAME_SHIFT | (PTE_TEMPLATE_KERNEL & ~(pte_t)PTE_GLOBAL) | os->GlobalBit);
     }
@@ -53,7 +52,7 @@ static void MiWriteSystemViewPtes(struct os *os, const struct mmsystemview *view
     for (va_t offset = 0; offset < view->Size; offset += PAGE_SIZE) {
         const struct subsection *s = MiLocateSubsection(view->ControlArea, offset);
         if (!s || !s->BasePte) { continue; }
-        va_t prototype = s->BasePte + ((offset - s->ViewOffset) >> PAGE_SHIFT) * 4;
+        va_t prototype = s->BasePte + ((offset - s->ViewOffset) >> PAGE_SHIFT) * PTE_SIZE;
         MiWritePte(os, MiGetPteAddress(view->Start + offset), pte_pointer(prototype));
     }
 }
@@ -68,7 +67,7 @@ ntstatus_t MmMapViewInSystemSpace(struct os *os, const struct section_object *se
     if (!(area->Image && area->Subsections) && !MiExtendSection(os, area, bytes)) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    for (va_t va = start; va < start + bytes; va = (va | (TABLE_SPAN - 1)) + 1) {
+    for (va_t va = start; va < start + bytes; va = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1) {
         if (!MiMakeSystemPageTable(os, va)) { return MI_WAIT_FOR_PAGE; }
     }
     struct mmsystemview *view = MiAllocateHost(os, sizeof *view), **link = MiFindSystemViewRange(os, bytes, &start);

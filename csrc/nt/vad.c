@@ -3,7 +3,6 @@
 #include "mi.h"
 
 #define ALLOCATION_GRANULARITY 0x10000u
-#define PAGE_TABLE_SHIFT       22
 
 /* ---- the tree ---- */
 
@@ -227,8 +226,8 @@ static void MiAddToTableCount(struct os *os, struct eprocess *process, uint32_t 
 }
 
 ntstatus_t MiInsertVad(struct os *os, struct eprocess *process, struct mmvad *vad) {
-    unsigned first = (unsigned)(vad->StartingAddress >> PAGE_TABLE_SHIFT);
-    unsigned last = (unsigned)(vad->EndingAddress >> PAGE_TABLE_SHIFT);
+    unsigned first = (unsigned)(vad->StartingAddress >> MM_PDE_SHIFT);
+    unsigned last = (unsigned)(vad->EndingAddress >> MM_PDE_SHIFT);
     uint32_t tables = MiCountUnchargedTables(os, process, first, last);
     ntstatus_t charged = MiChargeProcessCommitment(os, tables, process);
     if (!NT_SUCCESS(charged)) { return charged; }
@@ -241,13 +240,13 @@ ntstatus_t MiInsertVad(struct os *os, struct eprocess *process, struct mmvad *va
 }
 
 static bool MiTableStillCovered(const struct eprocess *process, unsigned table) {
-    va_t start = (va_t)table << PAGE_TABLE_SHIFT;
-    return MiCheckForConflictingVad(process, start, start + ((va_t)1 << PAGE_TABLE_SHIFT) - 1) != NULL;
+    va_t start = (va_t)table << MM_PDE_SHIFT;
+    return MiCheckForConflictingVad(process, start, start + ((va_t)1 << MM_PDE_SHIFT) - 1) != NULL;
 }
 
 void MiReturnPageTableCommitment(struct os *os, struct eprocess *process, va_t start, va_t end) {
     /* Tables strictly inside the range were covered by it alone; only its two ends can be shared with neighbours. */
-    unsigned first = (unsigned)(start >> PAGE_TABLE_SHIFT), last = (unsigned)(end >> PAGE_TABLE_SHIFT);
+    unsigned first = (unsigned)(start >> MM_PDE_SHIFT), last = (unsigned)(end >> MM_PDE_SHIFT);
     if (MiTableStillCovered(process, first)) { first++; }
     if (last >= first && MiTableStillCovered(process, last)) {
         last--; /* cannot wrap: table 0 holds no other VAD below a range that ends in it and begins after it */

@@ -2,7 +2,7 @@
 #include "mi.h"
 
 #define WSHASH_OFFSET       0x1F1000u /* from the list: C06F3000 in a process */
-#define WSHASH_PROCESS_END  0xC0800000u
+#define WSHASH_PROCESS_END  (MM_PROCESS_SPACE_END + 1u)
 #define WSHASH_SYSTEM_END   0xC1000000u
 #define WSHASH_PAGE_ENTRIES 0x200u
 

@@ -68,10 +68,12 @@ static void MiInitializeList(struct os *os, struct mmsupport *vm, const va_t *fi
 }
 
 void MiInitializeWorkingSetList(struct os *os, struct eprocess *process) {
-    const va_t fixed[] = {PDE_BASE, 0xC0301000u, MM_WORKING_SET_LIST};
+    va_t fixed[MM_DIRECTORIES + MM_HYPER_TABLES + 1];
+    for (unsigned i = 0; i < MM_DIRECTORIES + MM_HYPER_TABLES; i++) { fixed[i] = PDE_BASE + i * PAGE_SIZE; }
+    fixed[MM_DIRECTORIES + MM_HYPER_TABLES] = MM_WORKING_SET_LIST;
     process->Vm.WorkingSetList = MM_WORKING_SET_LIST;
     process->Vm.Process = process;
-    MiInitializeList(os, &process->Vm, fixed, 3);
+    MiInitializeList(os, &process->Vm, fixed, sizeof fixed / sizeof fixed[0]);
 }
 
 void MiInitializeSystemWorkingSet(struct os *os) {
@@ -153,7 +155,7 @@ void MiAddWorkingSetPage(struct os *os, struct mmsupport *vm, struct mmwsl *list
     MiWritePte(os, pte_va, MiMakeValidPte(os, va, frame, MM_READWRITE) | PTE_DIRTY);
     uint32_t first = list->LastInitializedWsle + 1;
     if (va == MiWsleAddress(vm, first)) { /* the table grows, because no entry is free: these are wanted at once */
-        uint32_t last = list->LastInitializedWsle + MM_PTE_PER_PAGE;
+        uint32_t last = list->LastInitializedWsle + MM_WSLE_PER_PAGE;
         MiChainFreeEntries(os, vm, first, last);
         list->FirstFreeWsle = first;
         list->LastInitializedWsle = last;
@@ -220,10 +222,10 @@ static bool MiMaintainHash(struct os *os, struct mmsupport *vm, struct mmwsl *li
 
 static bool MiSearchLinearly(struct os *os, const struct mmsupport *vm, const struct mmwsl *list, va_t va,
                              uint32_t *index) {
-    uint32_t entries[MM_PTE_PER_PAGE];
-    for (uint32_t first = 0; first <= list->LastWsleIndex; first += MM_PTE_PER_PAGE) {
+    uint32_t entries[MM_WSLE_PER_PAGE];
+    for (uint32_t first = 0; first <= list->LastWsleIndex; first += MM_WSLE_PER_PAGE) {
         uint32_t count = list->LastWsleIndex + 1 - first;
-        if (count > MM_PTE_PER_PAGE) { count = MM_PTE_PER_PAGE; }
+        if (count > MM_WSLE_PER_PAGE) { count = MM_WSLE_PER_PAGE; }
         os->M->ops->read(os->M, MiWsleAddress(vm, first), entries, count * sizeof entries[0]);
         for (uint32_t i = 0; i < count; i++) {
             if ((entries[i] & WSLE_VALID) && page_of(entries[i]) == va) {

@@ -139,7 +139,9 @@ void MiAgeWorkingSet(struct os *os, struct mmsupport *vm) {
 
 /* ---- used-PTE counters, NT-37 ---- */
 
-static va_t MiUsedPteCounter(va_t va) { return MM_WORKING_SET_LIST + WSL_USED_PTES + (va >> 22) * sizeof(uint16_t); }
+static va_t MiUsedPteCounter(va_t va) {
+    return MM_WORKING_SET_LIST + WSL_USED_PTES + MiGetPdeIndex(va) * sizeof(uint16_t);
+}
 
 void MiIncrementUsedPteCount(struct os *os, va_t va) {
     MiWrite16(os, MiUsedPteCounter(va), (uint16_t)(MiRead16(os, MiUsedPteCounter(va)) + 1));

@@ -1,13 +1,13 @@
-/* The PFN database entry (NT-21): 24 bytes in simulated memory at MmPfnDatabase + 18h * frame. */
+/* The PFN database entry (NT-21): 24 bytes in simulated memory at MmPfnDatabase + 18h * frame; 32 with PAE (NT-12). */
 #ifndef NTMMU_PFN_H
 #define NTMMU_PFN_H
 
 #include <assert.h>
 
-#include "ntmmu/types.h"
+#include "ntmmu/pte.h"
 
 #define MM_PFN_DATABASE 0x80200000u /* physical 200000 through the direct map */
-#define PFN_SIZE        0x18u
+#define PFN_SIZE        (MI_PAE ? 0x20u : 0x18u)
 #define MM_EMPTY_LIST   0xFFFFFFFFu
 #define PFN_DELETED_PTE 0xFFFFFFFFu
 
@@ -17,10 +17,10 @@ struct mmpfn {
     uint32_t u2;         /* previous frame | ShareCount */
     uint16_t Flags;
     uint16_t ReferenceCount;
-    uint32_t OriginalPte;
+    mmpte_t OriginalPte;
     uint32_t ContainingFrame;
 };
-static_assert(sizeof(struct mmpfn) == PFN_SIZE, "PFN entry is 24 bytes");
+static_assert(sizeof(struct mmpfn) == PFN_SIZE, "PFN entry has no holes but PAE's last dword");
 
 enum {
     PFN_MODIFIED = 0x001,

@@ -129,4 +129,6 @@ static inline va_t MiGetVirtualAddressMappedByPte(va_t pte) { return pte << 10 &
 int MiMakeProtectionMask(uint32_t win32);
 uint32_t MiProtectionToWin32(unsigned mask);
 
+#include "ntmmu/pte_profile.h"
+
 #endif
