@@ -136,8 +136,10 @@ static pa_t translate(struct machine *m, va_t va, bool write, size_t size) {
     return translate_guarded(m, va, write, size, NULL);
 }
 
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
+
 /* The physical address, if the access hits and nobody listens to it; false: translate finds out. */
-static inline bool shortcut(struct machine *m, va_t va, bool write, size_t length, pa_t *pa) {
+ALWAYS_INLINE bool shortcut(struct machine *m, va_t va, bool write, size_t length, pa_t *pa) {
     if (!m->shortcuts || log_wants(&m->log, LOG_KERNEL_ACCESS) || (va & PAGE_MASK) + length > PAGE_SIZE) {
         return false;
     }
@@ -155,17 +157,7 @@ static size_t within_page(va_t va, size_t length) {
 
 /* ---- kernel virtual memory ---- */
 
-static void down_read(struct os_machine *downward, va_t va, void *out, size_t length) {
-    struct machine *m = machine_of(downward);
-    pa_t pa;
-    if (shortcut(m, va, false, length, &pa)) {
-        if (length == 4) { /* most are: a copy of known length costs nothing */
-            physmem_read(&m->mem, pa, out, 4);
-        } else {
-            physmem_read(&m->mem, pa, out, (unsigned)length);
-        }
-        return;
-    }
+static void read_pages(struct machine *m, va_t va, void *out, size_t length) {
     for (uint8_t *to = out; length > 0;) {
         size_t here = within_page(va, length);
         physmem_read(&m->mem, translate(m, va, false, here), to, (unsigned)here);
@@ -175,23 +167,52 @@ static void down_read(struct os_machine *downward, va_t va, void *out, size_t le
     }
 }
 
-static void down_write(struct os_machine *downward, va_t va, const void *data, size_t length) {
-    struct machine *m = machine_of(downward);
-    pa_t pa;
-    if (shortcut(m, va, true, length, &pa)) {
-        if (length == 4) {
-            physmem_write(&m->mem, pa, data, 4);
-        } else {
-            physmem_write(&m->mem, pa, data, (unsigned)length);
-        }
-        return;
-    }
+static void write_pages(struct machine *m, va_t va, const void *data, size_t length) {
     for (const uint8_t *from = data; length > 0;) {
         size_t here = within_page(va, length);
         physmem_write(&m->mem, translate(m, va, true, here), from, (unsigned)here);
         from += here;
         va += here;
         length -= here;
+    }
+}
+
+/* A copy of a length that the compiler knows costs next to nothing. */
+ALWAYS_INLINE void read_known(struct machine *m, va_t va, void *out, size_t length) {
+    pa_t pa;
+    if (shortcut(m, va, false, length, &pa)) {
+        physmem_read(&m->mem, pa, out, (unsigned)length);
+    } else {
+        read_pages(m, va, out, length);
+    }
+}
+
+ALWAYS_INLINE void write_known(struct machine *m, va_t va, const void *data, size_t length) {
+    pa_t pa;
+    if (shortcut(m, va, true, length, &pa)) {
+        physmem_write(&m->mem, pa, data, (unsigned)length);
+    } else {
+        write_pages(m, va, data, length);
+    }
+}
+
+static void down_read(struct os_machine *downward, va_t va, void *out, size_t length) {
+    struct machine *m = machine_of(downward);
+    switch (length) { /* a PTE, a PFN entry, the head of a working-set list */
+    case 4: read_known(m, va, out, 4); break;
+    case 24: read_known(m, va, out, 24); break;
+    case 48: read_known(m, va, out, 48); break;
+    default: read_known(m, va, out, length); break;
+    }
+}
+
+static void down_write(struct os_machine *downward, va_t va, const void *data, size_t length) {
+    struct machine *m = machine_of(downward);
+    switch (length) {
+    case 4: write_known(m, va, data, 4); break;
+    case 24: write_known(m, va, data, 24); break;
+    case 48: write_known(m, va, data, 48); break;
+    default: write_known(m, va, data, length); break;
     }
 }
 

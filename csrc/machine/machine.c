@@ -49,8 +49,9 @@ static int create_mmu(struct machine *m, char *err, size_t err_size) {
     }
     m->mmu = m->config.mmu->create(&config, err, err_size);
     if (!m->mmu) { return -1; }
-    if ((m->config.mmu == &mmu_c_ops || m->config.mmu == &mmu_c_pae_ops) && !m->kernel_direct) {
-        m->shortcuts = mmu_c_shortcuts(m->mmu);
+    if (m->config.mmu == &mmu_c_ops || m->config.mmu == &mmu_c_pae_ops) {
+        mmu_c_use_ram(m->mmu, (struct mmu_ram){m->mem.bytes, m->mem.size, m->config.memory_latency});
+        if (!m->kernel_direct) { m->shortcuts = mmu_c_shortcuts(m->mmu); }
     }
     return 0;
 }

@@ -15,6 +15,8 @@ struct mmu {
     struct tlb tlb[TLB_SIDES][TLB_PAGE_SIZES];
     struct mmu_statistics statistics;
     struct mmu_shortcuts shortcuts; /* and .cycle, in which the last operation completed */
+    uint16_t allowed[1 << 4];       /* what allowed_of found since the control registers changed; 0: not asked yet */
+    struct mmu_ram ram;             /* see mmu_c_use_ram */
 };
 
 static const unsigned page_shift_of[TLB_PAGE_SIZES] = {[TLB_4K] = PAGE_SHIFT, [TLB_LARGE] = LARGE_PAGE_SHIFT};
@@ -26,7 +28,26 @@ static enum tlb_side side_of(enum mmu_type type) { return type == MMU_FETCH ? TL
 static void forget_all(struct mmu *mmu) { mmu->shortcuts.epoch += MMU_SHORTCUT_EPOCH(1); }
 
 static void forget_page(struct mmu *mmu, enum tlb_side side, uint64_t page) {
-    mmu->shortcuts.at[side][page % MMU_SHORTCUTS].key = 0;
+    struct mmu_shortcut *s = &mmu->shortcuts.at[side][page % MMU_SHORTCUTS];
+    if ((s->key & (MMU_SHORTCUT_EPOCH(1) - 1)) == page) { s->key = 0; }
+}
+
+#define ALLOWED_KNOWN 0x8000u /* above the bits of mmu_shortcut_right */
+
+/* Which accesses an entry serves without a walk or a fault, under the control registers as they are. */
+static uint16_t allowed_of(struct mmu *mmu, const struct tlb_entry *entry) {
+    struct page_rights rights = entry->rights;
+    uint16_t *known =
+        &mmu->allowed[rights.writable | rights.user << 1 | rights.execute_disable << 2 | entry->dirty << 3];
+    if (*known) { return *known; }
+    unsigned allowed = ALLOWED_KNOWN;
+    for (enum mmu_mode mode = MMU_SUPERVISOR; mode <= MMU_IMPLICIT; mode++) {
+        for (enum mmu_type type = MMU_READ; type <= MMU_MODIFY; type++) {
+            bool hits = (!is_write(type) || entry->dirty) && access_allowed(&mmu->controls, rights, type, mode);
+            allowed |= (unsigned)hits << mmu_shortcut_right(type, mode);
+        }
+    }
+    return *known = (uint16_t)allowed;
 }
 
 /* Of an entry that just served a hit. True LRU only: the tree is changed in another way. */
@@ -34,13 +55,6 @@ static void remember(struct mmu *mmu, enum tlb_side side, enum tlb_pages pages, 
     struct tlb *tlb = &mmu->tlb[side][pages];
     if (tlb->replacement != TLB_LRU) { return; }
     const struct tlb_entry *entry = &tlb->entry[index];
-    unsigned allowed = 0;
-    for (enum mmu_mode mode = MMU_SUPERVISOR; mode <= MMU_IMPLICIT; mode++) {
-        for (enum mmu_type type = MMU_READ; type <= MMU_MODIFY; type++) {
-            bool hits = (!is_write(type) || entry->dirty) && access_allowed(&mmu->controls, entry->rights, type, mode);
-            allowed |= (unsigned)hits << mmu_shortcut_right(type, mode);
-        }
-    }
     uint64_t page = va >> PAGE_SHIFT;
     mmu->shortcuts.at[side][page % MMU_SHORTCUTS] = (struct mmu_shortcut){
         .key = mmu->shortcuts.epoch | page,
@@ -48,7 +62,7 @@ static void remember(struct mmu *mmu, enum tlb_side side, enum tlb_pages pages, 
         .hits = &mmu->statistics.tlb[side][pages].hits,
         .touched = &tlb->touched[index],
         .touches = &tlb->touches,
-        .allowed = (uint16_t)allowed,
+        .allowed = allowed_of(mmu, entry),
         .page_shift = (uint8_t)tlb->page_shift,
     };
 }
@@ -57,13 +71,14 @@ struct mmu_shortcuts *mmu_c_shortcuts(struct mmu *mmu) {
     return &mmu->shortcuts;
 }
 
+void mmu_c_use_ram(struct mmu *mmu, struct mmu_ram ram) { mmu->ram = ram; }
+
 /* ---- invalidation, SDM 4.10.4 ---- */
 
 /* A large entry covers many pages, of which any may have a shortcut. */
-static void drop(struct mmu *mmu, enum tlb_side side, enum tlb_pages pages, va_t va) {
+static inline void drop(struct mmu *mmu, enum tlb_side side, enum tlb_pages pages, va_t va) {
     bool dropped = tlb_drop(&mmu->tlb[side][pages], va);
     if (dropped && pages == TLB_LARGE) { forget_all(mmu); }
-    forget_page(mmu, side, va >> PAGE_SHIFT);
 }
 
 static void flush(struct mmu *mmu, bool keep_global) {
@@ -74,8 +89,14 @@ static void flush(struct mmu *mmu, bool keep_global) {
 }
 
 /* Every entry that covers va, on both sides, of both sizes, global or not. */
+static void drop_side(struct mmu *mmu, enum tlb_side side, va_t va) {
+    drop(mmu, side, TLB_4K, va);
+    drop(mmu, side, TLB_LARGE, va);
+    forget_page(mmu, side, va >> PAGE_SHIFT);
+}
+
 static void drop_page(struct mmu *mmu, va_t va) {
-    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) { drop(mmu, i / TLB_PAGE_SIZES, i % TLB_PAGE_SIZES, va); }
+    for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_side(mmu, side, va); }
 }
 
 /* ---- translation ---- */
@@ -99,29 +120,30 @@ static void complete(struct mmu *mmu, struct mmu_result *result, enum mmu_hit hi
 }
 
 /* A page fault drops what the TLBs hold for its address (SDM 4.10.4.1), so that it cannot come twice from stale rights.
- */
+ * That is the caller's part: it may know where there is nothing. */
 static void raise_page_fault(struct mmu *mmu, struct mmu_result *result, va_t va, uint32_t error_code) {
     result->vector = MMU_VECTOR_PF;
     result->cr2 = va;
     result->error_code = error_code;
     mmu->statistics.faults++;
     mmu->statistics.fault_drops++;
-    drop_page(mmu, va);
 }
 
 static pa_t physical_address(pa_t frame, unsigned page_shift, va_t va) {
     return frame | (va & (((va_t)1 << page_shift) - 1));
 }
 
-static void fill_tlb(struct mmu *mmu, enum tlb_side side, va_t va, const struct walk_result *walk) {
+/* absent: neither array of the side holds the page. */
+static void fill_tlb(struct mmu *mmu, enum tlb_side side, va_t va, const struct walk_result *walk, bool absent) {
     enum tlb_pages pages = walk->page_shift == PAGE_SHIFT ? TLB_4K : TLB_LARGE;
     enum tlb_pages other = pages == TLB_4K ? TLB_LARGE : TLB_4K;
     struct tlb_entry entry = {
         .frame = walk->frame, .rights = walk->rights, .dirty = walk->dirty, .global = walk->global};
-    uint64_t replaced = tlb_fill(&mmu->tlb[side][pages], va, entry);
-    forget_page(mmu, side, va >> PAGE_SHIFT);
+    uint64_t replaced = tlb_fill(&mmu->tlb[side][pages], va, &entry, absent);
     forget_page(mmu, side, replaced >> 1);
     if (pages == TLB_LARGE) { forget_all(mmu); }
+    if (absent) { return; }
+    forget_page(mmu, side, va >> PAGE_SHIFT);
     drop(mmu, side, other, va);
 }
 
@@ -147,17 +169,21 @@ static bool pae_paging(const struct paging_controls *controls) {
 
 static void translate_by_walk(struct mmu *mmu, const struct walk_params *params, enum mmu_hit hit,
                               struct mmu_result *result) {
+    enum tlb_side side = side_of(params->type);
+    bool absent = hit == MMU_HIT_WALK; /* the look-up went through both of the side's arrays */
     struct walk_result walk;
     page_walk(params, &walk, result);
     result->page_shift = walk.page_shift;
     complete(mmu, result, hit, walk.cycle);
-    count_walk(mmu, side_of(params->type), &walk, result);
+    count_walk(mmu, side, &walk, result);
     if (walk.faulted) {
         raise_page_fault(mmu, result, params->va, walk.error_code);
+        drop_side(mmu, side == TLB_DATA ? TLB_INSTRUCTION : TLB_DATA, params->va);
+        if (!absent) { drop_side(mmu, side, params->va); }
         return;
     }
     result->pa = physical_address(walk.frame, walk.page_shift, params->va);
-    fill_tlb(mmu, side_of(params->type), params->va, &walk);
+    fill_tlb(mmu, side, params->va, &walk, absent);
 }
 
 /* The request is looked up in the cycle after the last completion; a walk's first read is issued in that same cycle. */
@@ -188,6 +214,7 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
         complete(mmu, result, MMU_HIT_L1, mmu->shortcuts.cycle + 1);
         if (!allowed) {
             raise_page_fault(mmu, result, va, fault_error_code(&mmu->controls, PF_PRESENT, type, mode));
+            drop_page(mmu, va);
             return;
         }
         result->pa = physical_address(entry->frame, tlb->page_shift, va);
@@ -197,6 +224,7 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
     }
     struct walk_params params = {
         .memory = &mmu->config.memory,
+        .ram = mmu->ram,
         .controls = &mmu->controls,
         .pdpte = pae_paging(&mmu->controls) ? mmu->pdpte : NULL,
         .physical_bits = mmu->config.preset.physical_bits,
@@ -296,6 +324,7 @@ static int write_cr4(struct mmu *mmu, uint64_t value) {
 static int c_write_control(struct mmu *mmu, enum mmu_control which, uint64_t value) {
     mmu->shortcuts.cycle++;
     forget_all(mmu); /* rights depend on most of them */
+    memset(mmu->allowed, 0, sizeof mmu->allowed);
     switch (which) {
     case MMU_CR0: return write_cr0(mmu, value);
     case MMU_CR3: return write_cr3(mmu, value);

@@ -49,9 +49,9 @@ static unsigned least_recently_touched(const struct tlb *tlb, unsigned first) {
     return oldest;
 }
 
-static unsigned choose_way(const struct tlb *tlb, va_t va) {
+static inline unsigned choose_way(const struct tlb *tlb, va_t va, bool absent) {
     unsigned ways = tlb->geometry.ways, first = tlb_set(tlb, va);
-    int present = tlb_find(tlb, va);
+    int present = absent ? TLB_NONE : tlb_find(tlb, va);
     if (present != TLB_NONE) { return (unsigned)present; }
     for (unsigned i = first; i < first + ways; i++) {
         if (!tlb->tag[i]) { return i; }
@@ -60,24 +60,22 @@ static unsigned choose_way(const struct tlb *tlb, va_t va) {
                                        : first + tree_victim(tlb->tree[first / ways], ways);
 }
 
-uint64_t tlb_fill(struct tlb *tlb, va_t va, struct tlb_entry entry) {
-    unsigned index = choose_way(tlb, va);
+uint64_t tlb_fill(struct tlb *tlb, va_t va, const struct tlb_entry *entry, bool absent) {
+    unsigned index = choose_way(tlb, va, absent);
     uint64_t old = tlb->tag[index];
+    tlb->valid += old == 0;
     tlb->tag[index] = tlb_tag(tlb, va);
-    tlb->entry[index] = entry;
+    tlb->entry[index] = *entry;
     tlb_touch(tlb, index);
     return old;
 }
 
-bool tlb_drop(struct tlb *tlb, va_t va) {
-    int index = tlb_find(tlb, va);
-    if (index != TLB_NONE) { tlb->tag[index] = 0; }
-    return index != TLB_NONE;
-}
-
 void tlb_flush(struct tlb *tlb, bool keep_global) {
+    if (tlb->valid == 0) { return; }
     unsigned entries = tlb->geometry.sets * tlb->geometry.ways;
+    tlb->valid = 0;
     for (unsigned i = 0; i < entries; i++) {
         if (!keep_global || !tlb->entry[i].global) { tlb->tag[i] = 0; }
+        tlb->valid += tlb->tag[i] != 0;
     }
 }

@@ -16,7 +16,8 @@ struct tlb {
     unsigned page_shift;
     enum tlb_replacement replacement;
     /* Arrays of sets * ways, a set's ways side by side. */
-    uint64_t *tag; /* page number << 1 | 1; 0 is an invalid entry */
+    uint64_t *tag;  /* page number << 1 | 1; 0 is an invalid entry */
+    unsigned valid; /* how many entries are */
     struct tlb_entry *entry;
     uint64_t *touched; /* LRU: when, by touches */
     uint64_t touches;
@@ -37,10 +38,18 @@ static inline unsigned tlb_set(const struct tlb *tlb, va_t va) {
 
 /* Index of the entry that covers va, or TLB_NONE. Changes nothing. */
 static inline int tlb_find(const struct tlb *tlb, va_t va) {
+    if (tlb->valid == 0) { return TLB_NONE; }
     uint64_t tag = tlb_tag(tlb, va);
     unsigned first = tlb_set(tlb, va);
-    for (unsigned i = first; i < first + tlb->geometry.ways; i++) {
-        if (tlb->tag[i] == tag) { return (int)i; }
+    const uint64_t *at = &tlb->tag[first];
+    if (tlb->geometry.ways == 4) { /* the loop, unrolled for what most CPUs have */
+        if (at[0] == tag) { return (int)first; }
+        if (at[1] == tag) { return (int)first + 1; }
+        if (at[2] == tag) { return (int)first + 2; }
+        return at[3] == tag ? (int)first + 3 : TLB_NONE;
+    }
+    for (unsigned i = 0; i < tlb->geometry.ways; i++) {
+        if (at[i] == tag) { return (int)(first + i); }
     }
     return TLB_NONE;
 }
@@ -56,11 +65,19 @@ static inline void tlb_touch(struct tlb *tlb, unsigned index) {
     }
 }
 
-/* Takes the way that holds the page already, else the lowest invalid way, else the replacement's victim. Returns the
- * tag that stood there. */
-uint64_t tlb_fill(struct tlb *tlb, va_t va, struct tlb_entry entry);
+/* Takes the way that holds the page already (absent: none does), else the lowest invalid way, else the replacement's
+ * victim. Returns the tag that stood there. */
+uint64_t tlb_fill(struct tlb *tlb, va_t va, const struct tlb_entry *entry, bool absent);
 
-bool tlb_drop(struct tlb *tlb, va_t va); /* true: there was one */
+/* True: there was one. */
+static inline bool tlb_drop(struct tlb *tlb, va_t va) {
+    int index = tlb_find(tlb, va);
+    if (index == TLB_NONE) { return false; }
+    tlb->tag[index] = 0;
+    tlb->valid--;
+    return true;
+}
+
 void tlb_flush(struct tlb *tlb, bool keep_global);
 
 #endif

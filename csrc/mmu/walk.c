@@ -2,6 +2,7 @@
  * writes nothing, and the commit is a compare-and-exchange: if an entry changed since it was read, the walk starts
  * again, or it could mark an entry that another CPU has just freed. */
 #include "walk.h"
+#include <string.h>
 
 enum { LEVEL_PTE = 1, LEVEL_PDE = 2 };
 
@@ -27,14 +28,17 @@ enum {
 
 struct walk {
     const struct walk_params *params;
+    const uint64_t *pdpte; /* params->pdpte */
+    bool in_ram;           /* params->ram may be read */
     struct walk_result *result;
     struct mmu_result *log;
-    unsigned entry_bytes;
     pa_t pde_pa, pte_pa;
     uint64_t pde, pte; /* as read */
 };
 
-static bool is_pae(const struct walk *walk) { return walk->params->pdpte != NULL; }
+static bool is_pae(const struct walk *walk) { return walk->pdpte != NULL; }
+
+static unsigned entry_bytes(const struct walk *walk) { return is_pae(walk) ? 8 : 4; }
 
 static void log_table_access(struct mmu_result *log, struct mmu_table_access access) {
     log->table_total++;
@@ -43,14 +47,27 @@ static void log_table_access(struct mmu_result *log, struct mmu_table_access acc
 
 /* Issued in cycle c, answered in c + latency, looked at in the cycle after. */
 static void pass_memory_time(struct walk *walk, pa_t pa, bool exchange) {
-    const struct mmu_memory *memory = walk->params->memory;
-    walk->result->cycle += (uint64_t)memory->latency(memory->ctx, pa, exchange, walk->result->cycle) + 1;
+    const struct walk_params *params = walk->params;
+    const struct mmu_memory *memory = params->memory;
+    uint32_t latency =
+        walk->in_ram ? params->ram.latency : memory->latency(memory->ctx, pa, exchange, walk->result->cycle);
+    walk->result->cycle += (uint64_t)latency + 1;
 }
 
-static uint64_t read_entry(struct walk *walk, pa_t pa, uint8_t level) {
+static uint64_t load_entry(const struct walk *walk, pa_t pa) {
     const struct mmu_memory *memory = walk->params->memory;
+    const struct mmu_ram *ram = &walk->params->ram;
+    if (!walk->in_ram || pa + entry_bytes(walk) > ram->size) {
+        return memory->read(memory->ctx, pa, entry_bytes(walk));
+    }
+    uint64_t value = 0;
+    memcpy(&value, ram->bytes + pa, entry_bytes(walk));
+    return value;
+}
+
+static inline uint64_t read_entry(struct walk *walk, pa_t pa, uint8_t level) {
     pass_memory_time(walk, pa, false);
-    uint64_t value = memory->read(memory->ctx, pa, walk->entry_bytes);
+    uint64_t value = load_entry(walk, pa);
     walk->result->reads++;
     log_table_access(walk->log,
                      (struct mmu_table_access){.pa = pa, .value = value, .op = MMU_TABLE_READ, .level = level});
@@ -58,12 +75,12 @@ static uint64_t read_entry(struct walk *walk, pa_t pa, uint8_t level) {
 }
 
 /* True if the entry has all of the bits now, false if it is no longer what was read. */
-static bool set_bits(struct walk *walk, pa_t pa, uint64_t *entry, uint64_t bits, uint8_t level) {
+static inline bool set_bits(struct walk *walk, pa_t pa, uint64_t *entry, uint64_t bits, uint8_t level) {
     if ((*entry & bits) == bits) { return true; }
     const struct mmu_memory *memory = walk->params->memory;
     uint64_t desired = *entry | bits;
     pass_memory_time(walk, pa, true);
-    uint64_t held = memory->compare_exchange(memory->ctx, pa, walk->entry_bytes, *entry, desired);
+    uint64_t held = memory->compare_exchange(memory->ctx, pa, entry_bytes(walk), *entry, desired);
     log_table_access(walk->log,
                      (struct mmu_table_access){
                          .pa = pa, .value = held, .desired = desired, .op = MMU_TABLE_EXCHANGE, .level = level});
@@ -122,7 +139,7 @@ static bool locate_pde(struct walk *walk) {
         walk->pde_pa = (params->controls->cr3 & 0xFFFFF000u) | (params->va >> 22 & 0x3FF) << 2;
         return true;
     }
-    uint64_t pdpte = params->pdpte[params->va >> 30 & (PDPTES - 1)];
+    uint64_t pdpte = walk->pdpte[params->va >> 30 & (PDPTES - 1)];
     walk->pde_pa = (pdpte & TABLE_ADDRESS) | (params->va >> 21 & 0x1FF) << 3;
     return pdpte & ENTRY_P;
 }
@@ -187,14 +204,29 @@ static void set_translation(struct walk *walk) {
     result->global = (leaf & ENTRY_G) && (walk->params->controls->cr4 & CR4_PGE);
 }
 
-void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {
-    *result = (struct walk_result){.cycle = params->cycle};
-    struct walk walk = {.params = params, .result = result, .log = log, .entry_bytes = params->pdpte ? 8 : 4};
+static inline void walk_tables(struct walk walk) {
     while (read_entries(&walk) && check_rights(&walk)) {
         if (commit(&walk)) {
             set_translation(&walk);
             return;
         }
-        log->restarts++;
+        walk.log->restarts++;
+    }
+}
+
+/* By far the most walks: all of walk_tables in one piece, with what it would ask again and again known. */
+__attribute__((flatten)) static void walk_two_levels_in_ram(const struct walk_params *params,
+                                                            struct walk_result *result, struct mmu_result *log) {
+    walk_tables((struct walk){.params = params, .in_ram = true, .result = result, .log = log});
+}
+
+void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {
+    bool in_ram = params->ram.bytes != NULL;
+    *result = (struct walk_result){.cycle = params->cycle};
+    if (in_ram && !params->pdpte) {
+        walk_two_levels_in_ram(params, result, log);
+    } else {
+        walk_tables(
+            (struct walk){.params = params, .pdpte = params->pdpte, .in_ram = in_ram, .result = result, .log = log});
     }
 }

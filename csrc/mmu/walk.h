@@ -2,6 +2,7 @@
 #ifndef MMU_WALK_H
 #define MMU_WALK_H
 
+#include "ntmmu/mmu_shortcut.h"
 #include "rights.h"
 
 #define LARGE_PAGE_SHIFT     22 /* 4 MB, two-level */
@@ -10,6 +11,7 @@
 
 struct walk_params {
     const struct mmu_memory *memory;
+    struct mmu_ram ram; /* see mmu_c_use_ram */
     const struct paging_controls *controls;
     const uint64_t *pdpte;  /* PAE: the four registers; NULL: two-level paging */
     unsigned physical_bits; /* MAXPHYADDR */

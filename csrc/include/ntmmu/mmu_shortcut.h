@@ -42,4 +42,13 @@ static inline const struct mmu_shortcut *mmu_shortcut_take(struct mmu_shortcuts 
 /* Of an MMU that mmu_c_ops created; lives as long as it does. */
 struct mmu_shortcuts *mmu_c_shortcuts(struct mmu *mmu);
 
+/* RAM in which an MMU's walks may read tables themselves: the same values as by the calls of its struct mmu_memory,
+ * which must be over this RAM and answer every access in the same time; without the calls. */
+struct mmu_ram {
+    const uint8_t *bytes; /* NULL: none such */
+    pa_t size;
+    uint32_t latency;
+};
+void mmu_c_use_ram(struct mmu *mmu, struct mmu_ram ram);
+
 #endif
