@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 /* PAGE_SUPPORT_BLOCK, as words */
-enum { BLOCK_SIGNAL = 0x04 / 4, BLOCK_WAIT_COUNT = 0x20 / 4, BLOCK_BYTE_COUNT = 0x48 / 4, BLOCK_FRAMES = 0x50 / 4 };
+enum { BLOCK_WAIT_COUNT = 0x20 / 4, BLOCK_BYTE_COUNT = 0x48 / 4, BLOCK_FRAMES = 0x50 / 4 };
 #define BLOCK_WORDS     (0x98 / 4)
 #define BLOCK_FRAME_MAX 16u
 
@@ -35,7 +35,6 @@ bool audit_read_in_progress(struct audit *a, pfn_t frame, const struct mmpfn *pf
         waiters += other.ReferenceCount - 1u;
     }
     if (self == count) { return read_fail(a, frame, "its place in its block, below", count, self); }
-    if (block[BLOCK_SIGNAL] != 0) { return read_fail(a, frame, "event of its block", 0, block[BLOCK_SIGNAL]); }
     if (block[BLOCK_WAIT_COUNT] == waiters + 1) { return true; }
     return read_fail(a, frame, "threads that its block counts", waiters + 1, block[BLOCK_WAIT_COUNT]);
 }

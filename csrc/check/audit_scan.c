@@ -193,6 +193,34 @@ static bool user_valid(struct scan *s, va_t va, uint32_t pte, pfn_t table) {
     return audit_own(a, frame, OWNER_PRIVATE, s->process->pid, (uint32_t)MiGetPteAddress(va), table);
 }
 
+/* The page behind a PTE or PDE, wherever it is: in its frame, or on the disk while it is away or being read. false: it
+ * has never been anywhere. */
+static bool page_content(struct audit *a, uint32_t entry, uint32_t words[ENTRIES]) {
+    enum pte_form form = pte_form(entry);
+    if (form == PTE_FORM_TRANSITION) {
+        struct mmpfn pfn = peek_pfn(a->machine, pte_frame(entry));
+        if (pfn.Flags & PFN_READ_IN_PROGRESS) { form = pte_form(entry = pfn.OriginalPte); }
+    }
+    if (form == PTE_FORM_PAGE_FILE) {
+        return machine_paging_file_page(a->machine, pte_page_file_number(entry),
+                                        (uint64_t)pte_page_file_offset(entry) << PAGE_SHIFT, (uint8_t *)words);
+    }
+    if ((form != PTE_FORM_VALID && form != PTE_FORM_TRANSITION) || pte_frame(entry) >= a->frames) { return false; }
+    for (uint32_t i = 0; i < ENTRIES; i++) {
+        words[i] = physmem_read32(a->mem, ((pa_t)pte_frame(entry) << PAGE_SHIFT) + 4 * i);
+    }
+    return true;
+}
+
+static bool check_used(struct scan *s, uint32_t index, uint32_t used) {
+    if (s->process->state != 0) { return true; } /* the counters are not mapped */
+    uint16_t counter = 0;
+    peek(s->a->machine, s->process->directory_base[0], WORKING_SET_USED + 2 * index, &counter, sizeof counter);
+    if (counter == used) { return true; }
+    return audit_fail(s->a, "I9", "process %u, page table %03x (%08" PRIx64 "): used count expected %x, found %x",
+                      s->process->pid, index, (uint64_t)index << 22, used, counter);
+}
+
 static bool scan_table(struct scan *s, uint32_t index, pfn_t table) {
     struct audit *a = s->a;
     uint32_t used = 0, resident = 0;
@@ -215,12 +243,24 @@ static bool scan_table(struct scan *s, uint32_t index, pfn_t table) {
         }
     }
     if (table < a->frames) { a->frame[table].entries += resident; }
-    if (s->process->state != 0) { return true; } /* the counters are not mapped */
-    uint16_t counter = 0;
-    peek(a->machine, s->process->directory_base[0], WORKING_SET_USED + 2 * index, &counter, sizeof counter);
-    if (counter == used) { return true; }
-    return audit_fail(a, "I9", "process %u, page table %03x (%08" PRIx64 "): used count expected %x, found %x",
-                      s->process->pid, index, (uint64_t)index << 22, used, counter);
+    return check_used(s, index, used);
+}
+
+/* A page table that is out of the working set, in memory still or not: nothing it describes can be in memory. */
+static bool scan_absent_table(struct scan *s, uint32_t index, uint32_t pde) {
+    struct audit *a = s->a;
+    uint32_t words[ENTRIES], used = 0;
+    if (!page_content(a, pde, words)) { return true; } /* no such paging file: I6 says so */
+    for (uint32_t i = 0; i < ENTRIES; i++) {
+        va_t va = ((va_t)index << 22) | ((va_t)i << PAGE_SHIFT);
+        used += words[i] != 0;
+        if (words[i] & PTE_VALID || pte_form(words[i]) == PTE_FORM_TRANSITION) {
+            return audit_fail(a, "I4", "process %u, %08" PRIx64 ": PTE %08x names a frame, and its page table is away",
+                              s->process->pid, (uint64_t)va, words[i]);
+        }
+        audit_slot(a, words[i], (uint32_t)MiGetPteAddress(va));
+    }
+    return check_used(s, index, used);
 }
 
 static bool scan_user_pde(struct scan *s, uint32_t index) {
@@ -236,10 +276,13 @@ static bool scan_user_pde(struct scan *s, uint32_t index) {
     }
     if (pte_form(pde) == PTE_FORM_TRANSITION) {
         a->frame[s->directory].entries++;
-        return audit_own(a, pte_frame(pde), OWNER_PRIVATE_TRANSITION, s->process->pid, pte_va, s->directory);
+        if (!audit_own(a, pte_frame(pde), OWNER_PRIVATE_TRANSITION, s->process->pid, pte_va, s->directory)) {
+            return false;
+        }
+    } else {
+        audit_slot(a, pde, pte_va);
     }
-    audit_slot(a, pde, pte_va);
-    return true;
+    return scan_absent_table(s, index, pde);
 }
 
 /* Directory, hyperspace table and what the working-set list lies in. */
@@ -474,30 +517,45 @@ static bool is_committed_page(struct audit *a, uint32_t prototype) {
     return form == PTE_FORM_DEMAND_ZERO || form == PTE_FORM_PAGE_FILE;
 }
 
-static bool scan_prototype(struct audit *a, const struct nt_prototype_view *array, va_t va) {
-    uint32_t pde = peek_pde(a->machine, a->system_directory, va);
-    uint32_t page = peek_pte(a->machine, a->system_directory, va);
-    pfn_t pool = pte_frame(page);
-    bool resident = page & PTE_VALID;
-    if (!(pde & PTE_VALID) || (!resident && pte_form(page) != PTE_FORM_TRANSITION) || pool >= a->frames) {
-        return true;
-    }
-    uint32_t prototype = physmem_read32(a->mem, ((pa_t)pool << PAGE_SHIFT) | (va & PAGE_MASK));
+/* A page of pool that holds prototype PTEs: which frame, if any, and what is in it. */
+struct prototype_page {
+    va_t page;
+    bool known;
+    pfn_t frame; /* 0: away */
+    uint32_t words[ENTRIES];
+};
+
+static void find_prototype_page(struct audit *a, va_t va, struct prototype_page *p) {
+    uint32_t entry = peek_pte(a->machine, a->system_directory, va);
+    p->page = page_of(va);
+    p->known = page_content(a, entry, p->words);
+    p->frame = (entry & PTE_VALID) || pte_form(entry) == PTE_FORM_TRANSITION ? pte_frame(entry) : 0;
+}
+
+static bool scan_prototype(struct audit *a, const struct nt_prototype_view *array, va_t va, struct prototype_page *p) {
+    if (p->page != page_of(va)) { find_prototype_page(a, va, p); }
+    if (!p->known) { return true; } /* untouched pool */
+    uint32_t prototype = p->words[(va & PAGE_MASK) / 4];
     bool valid = prototype & PTE_VALID, transition = !valid && pte_form(prototype) == PTE_FORM_TRANSITION;
     if (!array->clone && is_committed_page(a, prototype)) { a->commit++; }
     if (!valid && !transition) {
         audit_slot(a, prototype, (uint32_t)va);
         return true;
     }
-    a->frame[pool].entries++;
+    if (p->frame == 0) {
+        return audit_fail(a, "I4", "prototype PTE at %08" PRIx64 ": %08x names a frame, and its page is away",
+                          (uint64_t)va, prototype);
+    }
+    a->frame[p->frame].entries++;
     return audit_own(a, pte_frame(prototype), valid ? OWNER_PROTOTYPE : OWNER_PROTOTYPE_TRANSITION, 0, (uint32_t)va,
-                     pool);
+                     p->frame);
 }
 
 static bool visit_prototypes(void *ctx, const struct nt_prototype_view *array) {
     struct audit *a = ctx;
+    struct prototype_page page = {.page = 1}; /* none */
     for (uint32_t i = 0; i < array->count; i++) {
-        if (!scan_prototype(a, array, array->base + 4 * (va_t)i)) { return false; }
+        if (!scan_prototype(a, array, array->base + 4 * (va_t)i, &page)) { return false; }
     }
     return true;
 }

@@ -125,6 +125,12 @@ static void read_page(struct machine *m, uint64_t file, uint64_t offset, uint8_t
     }
 }
 
+bool machine_paging_file_page(struct machine *m, unsigned number, uint64_t offset, uint8_t *out) {
+    if (number >= OS_PAGING_FILES_MAX || m->disk.paging_file[number] == 0) { return false; }
+    read_page(m, os_paging_file(number), offset, out);
+    return true;
+}
+
 /* ---- one transfer ---- */
 
 static void log_io(struct machine *m, const struct os_io *io, bool done) {

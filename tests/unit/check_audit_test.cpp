@@ -228,6 +228,49 @@ static const char *const SHARED =
     "proc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nsec+ 1 page 2000 \"\"\nmap 1 500000 2000 0 rw share\nw 500000 4\n"
     "fork 2 1 201\nx 0 201\nr 500000 4\nirql 0 0\n";
 
+// Page tables and pages of prototypes that are trimmed, written out or being read: their slots and counts are still
+// known.
+TEST(AuditPaging, TablesThatAreAway) {
+    const std::string out = "run mpw\nrun apc\ndrain 0\nundrain 100\n";
+    Outcome o = nt_replay().run("pagefile 200000 200000\nproc+ 1 0 \"a\"\nthr+ 101 1\nthr+ 102 1\nx 0 101\n"
+                                "alloc 410000 2000 rc rw\nw 410000 4 =aa\nw 411000 4\nsec+ 1 page 4000 \"\"\n"
+                                "map 1 600000 4000 0 rw share\nw 600000 4 =bb\ntrim 1 all force\n" +
+                                out + "trim 1 all force\ntrim 0 all force\n" + out +
+                                "io manual\nr 410000 4\nx 0 102\niodone 3\niodone 4\nio auto\nr 600000 4\nexpect data=bb\n"
+                                "r 410000 4\nexpect data=aa\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+}
+
+TEST(AuditRead, FramesOfAReadAndItsBlock) { // NT-44, NT-59; frames 405 to 407 are the read's, 405 the fault's
+    const char *const READING = "proc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nsec+ 1 data 3000 \"f\"\nmap 1 500000 3000 0 r\n"
+                                "io manual\nr 500000 4\nirql 0 0\n";
+    auto frame_of = [](machine *m) {
+        pfn_t frame = 0x400;
+        while (!(peek_pfn(m, frame).Flags & PFN_READ_IN_PROGRESS)) { frame++; }
+        return frame;
+    };
+    auto block_pa = [](machine *m, pfn_t frame) { return pa_t(peek_pfn(m, frame).u1 - 0x80000000u); };
+    struct {
+        std::function<void(machine *)> corrupt;
+        const char *says;
+    } cases[] = {
+        {[=](machine *m) { change16(m, pfn_pa(frame_of(m)) + REFERENCE, 2); }, "threads that its block counts"},
+        {[=](machine *m) { change16(m, pfn_pa(frame_of(m)) + REFERENCE, 0); }, "reference count of at least"},
+        {[=](machine *m) { change32(m, pfn_pa(frame_of(m)) + U2, 1); }, "share count"},
+        {[=](machine *m) { change32(m, pfn_pa(frame_of(m)) + U1, 0xF9FFF000); }, "support block"},
+        {[=](machine *m) { change32(m, block_pa(m, frame_of(m)) + 0x48, 0); }, "pages of its transfer"},
+        {[=](machine *m) { change32(m, block_pa(m, frame_of(m)) + 0x20, 3); }, "threads that its block counts"},
+        {[=](machine *m) { change32(m, block_pa(m, frame_of(m)) + 0x50, 0x3000); }, "support block"},
+        {[=](machine *m) { change32(m, block_pa(m, frame_of(m)) + 0x50, uint32_t(frame_of(m)) + 1); }, "its place"},
+    };
+    for (const auto &c : cases) {
+        Replay r = nt_replay(c.corrupt, 7);
+        Outcome o = r.run(READING);
+        EXPECT_EQ(o.verdict, CHECK_FAILED) << c.says;
+        EXPECT_TRUE(o.says(c.says)) << c.says << "\n" << o.report;
+    }
+}
+
 TEST(AuditShared, ShareCountOfASharedPage) {
     Outcome o = nt_replay().run(SHARED);
     ASSERT_EQ(o.verdict, CHECK_OK) << o.report;

@@ -120,6 +120,8 @@ unsigned machine_irql(const struct machine *m);
 /* The MMU's, boot included, and one for each hit inside a run event. */
 uint64_t machine_cycles(const struct machine *m);
 void machine_statistics(const struct machine *m, struct mmu_statistics *out); /* the MMU's, since boot */
+/* A page of a paging file as it is on the disk. false: there is no such file. */
+bool machine_paging_file_page(struct machine *m, unsigned number, uint64_t offset, uint8_t *out);
 
 /* The data of a trace's access. Exact level: each page it touches is one touch, lower page first, of min(4, bytes in
  * that page) bytes at the touch's address. A store with `=VALUE` stores that value's bytes in order (bytes beyond the
