@@ -16,6 +16,10 @@ CFLAGS := -std=c17 $(OPT) -Wall -Wextra -Werror -fPIC $(SANITIZE)
 TEST_OPT ?= -O0
 CXXFLAGS := -std=c++17 $(TEST_OPT) -Wall -Wextra -Werror -fPIC $(SANITIZE)
 LDLIBS := -lboost_context -lzstd -larchive -ljansson -ldl -lm
+NT_CFLAGS ?=
+ifneq ($(findstring --coverage,$(NT_CFLAGS)),)
+LDLIBS += -lgcov
+endif
 
 # One static library a room, so that a room can be built alone: `make build/lib/nt.a`.
 ROOMS := machine mmu nt trace check report
@@ -40,6 +44,9 @@ $(BUILD)/obj/%.o: csrc/%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# `make cover-nt` counts the lines of the memory manager alone.
+$(BUILD)/obj/nt/%.o: CFLAGS += $(NT_CFLAGS)
 
 # The two that look for files beside the sources.
 $(BUILD)/obj/cli/preset.o $(BUILD)/obj/bench/nt_bench.o $(BUILD)/obj/tests/trace_import_test.o: CPPFLAGS += -DNTMMU_ROOT='"$(CURDIR)"'
@@ -112,7 +119,7 @@ bench: $(BUILD)/nt_bench $(BUILD)/presets/ref64.so ## soft faults and TLB hits a
 coverage-nt: ## print which scenarios and tests cover each rule of csrc/nt/README.md
 	@tests/nt_coverage.sh
 
-cover-nt: ## line coverage of csrc/nt by all tests, in build/cover: uncovered lines, HTML in build/cover/html
+cover-nt: ## line coverage of csrc/nt on the C MMU: the lines that no test runs, each with the reason why
 	@tests/cover_nt.sh $(BUILD)/cover
 
 test: deps ## install what is missing, build, run every test; ends in ctest's summary
