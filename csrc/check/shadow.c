@@ -338,6 +338,10 @@ static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid,
                           .size = event->mdl.size,
                           .next = s->mdls};
         s->mdls = m;
+        /* what a device may write is the process's own already (NT-87) */
+        for (va_t va = page_of(m->base); event->mdl.write && va < m->base + m->size; va += PAGE_SIZE) {
+            ideal_store_page(s->ideal, pid, va);
+        }
     } else if (m && event->kind == EV_MDL_MAP) {
         m->kernel = out ? out : event->mdl.base;
     } else if (m && event->kind == EV_MDL_UNMAP) {
