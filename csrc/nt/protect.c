@@ -163,8 +163,9 @@ static void MiProtectValidPage(struct os *os, struct eprocess *process, const st
     }
 }
 
-/* Maps an inherited page, readable at least. One without access, or guarded, is in transition: its prototype lends it
- * read access, and takes its own protection back from the PFN entry when the frame is no longer mapped. */
+/* Maps an inherited page, readable at least. One without access, or guarded, is in transition or in a paging file: its
+ * prototype lends it read access, and takes its own protection back from the PFN entry when the frame is no longer
+ * mapped. */
 static ntstatus_t MiMapClonePage(struct os *os, struct eprocess *process, const struct page_state *page) {
     pte_t prototype = MiReadPte(os, page->CloneAddress);
     unsigned protection = pte_protection(prototype);
@@ -180,10 +181,16 @@ static ntstatus_t MiMapClonePage(struct os *os, struct eprocess *process, const 
                             .Protection = MM_READONLY,
                             .PrototypeAddress = page->CloneAddress};
     ntstatus_t status = MiResolveProtoPteFault(os, &fault);
-    if (status == MI_WAIT_FOR_PAGE) {
-        MiWritePte(os, page->CloneAddress, prototype);
-    } else if (!NT_SUCCESS(status)) {
-        MiAssert(os, "an inherited page cannot be mapped to be given a protection");
+    if (status == MI_ISSUE_READ) {
+        status = MiReadPageOfFault(os, &fault);
+        pte_t pte = MiReadPte(os, page->PteVa);
+        if (blocked && NT_SUCCESS(status) && (pte & PTE_VALID)) {
+            MiSetOriginalProtection(os, pte_frame(pte), protection);
+        }
+    }
+    if (!NT_SUCCESS(status) && blocked &&
+        MiReadPte(os, page->CloneAddress) == pte_with_protection(prototype, MM_READONLY)) {
+        MiWritePte(os, page->CloneAddress, prototype); /* no frame, or it could not be read */
     }
     return status;
 }
@@ -194,7 +201,7 @@ static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process
     enum fault_kind kind;
     ntstatus_t status = page->Form == PTE_FORM_VALID ? MiCopyOnWrite(os, page->Va, page->PteVa, &kind)
                                                      : MiMapClonePage(os, process, page);
-    return status == MI_WAIT_FOR_PAGE ? status : STATUS_SUCCESS;
+    return status == MI_WAIT_FOR_PAGE || status == STATUS_IN_PAGE_ERROR ? status : STATUS_SUCCESS;
 }
 
 static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va,
