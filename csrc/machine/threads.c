@@ -225,13 +225,15 @@ bool threads_intercept(struct machine *m, const struct event *event) {
 
 /* ---- going on ---- */
 
+/* No step of the trace, so it has no result: neither a status in the log, where it would be taken for the end of the
+ * event that goes on, nor one that hides that event's own. */
 static void switch_to(struct machine *m, const struct machine_thread *t) {
     const struct event *saved = m->event;
     struct event event = {.kind = EV_SWITCH, .index = m->log.event};
     event.sw.tid = t->tid;
     m->event = &event;
-    struct progress progress = {0};
-    if (machine_replay(m, &event, &progress)) { machine_panic(m, "a context switch waits"); }
+    if (upcall_service(m, &event)->waits) { machine_panic(m, "a context switch waits"); }
+    m->log.pid = m->config.os->current_pid(m->os);
     m->event = saved;
 }
 
