@@ -211,6 +211,7 @@ static void down_write(struct os_machine *downward, va_t va, const void *data, s
     switch (length) {
     case 4: write_known(m, va, data, 4); break;
     case 24: write_known(m, va, data, 24); break;
+    case 36: write_known(m, va, data, 36); break; /* the VM structure of a process */
     case 48: write_known(m, va, data, 48); break;
     default: write_known(m, va, data, length); break;
     }

@@ -12,6 +12,7 @@ int physmem_init(struct physmem *mem, pa_t size) {
     if (size == 0 || size % PHYSMEM_UNIT != 0 || size > PHYSMEM_MAX) { return -1; }
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (bytes == MAP_FAILED) { return -1; }
+    madvise(bytes, size, MADV_HUGEPAGE); /* a wish: touches all over gigabytes miss the host's TLB less often */
     madvise(bytes, size, MADV_HUGEPAGE); /* the host's own page faults cost more than the simulated ones */
     mem->watch = calloc(size >> PAGE_SHIFT, 1);
     if (!mem->watch) {
@@ -43,4 +44,9 @@ void physmem_write_outside(struct physmem *mem, pa_t pa, const void *data, unsig
     if (!is_device(pa, bytes)) { return; }
     if (!mem->device) { mem->device = calloc(1, PHYSMEM_DEVICE_SIZE); }
     if (mem->device) { memcpy(mem->device + (pa - PHYSMEM_DEVICE_BASE), data, bytes); }
+}
+
+void physmem_write_watched(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
+    if (mem->on_store) { mem->on_store(mem->watcher, pa, bytes, data); }
+    memcpy(mem->bytes + pa, data, bytes);
 }

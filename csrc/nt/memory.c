@@ -5,28 +5,6 @@
 #include "ntmmu/paging.h"
 #include <stdlib.h>
 
-uint32_t MiRead32(struct os *os, va_t va) {
-    uint32_t value;
-    os->M->ops->read(os->M, va, &value, sizeof value);
-    return value;
-}
-
-void MiWrite32(struct os *os, va_t va, uint32_t value) { os->M->ops->write(os->M, va, &value, sizeof value); }
-
-uint16_t MiRead16(struct os *os, va_t va) {
-    uint16_t value;
-    os->M->ops->read(os->M, va, &value, sizeof value);
-    return value;
-}
-
-void MiWrite16(struct os *os, va_t va, uint16_t value) { os->M->ops->write(os->M, va, &value, sizeof value); }
-
-pte_t MiReadPte(struct os *os, va_t pte) {
-    mmpte_t value;
-    os->M->ops->read(os->M, pte, &value, sizeof value);
-    return value;
-}
-
 #if MI_PAE
 static void MiStorePte(struct os *os, va_t pte, pte_t old, pte_t value) {
     struct pae_store store[3];
@@ -40,15 +18,16 @@ static void MiStorePte(struct os *os, va_t pte, pte_t old, pte_t value) {
 }
 #endif
 
-/* The old value is always read, whether or not the log wants it: what a run costs must not depend on who listens. */
-void MiWritePte(struct os *os, va_t pte, pte_t value) {
-    pte_t old = MiReadPte(os, pte);
+void MiChangePte(struct os *os, va_t pte, pte_t old, pte_t value) {
     MiStorePte(os, pte, old, value);
     if (log_wants(os->M->log, LOG_PTE)) {
         bool window = pte >= PTE_BASE && pte < MM_HYPER_BASE;
         log_send(os->M->log, LOG_PTE, pte, old, value, window ? MiGetVirtualAddressMappedByPte(pte) : 0, 0);
     }
 }
+
+/* The old value is always read, whether or not the log wants it: what a run costs must not depend on who listens. */
+void MiWritePte(struct os *os, va_t pte, pte_t value) { MiChangePte(os, pte, MiReadPte(os, pte), value); }
 
 void MiFlushSingleTb(struct os *os, va_t va) { os->M->ops->invlpg(os->M, page_of(va)); }
 

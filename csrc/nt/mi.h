@@ -415,13 +415,30 @@ struct os {
 };
 
 /* ---- memory.c: simulated memory and the log ---- */
-uint32_t MiRead32(struct os *os, va_t va);
-void MiWrite32(struct os *os, va_t va, uint32_t value);
-uint16_t MiRead16(struct os *os, va_t va);
-void MiWrite16(struct os *os, va_t va, uint16_t value);
-/* A PTE, PDE or prototype PTE at its virtual address. MiWritePte logs LOG_PTE. */
-pte_t MiReadPte(struct os *os, va_t pte);
+static inline uint32_t MiRead32(struct os *os, va_t va) {
+    uint32_t value;
+    os->M->ops->read(os->M, va, &value, sizeof value);
+    return value;
+}
+static inline void MiWrite32(struct os *os, va_t va, uint32_t value) {
+    os->M->ops->write(os->M, va, &value, sizeof value);
+}
+static inline uint16_t MiRead16(struct os *os, va_t va) {
+    uint16_t value;
+    os->M->ops->read(os->M, va, &value, sizeof value);
+    return value;
+}
+static inline void MiWrite16(struct os *os, va_t va, uint16_t value) {
+    os->M->ops->write(os->M, va, &value, sizeof value);
+}
+/* A PTE, PDE or prototype PTE at its virtual address. Writing logs LOG_PTE; MiChangePte: by who has just read it. */
+static inline pte_t MiReadPte(struct os *os, va_t pte) {
+    mmpte_t value;
+    os->M->ops->read(os->M, pte, &value, sizeof value);
+    return value;
+}
 void MiWritePte(struct os *os, va_t pte, pte_t value);
+void MiChangePte(struct os *os, va_t pte, pte_t old, pte_t value);
 void MiFlushSingleTb(struct os *os, va_t va);              /* INVLPG */
 void KeFlushCurrentTb(struct os *os, va_t highest_listed); /* NT-18: CR3, or CR4.PGE toggle for global ranges */
 static inline struct kprcb *KeGetCurrentPrcb(struct os *os) { return &os->Prcb[os->M->ops->current_cpu(os->M)]; }
@@ -448,6 +465,7 @@ pfn_t MiRemovePageFromList(struct os *os, enum mm_list list); /* its head; the l
 /* A frame in transition (NT-54) leaves its list with reference count 1, or if it is on none gains a reference. Share
  * stays 0, location becomes TransitionPage. Returns its entry as written. */
 struct mmpfn MiReferenceTransitionPage(struct os *os, pfn_t frame);
+void MiReferenceTransitionPfn(struct os *os, pfn_t frame, struct mmpfn *pfn); /* its entry is known */
 /* The frame becomes active behind *pte_va: share 1, ref 1, flags 0600|flags; containing's share count rises. */
 void MiInitializePfn(struct os *os, pfn_t frame, va_t pte_va, pte_t original_pte, uint16_t flags, pfn_t containing);
 void MiIncrementShareCount(struct os *os, pfn_t frame);

@@ -45,9 +45,10 @@ ntstatus_t MiMakePageTableValid(struct os *os, va_t va);
 /* NT-48. false = NO. */
 bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, unsigned *protection, va_t *prototype);
 ntstatus_t MiAccessCheck(struct os *os, struct mmfault *fault, pte_t pte); /* NT-49 */
-ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault);          /* NT-52 */
+/* NT-52. pte: what stands at fault->PointerPte. */
+ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault, pte_t pte);
 ntstatus_t MiResolveDemandZeroFault(struct os *os, struct mmfault *fault);
-ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault);
+ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault, pte_t pte);
 ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault); /* NT-51 */
 pa_t MmGetPhysicalAddress(struct os *os, va_t va);                            /* NT-19 */
 bool MmIsAddressValid(struct os *os, va_t va);

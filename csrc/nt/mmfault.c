@@ -69,7 +69,7 @@ static ntstatus_t MiSystemFault(struct os *os, struct mmfault *fault) {
     }
     fault->Process = NULL;
     fault->Vm = &os->MmSystemCacheWs;
-    return MiDispatchFault(os, fault);
+    return MiDispatchFault(os, fault, pte);
 }
 
 /* NT-92: stacks have their own window of system addresses; whose page is lost cannot run on. */
@@ -99,7 +99,7 @@ static ntstatus_t MiResolvePageTableFault(struct os *os, va_t va, pte_t pde, nts
                             .Vm = &process->Vm,
                             .PointerPte = MiGetPdeAddress(va),
                             .Protection = MM_READWRITE};
-    ntstatus_t status = pde == 0 ? MiResolveDemandZeroFault(os, &table) : MiDispatchFault(os, &table);
+    ntstatus_t status = pde == 0 ? MiResolveDemandZeroFault(os, &table) : MiDispatchFault(os, &table, pde);
     *io_status = table.IoStatus;
     return status;
 }
@@ -191,7 +191,7 @@ static bool MiMaterializePte(struct os *os, struct mmfault *fault, pte_t *pte) {
         bool same = MiPrototypeProtection(os, MiReadPte(os, fault->PrototypeAddress)) == fault->Protection;
         *pte = same ? pte_pointer(fault->PrototypeAddress) : pte_vad_lookup(fault->Protection);
     }
-    MiWritePte(os, fault->PointerPte, *pte);
+    MiChangePte(os, fault->PointerPte, 0, *pte);
     MiIncrementUsedPteCount(os, fault->Va);
     return true;
 }
@@ -220,7 +220,7 @@ static ntstatus_t MiInvalidUserFault(struct os *os, struct mmfault *fault, pte_t
         if (status == MI_WAIT_FOR_PAGE) { MiWritePte(os, fault->PointerPte, pte); } /* it happens again */
         return status;
     }
-    return status == STATUS_SUCCESS ? MiDispatchFault(os, fault) : status;
+    return status == STATUS_SUCCESS ? MiDispatchFault(os, fault, pte) : status;
 }
 
 static ntstatus_t MiUserFault(struct os *os, struct mmfault *fault) {
@@ -244,18 +244,18 @@ static ntstatus_t MiUserFault(struct os *os, struct mmfault *fault) {
 
 /* ---- entry points ---- */
 
-static ntstatus_t MiResolveFault(struct os *os, struct mmfault *fault) {
-    switch (pte_form(MiReadPte(os, fault->PointerPte))) {
+static ntstatus_t MiResolveFault(struct os *os, struct mmfault *fault, pte_t pte) {
+    switch (pte_form(pte)) {
     case PTE_FORM_PROTOTYPE: return MiResolveProtoPteFault(os, fault);
-    case PTE_FORM_TRANSITION: return MiResolveTransitionFault(os, fault);
+    case PTE_FORM_TRANSITION: return MiResolveTransitionFault(os, fault, pte);
     case PTE_FORM_DEMAND_ZERO: return MiResolveDemandZeroFault(os, fault);
     case PTE_FORM_PAGE_FILE: return MiResolvePageFileFault(os, fault, fault->PointerPte, MM_HYPER_BASE, NULL);
     default: return MI_REFAULT; /* it was resolved meanwhile */
     }
 }
 
-ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault) {
-    ntstatus_t status = MiResolveFault(os, fault);
+ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault, pte_t pte) {
+    ntstatus_t status = MiResolveFault(os, fault, pte);
     return status == MI_ISSUE_READ ? MiReadPageOfFault(os, fault) : status;
 }
 

@@ -341,21 +341,25 @@ void MiIncrementReferenceCount(struct os *os, pfn_t frame) {
     MiWritePfn(os, frame, &pfn);
 }
 
-struct mmpfn MiReferenceTransitionPage(struct os *os, pfn_t frame) {
-    struct mmpfn pfn = MiReadPfn(os, frame);
-    unsigned location = pfn_location(&pfn);
+void MiReferenceTransitionPfn(struct os *os, pfn_t frame, struct mmpfn *pfn) {
+    unsigned location = pfn_location(pfn);
     if (location >= StandbyPageList && location <= ModifiedNoWritePageList) {
-        MiUnlink(os, frame, &pfn);
-        pfn.u1 = 0;
-        pfn.u2 = 0;
-        pfn.ReferenceCount = 1;
+        MiUnlink(os, frame, pfn);
+        pfn->u1 = 0;
+        pfn->u2 = 0;
+        pfn->ReferenceCount = 1;
     } else if (location == TransitionPage) {
-        pfn.ReferenceCount++;
+        pfn->ReferenceCount++;
     } else {
         KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, location, 0);
     }
-    MiSetLocation(&pfn, TransitionPage);
-    MiWritePfn(os, frame, &pfn);
+    MiSetLocation(pfn, TransitionPage);
+    MiWritePfn(os, frame, pfn);
+}
+
+struct mmpfn MiReferenceTransitionPage(struct os *os, pfn_t frame) {
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    MiReferenceTransitionPfn(os, frame, &pfn);
     return pfn;
 }
 

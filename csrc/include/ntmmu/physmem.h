@@ -25,6 +25,7 @@ void physmem_fini(struct physmem *mem);
 /* Beyond RAM: the device; outside of it a read gives all ones and a store is lost, as on a PC. */
 void physmem_read_outside(const struct physmem *mem, pa_t pa, void *out, unsigned bytes);
 void physmem_write_outside(struct physmem *mem, pa_t pa, const void *data, unsigned bytes);
+void physmem_write_watched(struct physmem *mem, pa_t pa, const void *data, unsigned bytes);
 
 /* The range must not cross a frame. */
 static inline void physmem_read(const struct physmem *mem, pa_t pa, void *out, unsigned bytes) {
@@ -40,8 +41,11 @@ static inline void physmem_write(struct physmem *mem, pa_t pa, const void *data,
         physmem_write_outside(mem, pa, data, bytes);
         return;
     }
-    if (mem->watch[pa >> PAGE_SHIFT] && mem->on_store) { mem->on_store(mem->watcher, pa, bytes, data); }
-    memcpy(mem->bytes + pa, data, bytes);
+    if (mem->watch[pa >> PAGE_SHIFT]) {
+        physmem_write_watched(mem, pa, data, bytes);
+    } else {
+        memcpy(mem->bytes + pa, data, bytes);
+    }
 }
 
 static inline void physmem_fill(struct physmem *mem, pa_t pa, uint8_t byte, unsigned bytes) {
