@@ -24,7 +24,7 @@ endif
 # One static library a room, so that a room can be built alone: `make build/lib/nt.a`.
 ROOMS := machine mmu nt trace check report
 room_objects = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/$(1)/*.c))
-ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a)
+ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a) $(BUILD)/lib/nt_pae.a
 CLI_OBJECTS := $(call room_objects,cli)
 TESTS := $(patsubst tests/unit/%.cpp,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.cpp))
 # RTL builds that only the tests use: with assertions, and with the hand-made bugs.
@@ -57,6 +57,18 @@ $(BUILD)/lib/$(1).a: $(call room_objects,$(1))
 	@rm -f $$@ && ar rcs $$@ $$^
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
+
+# The kernel once more, with PAE's page tables (NT-12): one object, of which only its os_ops shows.
+$(BUILD)/obj/nt_pae/%.o: csrc/nt/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $< (PAE)"
+	@$(CCACHE) $(CC) $(CPPFLAGS) -DMI_PAE=1 $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/lib/nt_pae.a: $(patsubst csrc/nt/%.c,$(BUILD)/obj/nt_pae/%.o,$(wildcard csrc/nt/*.c))
+	@mkdir -p $(@D)
+	@ld -r -o $(BUILD)/obj/nt_pae.o $^
+	@objcopy --keep-global-symbol=nt_pae_os_ops $(BUILD)/obj/nt_pae.o
+	@rm -f $@ && ar rcs $@ $(BUILD)/obj/nt_pae.o
 
 LINK = @echo "  LINK $@" && $(CXX) $(SANITIZE) -o $@ $(filter %.o,$^) -Wl,--start-group $(ROOM_LIBS) -Wl,--end-group
 

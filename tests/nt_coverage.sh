@@ -67,4 +67,4 @@ awk -v short="${1-}" '
         printf "%s", bad
         exit bad != ""
     }
-' csrc/nt/README.md tests/scenarios/*.vmt tests/unit/*.cpp tests/unit/*.h tests/cli/*.sh
+' csrc/nt/README.md tests/scenarios/*.vmt tests/scenarios/*/*.vmt tests/unit/*.cpp tests/unit/*.h tests/cli/*.sh

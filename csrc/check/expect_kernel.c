@@ -19,7 +19,7 @@ static enum check_verdict match_text(struct expect *e, const char *text, size_t 
 
 /* ---- PFN entries ---- */
 
-static bool pfn_field(const struct mmpfn *pfn, const char *name, size_t length, uint64_t *out) {
+static bool pfn_field(const struct mmpfn *pfn, pte_t original, const char *name, size_t length, uint64_t *out) {
     const struct {
         const char *name;
         uint64_t value;
@@ -31,7 +31,7 @@ static bool pfn_field(const struct mmpfn *pfn, const char *name, size_t length, 
                  {"u2", pfn->u2},
                  {"next", pfn->u1},
                  {"prev", pfn->u2},
-                 {"orig", pfn->OriginalPte},
+                 {"orig", original},
                  {"cont", pfn->ContainingFrame}};
     for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
         if (piece_is(name, length, field[i].name)) {
@@ -49,17 +49,18 @@ static enum check_verdict key_pfn(struct expect *e, const char *arg, const char 
     }
     name_records(e, LOG_PFN, frame, true, 0);
     struct mmpfn pfn = peek_pfn(e->machine, frame);
+    pte_t original = peek_original_pte(e->machine, frame);
     const char *piece;
     size_t length;
     for (const char *at = value; next_piece(&at, ',', &piece, &length);) {
         const char *colon = memchr(piece, ':', length);
-        if (!colon || !pfn_field(&pfn, piece, (size_t)(colon - piece), &have)) {
+        if (!colon || !pfn_field(&pfn, original, piece, (size_t)(colon - piece), &have)) {
             return expect_bad(e, "flags:, share:, ref:, pte:, u1:, u2:, next:, prev:, orig: or cont: in pfn.FRAME=");
         }
         enum check_verdict verdict = match_text(e, colon + 1, length - (size_t)(colon + 1 - piece), have);
         if (verdict == CHECK_FAILED) {
-            return expect_mismatch(e, "flags:%04x,share:%x,ref:%x,pte:%08x,u1:%x,orig:%08x,cont:%x", pfn.Flags, pfn.u2,
-                                   pfn.ReferenceCount, pfn.PteAddress, pfn.u1, pfn.OriginalPte, pfn.ContainingFrame);
+            return expect_mismatch(e, "flags:%04x,share:%x,ref:%x,pte:%08x,u1:%x,orig:%08" PRIx64 ",cont:%x", pfn.Flags,
+                                   pfn.u2, pfn.ReferenceCount, pfn.PteAddress, pfn.u1, original, pfn.ContainingFrame);
         }
         if (verdict != CHECK_OK) { return verdict; }
     }
@@ -206,17 +207,18 @@ static enum check_verdict key_ws(struct expect *e, const char *arg, const char *
     if (!process_argument(e, &arg, &f.pid, &directory)) {
         return expect_bad(e, "ws.[PID:]FIELD of a process that exists");
     }
+    const struct working_set_layout layout = working_set_layout(e->machine);
     nt_view_processes(machine_os(e->machine), is_wanted, &f);
     if (!f.found) { return expect_bad(e, "ws.[PID:]FIELD of a process that exists"); }
-    if (strncmp(arg, "used.", 5) == 0 && number_parse(e, arg + 5, strlen(arg + 5), &index) && index < 768) {
+    if (strncmp(arg, "used.", 5) == 0 && number_parse(e, arg + 5, strlen(arg + 5), &index) && index < layout.tables) {
         uint16_t used = 0;
-        peek(e->machine, directory, WORKING_SET_USED + 2 * index, &used, sizeof used);
+        peek(e->machine, directory, layout.used + 2 * index, &used, sizeof used);
         found = used;
     } else if (strncmp(arg, "pde_faults.", 11) == 0 && number_parse(e, arg + 11, strlen(arg + 11), &index) &&
-               index < 768) {
+               index < layout.tables) {
         found = f.view.pde_fault_count ? f.view.pde_fault_count[index] : 0;
     } else if (list_field(arg, &offset)) {
-        found = peek32(e->machine, directory, WORKING_SET_LIST + offset);
+        found = peek32(e->machine, directory, layout.list + offset);
     } else if (!view_field(&f.view, arg, &found)) {
         return expect_bad(e, "a field of ws. as traces/EXPECT.md lists them");
     }
@@ -231,7 +233,7 @@ static enum check_verdict key_wsle(struct expect *e, const char *arg, const char
         return expect_bad(e, "wsle.[PID:]INDEX=HEX of a process that exists");
     }
     name_records(e, LOG_WS, index, false, pid);
-    uint32_t found = peek32(e->machine, directory, WORKING_SET_ENTRIES + 4 * index);
+    uint32_t found = peek32(e->machine, directory, working_set_layout(e->machine).entries + 4 * index);
     enum check_verdict verdict = match_text(e, value, strlen(value), found);
     return verdict == CHECK_FAILED ? expect_mismatch(e, "%08x", found) : verdict;
 }

@@ -2,7 +2,7 @@
 #include "expect_priv.h"
 
 #include "ntmmu/mmu.h"
-#include "ntmmu/pte.h"
+#include "ntmmu/pte_pae.h"
 #include "ntmmu/status.h"
 
 #include <inttypes.h>
@@ -196,9 +196,11 @@ static enum check_verdict key_entry(struct expect *e, bool pde, const char *arg,
     if (!pattern_parse(value, strlen(value), &p)) {
         return expect_bad(e, "HEX, HEX/MASK, @A, @A|BITS or * behind '='");
     }
-    name_entry(e, pid, pde ? MiGetPdeAddress(va) : MiGetPteAddress(va), va);
-    uint32_t found = pde ? peek_pde(e->machine, directory, va) : peek_pte(e->machine, directory, va);
-    return pattern_match(e, &p, found, PAGE_SHIFT) ? CHECK_OK : expect_mismatch(e, "%08x", found);
+    va_t entry = pde ? MiGetPdeAddress(va) : MiGetPteAddress(va);
+    if (is_pae(e->machine)) { entry = pde ? pae_pde_address(va) : pae_pte_address(va); }
+    name_entry(e, pid, entry, va);
+    pte_t found = pde ? peek_pde(e->machine, directory, va) : peek_pte(e->machine, directory, va);
+    return pattern_match(e, &p, found, PAGE_SHIFT) ? CHECK_OK : expect_mismatch(e, "%08" PRIx64, found);
 }
 
 static enum check_verdict key_mem(struct expect *e, unsigned bytes, const char *arg, const char *value) {

@@ -1,13 +1,17 @@
 /* Raw reads of a machine's memory. */
 #include "peek.h"
 
-#include "ntmmu/pte.h"
+#include "ntmmu/pte_pae.h"
 
-#define DIRECT_MAP    0x80000000u
-#define MAPPED_BY_ALL ((uint64_t)CR4_PSE) /* large pages count */
+#define DIRECT_MAP 0x80000000u
+
+/* Large pages count, whatever CR4.PSE says. */
+static uint64_t paging_mode(struct machine *m) {
+    return CR4_PSE | (machine_mmu_ops(m)->read_control(machine_mmu(m), MMU_CR4) & CR4_PAE);
+}
 
 bool peek(struct machine *m, uint64_t directory, va_t va, void *out, unsigned bytes) {
-    struct table_path path = table_walk(machine_memory(m), directory, MAPPED_BY_ALL, va);
+    struct table_path path = table_walk(machine_memory(m), directory, paging_mode(m), va);
     if (!path.present) { return false; }
     physmem_read(machine_memory(m), path.pa, out, bytes);
     return true;
@@ -19,22 +23,54 @@ uint32_t peek32(struct machine *m, uint64_t directory, va_t va) {
     return value;
 }
 
-uint32_t peek_pde(struct machine *m, uint64_t directory, va_t va) {
-    return physmem_read32(machine_memory(m), (directory & ~PAGE_MASK) | (va >> 20 & 0xFFC));
+static pte_t read_entry(struct machine *m, pa_t pa) {
+    pte_t entry = 0;
+    physmem_read(machine_memory(m), pa, &entry, is_pae(m) ? 8 : 4);
+    return entry;
 }
 
-uint32_t peek_pte(struct machine *m, uint64_t directory, va_t va) {
-    uint32_t pde = peek_pde(m, directory, va);
+pte_t peek_pde(struct machine *m, uint64_t directory, va_t va) {
+    if (!is_pae(m)) { return read_entry(m, (directory & ~PAGE_MASK) | (va >> 20 & 0xFFC)); }
+    pte_t pointer = read_entry(m, directory + 8 * pae_pdpt_index(va));
+    return pointer & PTE_VALID ? read_entry(m, (pae_frame(pointer) << PAGE_SHIFT) + 8 * pae_pd_index(va)) : 0;
+}
+
+pte_t peek_pte(struct machine *m, uint64_t directory, va_t va) {
+    pte_t pde = peek_pde(m, directory, va);
     if (!(pde & PTE_VALID) || (pde & PTE_LARGE)) { return 0; }
-    return physmem_read32(machine_memory(m), ((pa_t)pte_frame(pde) << PAGE_SHIFT) | (va >> 10 & 0xFFC));
+    if (is_pae(m)) { return read_entry(m, (pae_frame(pde) << PAGE_SHIFT) + 8 * pae_pt_index(va)); }
+    return read_entry(m, ((pa_t)pte_frame(pde) << PAGE_SHIFT) | (va >> 10 & 0xFFC));
+}
+
+/* An entry may cross a frame: the database is one physical range. */
+#define PAE_PFN_SIZE 0x20u /* OriginalPte has 8 bytes, NT-12 */
+
+static pa_t pfn_entry(struct machine *m, pfn_t frame) {
+    return (pa_t)(MM_PFN_DATABASE - DIRECT_MAP) + frame * (is_pae(m) ? PAE_PFN_SIZE : PFN_SIZE);
 }
 
 struct mmpfn peek_pfn(struct machine *m, pfn_t frame) {
-    struct mmpfn pfn; /* may cross a frame: the database is one physical range */
-    physmem_read(machine_memory(m), pfn_address(frame) - DIRECT_MAP, &pfn, sizeof pfn);
+    struct mmpfn pfn;
+    physmem_read(machine_memory(m), pfn_entry(m, frame), &pfn, sizeof pfn);
+    if (is_pae(m)) {
+        physmem_read(machine_memory(m), pfn_entry(m, frame) + 0x18, &pfn.ContainingFrame, sizeof pfn.ContainingFrame);
+    }
     return pfn;
 }
 
+pte_t peek_original_pte(struct machine *m, pfn_t frame) { return read_entry(m, pfn_entry(m, frame) + 0x10); }
+
 uint64_t peek_cr3(struct machine *m) { return machine_mmu_ops(m)->read_control(machine_mmu(m), MMU_CR3); }
 
-bool is_nt(const struct machine *m) { return machine_os_ops(m) == &nt_os_ops; }
+bool is_pae(const struct machine *m) { return machine_os_ops(m) == &nt_pae_os_ops; }
+
+bool is_nt(const struct machine *m) { return machine_os_ops(m) == &nt_os_ops || is_pae(m); }
+
+struct working_set_layout working_set_layout(const struct machine *m) {
+    if (!is_pae(m)) {
+        return (struct working_set_layout){WORKING_SET_LIST, WORKING_SET_USED, WORKING_SET_BITMAP, WORKING_SET_ENTRIES,
+                                           768};
+    }
+    const va_t list = PAE_WORKING_SET_LIST;
+    return (struct working_set_layout){list, list + 0x30, list + 0xC30, list + 0xCF0, 1536};
+}

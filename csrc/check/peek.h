@@ -10,17 +10,26 @@
 #define WORKING_SET_USED    0xC0502030u /* 768 16-bit counters */
 #define WORKING_SET_BITMAP  0xC0502630u /* page tables charged to commit */
 #define WORKING_SET_ENTRIES 0xC0502690u
+/* The same as an address, or as the address with PAE (NT-12): both lists have the counters at 30. */
+struct working_set_layout {
+    va_t list, used, bitmap, entries;
+    unsigned tables; /* of user space, 3 GB */
+};
+struct working_set_layout working_set_layout(const struct machine *m);
 
 /* va through the tables of DIRECTORY (a CR3 value); bytes must not cross a page. False: not mapped. */
 bool peek(struct machine *m, uint64_t directory, va_t va, void *out, unsigned bytes);
 /* 4 bytes, 0 if not mapped. */
 uint32_t peek32(struct machine *m, uint64_t directory, va_t va);
 /* The PDE and PTE words of va; the PTE is 0 where there is no page table (or a large page). */
-uint32_t peek_pde(struct machine *m, uint64_t directory, va_t va);
-uint32_t peek_pte(struct machine *m, uint64_t directory, va_t va);
+pte_t peek_pde(struct machine *m, uint64_t directory, va_t va);
+pte_t peek_pte(struct machine *m, uint64_t directory, va_t va);
+/* With PAE: of OriginalPte the lower half; all of it is peek_original_pte. */
 struct mmpfn peek_pfn(struct machine *m, pfn_t frame);
+pte_t peek_original_pte(struct machine *m, pfn_t frame);
 uint64_t peek_cr3(struct machine *m);
 /* The machine runs the NT kernel: nt_view.h may be used. */
 bool is_nt(const struct machine *m);
+bool is_pae(const struct machine *m); /* … with PAE's tables */
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "ntmmu/nt_view.h"
 #include "ntmmu/pfn_transitions.h"
-#include "ntmmu/pte.h"
+#include "ntmmu/pte_pae.h"
 #include "peek.h"
 
 #include <inttypes.h>
@@ -46,7 +46,11 @@ static bool fits(const struct pfn_transition *row, const struct frame_state *bef
            changed_so(row->reference, before->reference, after->reference);
 }
 
-static bool is_table(uint32_t pte) { return pte >= PDE_BASE && pte < PDE_BASE + PAGE_SIZE; }
+/* In the directory, or in PAE's four. */
+static bool is_table(const struct machine *m, uint32_t pte) {
+    va_t directory = is_pae(m) ? PAE_PDE_BASE : PDE_BASE;
+    return pte >= directory && pte < directory + (is_pae(m) ? 4 : 1) * PAGE_SIZE;
+}
 
 static void receive(void *ctx, const struct log_record *record) {
     struct pfn_states *s = ctx;
@@ -54,7 +58,7 @@ static void receive(void *ctx, const struct log_record *record) {
     struct frame_state *frame = &s->frame[record->a], before = *frame;
     struct frame_state after = {(uint32_t)record->d, (uint16_t)record->c, (uint16_t)record->e};
     *frame = after;
-    bool table = is_table(peek_pfn(s->machine, record->a).PteAddress);
+    bool table = is_table(s->machine, peek_pfn(s->machine, record->a).PteAddress);
     for (size_t i = 0; i < PFN_TRANSITIONS; i++) {
         if (fits(&pfn_transitions[i], &before, &after, table)) {
             s->count[i]++;

@@ -65,6 +65,10 @@ int cli_run_program(char *const argv[]);
 
 /* Preset NAME of rtl/presets (or a path with a '/'). 0, or -1 with one line in err. */
 int cli_load_preset(struct mmu_preset *out, const char *name, char *err, size_t err_size);
+#define PROFILE_EXPECTED "NT4|NT5|NT5PAE"
+int cli_parse_profile(const char *word, enum os_profile *out); /* 0, or -1 */
+/* Fills config->mmu; its kernel is known. False with one line in err. */
+bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assertions, char *err, size_t err_size);
 /* Kind "c" or "rtl" (the Verilated RTL of the preset: a shared object, built first if need be). assertions: rtl only,
  * the build with assertions on. NULL with one line in err. The object stays loaded until the program ends. */
 const struct mmu_ops *cli_load_mmu(const char *kind, const struct mmu_preset *preset, bool assertions, char *err,
@@ -100,8 +104,10 @@ struct cli_machine_options {
     uint64_t ram;    /* bytes; valid if has_ram */
     struct os_pagefile pagefile[OS_PAGING_FILES_MAX];
     const char *pagefile_word[OS_PAGING_FILES_MAX], *pagefile_directory[OS_PAGING_FILES_MAX];
-    unsigned pagefiles;    /* of --pagefile; one with min 0: none */
-    const char *disk_word; /* NULL: the trace says */
+    unsigned pagefiles;       /* of --pagefile; one with min 0: none */
+    const char *disk_word;    /* NULL: the trace says */
+    const char *profile_word; /* likewise */
+    enum os_profile profile;
     struct disk_model disk;
     const char *inject_word[MACHINE_INJECTIONS_MAX];
     struct machine_injection injection[MACHINE_INJECTIONS_MAX];

@@ -121,8 +121,12 @@ int cmd_dump(int argc, char **argv) {
     struct cli_trace trace;
     struct machine_config config;
     if (cli_trace_open(&trace, &options.machine, &config, err, sizeof err)) { return cli_error("%s", err); }
-    config.mmu = cli_load_mmu(options.machine.mmu, &config.preset, false, err, sizeof err);
-    struct machine *m = config.mmu ? machine_create(&config, err, sizeof err) : NULL;
+    struct machine *m = NULL;
+    if (config.os == &nt_pae_os_ops) {
+        snprintf(err, sizeof err, "profile NT5PAE: dump does not read PAE tables yet");
+    } else if (cli_choose_mmu(options.machine.mmu, &config, false, err, sizeof err)) {
+        m = machine_create(&config, err, sizeof err);
+    }
     int rc = m ? replay_to(&trace, m, &options) : cli_error("%s", err);
     if (rc == EXIT_OK) { rc = answer(m, &options); }
     machine_destroy(m);

@@ -10,6 +10,7 @@
 enum {
     OPTION_MMU = 0x100,
     OPTION_CPU,
+    OPTION_PROFILE,
     OPTION_RAM,
     OPTION_PAGEFILE,
     OPTION_DISK,
@@ -26,6 +27,7 @@ static const struct argp_option option_table[] = {
     {"cpu", OPTION_CPU, "PRESET", 0, "CPU preset of rtl/presets (default ref64)", 1},
     {"latency", OPTION_LATENCY, "N", 0, "cycles of a page-table access (default 4)", 1},
     {"assertions", OPTION_ASSERTIONS, 0, 0, "the RTL build with its assertions on", 1},
+    {"profile", OPTION_PROFILE, PROFILE_EXPECTED, 0, "which Windows NT: 4 (default), 2000, 2000 with PAE (--mmu c)", 2},
     {"ram", OPTION_RAM, "SIZE", 0, "RAM free after boot, suffix K, M or G (default: the boot configuration's)", 2},
     {"pagefile", OPTION_PAGEFILE, "SIZE[:MAX][@DIR]", 0,
      "a paging file, kept in DIR; up to 16 times; 0 = none (default 1G for a captured trace)", 2},
@@ -86,6 +88,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         return 0;
     case OPTION_CPU: o->cpu = arg; return 0;
     case OPTION_ASSERTIONS: o->assertions = true; return 0;
+    case OPTION_PROFILE:
+        if (cli_parse_profile(arg, &o->profile)) {
+            argp_error(state, "--profile: found '%s', expected " PROFILE_EXPECTED, arg);
+        }
+        o->profile_word = arg;
+        return 0;
     case OPTION_RAM:
         parse_size("--ram", arg, &o->ram, &o->has_ram, state);
         if (o->ram == 0) { argp_error(state, "--ram: found '%s', expected a size above 0", arg); }
@@ -152,6 +160,7 @@ char *cli_wave_command(const struct cli_machine_options *o) {
         fputs(" --cpu", out);
         print_word(out, o->cpu);
     }
+    if (o->profile_word) { fprintf(out, " --profile %s", o->profile_word); }
     if (o->has_ram) { fprintf(out, " --ram %" PRIu64, o->ram); }
     for (unsigned i = 0; i < o->pagefiles; i++) {
         fputs(" --pagefile", out);

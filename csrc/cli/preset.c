@@ -1,6 +1,8 @@
 /* Presets and MMUs: where the source tree and the built models are, building a model that is missing, loading it. */
 #include "cli.h"
 
+#include "ntmmu/mmu_pae.h"
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -221,4 +223,16 @@ const struct mmu_ops *cli_load_mmu(const char *kind, const struct mmu_preset *pr
     char path[2 * PATH_MAX];
     if (cli_build_preset(preset, assertions, path, sizeof path, err, err_size)) { return NULL; }
     return load_object(path, err, err_size);
+}
+
+bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assertions, char *err, size_t err_size) {
+    if (config->os != &nt_pae_os_ops) {
+        config->mmu = cli_load_mmu(kind, &config->preset, assertions, err, err_size);
+    } else if (strcmp(kind, "c") == 0) {
+        config->mmu = &mmu_c_pae_ops;
+    } else {
+        snprintf(err, err_size, "profile NT5PAE: the RTL has no PAE in this version: use run --mmu c");
+        config->mmu = NULL;
+    }
+    return config->mmu != NULL;
 }

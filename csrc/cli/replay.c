@@ -156,15 +156,18 @@ int replay_window_reached(const struct replay *r) {
 static struct machine *create_machine(struct replay *r, const char *mmu) {
     char err[1024];
     struct machine_config *config = &r->machine_config;
-    config->mmu =
-        cli_load_mmu(mmu, &config->preset, config->mmu_assertions && strcmp(mmu, "rtl") == 0, err, sizeof err);
-    struct machine *m = config->mmu ? machine_create(config, err, sizeof err) : NULL;
+    bool assertions = config->mmu_assertions && strcmp(mmu, "rtl") == 0;
+    struct machine *m = NULL;
+    if (cli_choose_mmu(mmu, config, assertions, err, sizeof err)) { m = machine_create(config, err, sizeof err); }
     if (!m) { cli_error("%s", err); }
     return m;
 }
 
 static int open_checks(struct replay *r) {
     char err[512];
+    if (r->machine_config.os == &nt_pae_os_ops && (r->config.checks & CHECK_AUDIT)) {
+        return cli_error("profile NT5PAE: the audit does not read PAE tables yet: expected --check shadow,staleness");
+    }
     r->counting = counting_create(r->machine[0]);
     if (!r->counting) { return cli_error("out of memory"); }
     r->wave_command = cli_wave_command(&r->config.options);

@@ -56,18 +56,20 @@ static int apply_boot(struct machine_config *config, struct directives *seen, co
     return -1;
 }
 
+int cli_parse_profile(const char *word, enum os_profile *out) {
+    static const char *const names[] = {[OS_NT4] = "NT4", [OS_NT5] = "NT5", [OS_NT5PAE] = "NT5PAE"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcasecmp(word, names[i]) == 0) {
+            *out = (enum os_profile)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
 static int apply_profile(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     (void)seen;
-    if (strcasecmp(item->words[1], "NT4") == 0) {
-        config->os_config.profile = OS_NT4;
-        return 0;
-    }
-    if (strcasecmp(item->words[1], "NT5") == 0) {
-        config->os_config.profile = OS_NT5;
-        return 0;
-    }
-    config->os_config.profile = OS_NT5PAE;
-    return strcasecmp(item->words[1], "NT5PAE") == 0 ? 0 : -1;
+    return cli_parse_profile(item->words[1], &config->os_config.profile);
 }
 
 static int apply_threads(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
@@ -228,6 +230,8 @@ static void apply_options(const struct cli_machine_options *options, const struc
         os->min_ws = options->min_ws;
         os->max_ws = options->max_ws;
     }
+    if (options->profile_word) { os->profile = options->profile; }
+    if (os->profile == OS_NT5PAE) { config->os = &nt_pae_os_ops; }
     os->reference_counting = options->reference_counting;
 }
 

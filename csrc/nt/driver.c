@@ -264,7 +264,7 @@ static ntstatus_t MmFreeDriverInitialization(struct os *os, struct mi_driver *dr
 /* ---- view ---- */
 
 /* References that a locked section holds on the frame behind this PTE. */
-uint32_t nt_view_driver_locks(const struct os *os, va_t pte_address) {
+uint32_t mi_view_driver_locks(const struct os *os, va_t pte_address) {
     const struct mi_driver *driver = MiDriverOf(os, MiGetVirtualAddressMappedByPte(pte_address));
     if (!driver || driver->LockCount == 0) { return 0; }
     va_t va = MiGetVirtualAddressMappedByPte(pte_address);

@@ -338,7 +338,14 @@ struct mi_locks {
     struct mmsupport *WorkingSet[MI_LOCKED_WORKING_SETS]; /* in the order taken */
 };
 
+/* nt_view.c, and of it what stands elsewhere */
+extern const struct nt_view_ops mi_view_ops;
+void mi_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out);
+void mi_view_pool_tags(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx);
+uint32_t mi_view_driver_locks(const struct os *os, va_t pte);
+
 struct os {
+    const struct nt_view_ops *View; /* first: nt_view.h looks for it there */
     struct os_machine *M;
     struct os_config Config;
     pte_t GlobalBit; /* PTE_GLOBAL, or 0 without CR4.PGE */

@@ -6,6 +6,7 @@
 static struct os *nt_boot(struct os_machine *m, const struct os_config *config) {
     struct os *os = calloc(1, sizeof *os);
     if (!os) { return NULL; }
+    os->View = &mi_view_ops;
     os->M = m;
     os->Config = *config;
     MiInitializeMachine(os);
@@ -144,6 +145,9 @@ static void nt_counters(const struct os *os, void (*visit)(void *ctx, const char
     }
 }
 
+#if MI_PAE
+#define nt_os_ops nt_pae_os_ops
+#endif
 const struct os_ops nt_os_ops = {
     .ram_size = MiBootRamSize,
     .boot = nt_boot,

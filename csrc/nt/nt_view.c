@@ -1,7 +1,7 @@
 /* Read-only views of the kernel's own structures: nt_view.h. */
 #include "mi.h"
 
-void nt_view_memory(const struct os *os, struct nt_memory_view *out) {
+static void mi_view_memory(const struct os *os, struct nt_memory_view *out) {
     *out = (struct nt_memory_view){.highest_page = os->MmHighestPhysicalPage,
                                    .available_pages = os->MmAvailablePages,
                                    .color_mask = os->MmSecondaryColorMask,
@@ -18,7 +18,7 @@ void nt_view_memory(const struct os *os, struct nt_memory_view *out) {
     }
 }
 
-void nt_view_system_ws(const struct os *os, struct nt_process_view *out) {
+static void mi_view_system_ws(const struct os *os, struct nt_process_view *out) {
     const struct mmsupport *vm = &os->MmSystemCacheWs;
     *out = (struct nt_process_view){.page_fault_count = vm->PageFaultCount,
                                     .peak_ws = vm->PeakWorkingSetSize,
@@ -30,7 +30,8 @@ void nt_view_system_ws(const struct os *os, struct nt_process_view *out) {
                                     .image = "System cache"};
 }
 
-void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx) {
+static void mi_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *),
+                              void *ctx) {
     for (const struct eprocess *process = os->Processes; process; process = process->Next) {
         const struct mmsupport *vm = &process->Vm;
         struct nt_process_view view = {
@@ -79,7 +80,8 @@ static struct nt_vad_view MiVadView(const struct os *os, const struct mmvad *vad
     return view;
 }
 
-void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx) {
+static void mi_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *),
+                         void *ctx) {
     const struct eprocess *process = PsLookupProcess(os, pid);
     for (struct mmvad *vad = process ? MiFirstVad(process) : NULL; vad; vad = MiNextVad(vad)) {
         struct nt_vad_view view = MiVadView(os, vad);
@@ -87,7 +89,8 @@ void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, co
     }
 }
 
-void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *), void *ctx) {
+static void mi_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *),
+                               void *ctx) {
     for (const struct control_area *area = os->ControlAreas; area; area = area->Next) {
         for (const struct subsection *s = area->Subsections; s; s = s->Next) {
             if (s->BasePte == 0) { continue; }
@@ -105,8 +108,8 @@ void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const stru
     }
 }
 
-void nt_view_control_areas(const struct os *os, bool (*visit)(void *ctx, const struct nt_control_area_view *),
-                           void *ctx) {
+static void mi_view_control_areas(const struct os *os, bool (*visit)(void *ctx, const struct nt_control_area_view *),
+                                  void *ctx) {
     for (const struct control_area *area = os->ControlAreas; area; area = area->Next) {
         struct nt_control_area_view view = {.sid = area->SectionId,
                                             .address = area->Address,
@@ -118,7 +121,7 @@ void nt_view_control_areas(const struct os *os, bool (*visit)(void *ctx, const s
     }
 }
 
-void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *), void *ctx) {
+static void mi_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *), void *ctx) {
     for (const struct section_object *section = os->Sections; section; section = section->Next) {
         struct nt_section_view view = {
             .sid = section->SectionId, .address = section->Address, .area = section->ControlArea->Address};
@@ -126,17 +129,33 @@ void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct
     }
 }
 
-void nt_view_paging_files(const struct os *os, bool (*visit)(void *ctx, const struct nt_paging_file_view *),
-                          void *ctx) {
+static void mi_view_paging_files(const struct os *os, bool (*visit)(void *ctx, const struct nt_paging_file_view *),
+                                 void *ctx) {
     for (unsigned i = 0; i < os->MmNumberOfPagingFiles; i++) {
         struct nt_paging_file_view view = {.number = i, .address = os->MmPagingFile[i].Address};
         if (!visit(ctx, &view)) { return; }
     }
 }
 
-va_t nt_view_stack_limit(const struct os *os, uint32_t tid) {
+static va_t mi_view_stack_limit(const struct os *os, uint32_t tid) {
     const struct ethread *thread = PsLookupThread(os, tid);
     return thread ? thread->StackLimit : 0;
 }
 
-uint32_t nt_view_mdl_locks(const struct os *os, pfn_t frame) { return MiMdlLocksOfFrame(os, frame); }
+static uint32_t mi_view_mdl_locks(const struct os *os, pfn_t frame) { return MiMdlLocksOfFrame(os, frame); }
+
+const struct nt_view_ops mi_view_ops = {
+    .system_ptes = mi_view_system_ptes,
+    .pool_tags = mi_view_pool_tags,
+    .memory = mi_view_memory,
+    .system_ws = mi_view_system_ws,
+    .processes = mi_view_processes,
+    .vads = mi_view_vads,
+    .prototypes = mi_view_prototypes,
+    .control_areas = mi_view_control_areas,
+    .sections = mi_view_sections,
+    .paging_files = mi_view_paging_files,
+    .stack_limit = mi_view_stack_limit,
+    .mdl_locks = mi_view_mdl_locks,
+    .driver_locks = mi_view_driver_locks,
+};

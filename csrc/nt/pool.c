@@ -420,7 +420,7 @@ void MiFreePoolStructures(struct os *os) {
     }
 }
 
-void nt_view_pool_tags(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx) {
+void mi_view_pool_tags(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx) {
     for (const struct mmpooltag *tag = os->PoolTags; tag; tag = tag->Next) {
         if (!visit(ctx, &tag->View)) { return; }
     }

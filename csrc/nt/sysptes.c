@@ -269,7 +269,7 @@ void MiUnmapKernelPage(struct os *os, va_t pte) {
 
 /* ---- views ---- */
 
-void nt_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out) {
+void mi_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out) {
     const struct mmsysptes *ptes = &os->SystemPtes;
     *out = (struct nt_system_ptes_view){.base = MI_SYSTEM_PTE_BASE, .flush_counter = os->MmFlushCounter};
     for (unsigned space = 0; space < MM_SYSTEM_PTE_SPACES; space++) {

@@ -84,7 +84,6 @@ struct nt_system_ptes_view {
         uint32_t size, minimum, count, first, last;
     } block[MM_SYS_PTE_CLASSES];
 };
-void nt_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out);
 /* A paging file, NT-40: its PAGING_FILE and the bitmap behind it are in simulated memory. */
 struct nt_paging_file_view {
     unsigned number;
@@ -92,30 +91,83 @@ struct nt_paging_file_view {
 };
 #define NT_PAGING_FILE_WORDS 16
 
-
 /* What of the pools carries a tag; page-aligned runs, which have no header, included. */
 struct nt_pool_tag_view {
     uint32_t tag; /* first character in the low byte */
     bool paged;
     uint64_t allocations, frees, bytes; /* bytes: in use now, headers included */
 };
-void nt_view_pool_tags(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx);
 
-void nt_view_memory(const struct os *os, struct nt_memory_view *out);
+/* There is a kernel for 4-byte PTEs and one for PAE's; what they keep differs, so that a kernel begins with this. */
+struct nt_view_ops {
+    void (*system_ptes)(const struct os *os, struct nt_system_ptes_view *out);
+    void (*pool_tags)(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx);
+    void (*memory)(const struct os *os, struct nt_memory_view *out);
+    void (*system_ws)(const struct os *os, struct nt_process_view *out);
+    void (*processes)(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);
+    void (*vads)(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx);
+    void (*prototypes)(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *), void *ctx);
+    void (*control_areas)(const struct os *os, bool (*visit)(void *ctx, const struct nt_control_area_view *),
+                          void *ctx);
+    void (*sections)(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *), void *ctx);
+    void (*paging_files)(const struct os *os, bool (*visit)(void *ctx, const struct nt_paging_file_view *), void *ctx);
+    va_t (*stack_limit)(const struct os *os, uint32_t tid);
+    uint32_t (*mdl_locks)(const struct os *os, pfn_t frame);
+    uint32_t (*driver_locks)(const struct os *os, va_t pte);
+};
+static inline const struct nt_view_ops *nt_view_ops_of(const struct os *os) {
+    return *(const struct nt_view_ops *const *)(const void *)os;
+}
+
+static inline void nt_view_system_ptes(const struct os *os, struct nt_system_ptes_view *out) {
+    nt_view_ops_of(os)->system_ptes(os, out);
+}
+static inline void nt_view_pool_tags(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *),
+                                     void *ctx) {
+    nt_view_ops_of(os)->pool_tags(os, visit, ctx);
+}
+static inline void nt_view_memory(const struct os *os, struct nt_memory_view *out) {
+    nt_view_ops_of(os)->memory(os, out);
+}
 /* The system working set: of the view, pid 0 and what concerns working sets. */
-void nt_view_system_ws(const struct os *os, struct nt_process_view *out);
+static inline void nt_view_system_ws(const struct os *os, struct nt_process_view *out) {
+    nt_view_ops_of(os)->system_ws(os, out);
+}
 /* Each visits all in a fixed order and stops early if visit returns false. */
-void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);
-void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx);
-void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *), void *ctx);
-void nt_view_control_areas(const struct os *os, bool (*visit)(void *ctx, const struct nt_control_area_view *),
-                           void *ctx);
-void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *), void *ctx);
-void nt_view_paging_files(const struct os *os, bool (*visit)(void *ctx, const struct nt_paging_file_view *), void *ctx);
+static inline void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *),
+                                     void *ctx) {
+    nt_view_ops_of(os)->processes(os, visit, ctx);
+}
+static inline void nt_view_vads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *),
+                                void *ctx) {
+    nt_view_ops_of(os)->vads(os, pid, visit, ctx);
+}
+static inline void nt_view_prototypes(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *),
+                                      void *ctx) {
+    nt_view_ops_of(os)->prototypes(os, visit, ctx);
+}
+static inline void nt_view_control_areas(const struct os *os,
+                                         bool (*visit)(void *ctx, const struct nt_control_area_view *), void *ctx) {
+    nt_view_ops_of(os)->control_areas(os, visit, ctx);
+}
+static inline void nt_view_sections(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *),
+                                    void *ctx) {
+    nt_view_ops_of(os)->sections(os, visit, ctx);
+}
+static inline void nt_view_paging_files(const struct os *os,
+                                        bool (*visit)(void *ctx, const struct nt_paging_file_view *), void *ctx) {
+    nt_view_ops_of(os)->paging_files(os, visit, ctx);
+}
 /* The lowest committed address of a thread's stack, NT-51; 0: no such thread, or no stack was declared. */
-va_t nt_view_stack_limit(const struct os *os, uint32_t tid);
+static inline va_t nt_view_stack_limit(const struct os *os, uint32_t tid) {
+    return nt_view_ops_of(os)->stack_limit(os, tid);
+}
 /* Extra references of a frame by MDLs now locked, and by a driver's locked section. pte: PFN.PteAddress. */
-uint32_t nt_view_mdl_locks(const struct os *os, pfn_t frame);
-uint32_t nt_view_driver_locks(const struct os *os, va_t pte);
+static inline uint32_t nt_view_mdl_locks(const struct os *os, pfn_t frame) {
+    return nt_view_ops_of(os)->mdl_locks(os, frame);
+}
+static inline uint32_t nt_view_driver_locks(const struct os *os, va_t pte) {
+    return nt_view_ops_of(os)->driver_locks(os, pte);
+}
 
 #endif

@@ -165,6 +165,6 @@ struct os_ops {
     void (*counters)(const struct os *os, void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
 };
 
-extern const struct os_ops nt_os_ops;
+extern const struct os_ops nt_os_ops, nt_pae_os_ops; /* profiles NT4 and NT5; NT5PAE */
 
 #endif
