@@ -19,6 +19,14 @@ if [ -s "$dir/failed" ]; then cat "$dir/failed"; exit 1; fi
 gcov -t "$dir"/obj/nt/*.gcda >"$dir/gcov.txt"
 # An exception is `FILE | FUNCTION or part of the line | why nothing can run it`.
 awk '
+    function explain(name, l,    i, reason) {
+        for (i = 1; i <= n; i++) {
+            if (file[i] == name && (text[i] == inside[l] || index(code[l], text[i]))) { reason = why[i]; used[i] = 1 }
+        }
+        missed[name]++
+        if (reason == "") { unexplained++ }
+        printf "%s: %s: %s\n    %s\n", where[l], inside[l], code[l], reason == "" ? "unexplained" : reason
+    }
     FILENAME ~ /exceptions$/ {
         if ($0 !~ /^#/ && split($0, part, / *\| */) == 3) { file[++n] = part[1]; text[n] = part[2]; why[n] = part[3] }
         next
@@ -37,19 +45,16 @@ awk '
     # A definition begins in the first column: its name is what stands before the first parenthesis.
     line ~ /^[A-Za-z_].*\(/ { called = line; sub(/\(.*/, "", called); sub(/.*[ *]/, "", called) }
     count == "-" { next }
-    { lines++; all[name]++ }
-    count !~ /^[#=]/ { ran++; next }
-    {
-        sub(/^ */, "", line)
-        reason = ""
-        for (i = 1; i <= n; i++) {
-            if (file[i] == name && (text[i] == called || index(line, text[i]))) { reason = why[i]; used[i] = 1 }
-        }
-        missed[name]++
-        if (reason == "") { unexplained++ }
-        printf "%s:%d: %s: %s\n    %s\n", path, at, called, line, reason == "" ? "unexplained" : reason
-    }
+    # A line in a macro that makes several functions comes once for each of them.
+    !((name, at) in runs) { order[++lines] = name SUBSEP at; runs[name, at] = 0; all[name]++ }
+    count !~ /^[#=]/ { runs[name, at]++ }
+    { sub(/^ */, "", line); code[name, at] = line; inside[name, at] = called; where[name, at] = path ":" at }
     END {
+        for (l = 1; l <= lines; l++) {
+            if (runs[order[l]]) { ran++; continue }
+            split(order[l], place, SUBSEP)
+            explain(place[1], order[l])
+        }
         for (i = 1; i <= n; i++) { if (!(i in used)) { printf "%s | %s: explains no line\n", file[i], text[i]; unused++ } }
         for (name in missed) { printf "%4d of %4d lines of %s did not run\n", missed[name], all[name], name | "sort -rn" }
         close("sort -rn")

@@ -39,7 +39,10 @@ CALL(MiCallAllocateMdl) {
         return STATUS_SUCCESS;
     }
     struct mmmdl *mdl = MmCreateMdl(os, 0, MI_ARGUMENT(event, 0), MI_ARGUMENT(event, 1));
-    if (mdl == NULL) { return STATUS_SUCCESS; }
+    if (mdl == NULL) {
+        if (MI_ARGUMENT(event, 3)) { PsReturnPoolQuota(os, process, NonPagedPool, bytes); }
+        return STATUS_SUCCESS;
+    }
     if (mdl->Pages <= MDL_FIXED_PAGES) { MiSetMdlFlags(os, mdl, 0, MDL_ALLOCATED_FIXED_SIZE); }
     va_t link = irp + IRP_MDL_ADDRESS;
     while (irp && MI_ARGUMENT(event, 2) && MiRead32(os, link)) { link = MiRead32(os, link) + MDL_NEXT; }

@@ -55,7 +55,6 @@ static const struct mi_export *const tables[] = {
     MiProcessExports,
     MiDriverExports,
     MiLockExports,
-    MiPageReadExports,
     MiWorkingSetExports,
 };
 /* clang-format on */

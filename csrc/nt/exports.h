@@ -38,7 +38,6 @@ extern const struct mi_export MiSystemPteExports[];     /* callkernel.c */
 extern const struct mi_export MiSectionExports[];       /* sectcall.c */
 extern const struct mi_export MiMdlExports[];           /* callmdl.c */
 extern const struct mi_export MiPoolExports[];          /* callpool.c */
-extern const struct mi_export MiPageReadExports[];      /* inpage.c */
 
 const struct mi_export *MiFindExport(const char *name); /* NULL: no such function */
 

@@ -3,7 +3,7 @@
  *
  * Whoever waits for a read forgets everything but the block it holds a reference of: the first to wake up takes R off
  * all frames of the transfer, and each looks again at the PTE it came for. */
-#include "exports.h"
+#include "mi.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -271,20 +271,3 @@ ntstatus_t MiResolvePageFileFault(struct os *os, struct mmfault *fault, va_t pte
     MiDescribePageFileRead(os, pte, read);
     return MiBuildInPageRead(os, read) ? MI_ISSUE_READ : MI_WAIT_FOR_PAGE;
 }
-
-/* For tests: the two thread flags of NT-58, which nothing else sets. Arguments: no clustering, forward only. */
-static ntstatus_t MiCallSetClustering(struct os *os, struct eprocess *process, const struct event *event,
-                                      uint64_t out[2]) {
-    struct ethread *thread = KeGetCurrentPrcb(os)->CurrentThread;
-    (void)process;
-    (void)out;
-    if (!thread) { return STATUS_INVALID_HANDLE; }
-    thread->DisablePageFaultClustering = MI_ARGUMENT(event, 0);
-    thread->ForwardClusterOnly = MI_ARGUMENT(event, 1);
-    return STATUS_SUCCESS;
-}
-
-const struct mi_export MiPageReadExports[] = {
-    {"PsSetPageFaultClustering", 2, MI_NO_HANDLE, MiCallSetClustering},
-    {0},
-};
