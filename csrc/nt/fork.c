@@ -18,7 +18,7 @@ struct fork {
     struct eprocess *parent, *child;
     struct child_pte *ptes; /* ascending */
     size_t count, capacity;
-    uint32_t page_tables;  /* of the child, at most */
+    uint32_t page_tables;  /* of the child: charged, until its VADs cover them */
     uint32_t charge;       /* pages of commit the child inherits */
     uint32_t pages;        /* counting: of the VAD that have to become clones */
     struct mmclone *block; /* converting: of the VAD */
@@ -173,21 +173,28 @@ static uint32_t MiTablesNotIn(va_t start, va_t end, va_t *covered) {
     return last >= first ? (uint32_t)(last - first + 1) : 0;
 }
 
-/* Charges the child for what it inherits, page tables aside (they are charged with each VAD, and fit: it is looked at
- * here). */
-static ntstatus_t MiChargeChild(struct fork *f) {
+static void MiCountChild(struct fork *f) {
     va_t covered = 0;
-    uint64_t charge = 0;
+    f->charge = f->page_tables = 0;
     for (struct mmvad *vad = MiFirstVad(f->parent); vad; vad = MiNextVad(vad)) {
         if (!MiInherited(vad)) { continue; }
-        charge += vad->CommitCharge;
+        f->charge += vad->CommitCharge;
         f->page_tables += MiTablesNotIn(vad->StartingAddress, vad->EndingAddress, &covered);
     }
-    if (charge + f->page_tables + f->os->MmTotalCommittedPages > f->os->MmTotalCommitLimit) {
-        return STATUS_COMMITMENT_LIMIT;
+}
+
+/* Charges the child for what it inherits and for its page tables, all at once: half-way it is too late to fail. The
+ * charge may have waited (NT-95), and the parent's memory have changed meanwhile. */
+static ntstatus_t MiChargeChild(struct fork *f) {
+    for (;;) {
+        MiCountChild(f);
+        uint32_t pages = f->charge + f->page_tables;
+        ntstatus_t status = MiChargeProcessCommitment(f->os, pages, f->child);
+        if (!NT_SUCCESS(status)) { return status; }
+        MiCountChild(f);
+        if (f->charge + f->page_tables == pages) { return STATUS_SUCCESS; }
+        MiReturnCommitment(f->os, pages, f->child);
     }
-    f->charge = (uint32_t)charge;
-    return MiChargeProcessCommitment(f->os, f->charge, f->child);
 }
 
 static void MiFreeBlocksUntil(struct os *os, struct mmclone *stop) {
@@ -389,15 +396,14 @@ static void MiCopyVads(struct fork *f) {
         struct mmvad *copy = MiAllocateHost(f->os, sizeof *copy);
         *copy = *vad;
         copy->Parent = copy->Left = copy->Right = NULL;
-        if (MiInsertVad(f->os, f->child, copy) != STATUS_SUCCESS) {
-            MiAssert(f->os, "commit of a fork ran out half-way");
-        }
+        f->page_tables -= MiInsertChargedVad(f->os, f->child, copy);
         if (vad->ControlArea) {
             vad->ControlArea->MappedViews++;
             vad->ControlArea->UserRef++;
             MiWriteControlArea(f->os, vad->ControlArea);
         }
     }
+    if (f->page_tables != 0) { MiAssert(f->os, "a fork charged more page tables than its VADs cover"); }
 }
 
 /* The PTEs of one page table: [first, last) of the list. */
@@ -430,7 +436,7 @@ static ntstatus_t MiForkInParent(struct fork *f) {
     if (!NT_SUCCESS(status)) { return status; }
     status = MiCreateBlocks(f);
     if (!NT_SUCCESS(status)) {
-        MiReturnCommitment(f->os, f->charge, f->child);
+        MiReturnCommitment(f->os, f->charge + f->page_tables, f->child);
         return status;
     }
     MiConvertParent(f);

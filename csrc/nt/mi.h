@@ -633,6 +633,8 @@ void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process); /* eve
 /* ---- vad.c: NT-69 ---- */
 ntstatus_t MiInsertVad(struct os *os, struct eprocess *process,
                        struct mmvad *vad); /* charges page tables; COMMITMENT_LIMIT */
+/* Page tables charged already; returns how many no other VAD covered. */
+uint32_t MiInsertChargedVad(struct os *os, struct eprocess *process, struct mmvad *vad);
 void MiRemoveVad(struct os *os, struct eprocess *process,
                  struct mmvad *vad); /* unlinks, returns page-table charge; not freed */
 struct mmvad *MiLocateAddress(const struct eprocess *process, va_t va);

@@ -225,18 +225,26 @@ static void MiAddToTableCount(struct os *os, struct eprocess *process, uint32_t 
     MiWriteWsPage(os, process, WSL_COMMITTED_PAGE_TABLES, count + change);
 }
 
-ntstatus_t MiInsertVad(struct os *os, struct eprocess *process, struct mmvad *vad) {
-    unsigned first = (unsigned)(vad->StartingAddress >> MM_PDE_SHIFT);
-    unsigned last = (unsigned)(vad->EndingAddress >> MM_PDE_SHIFT);
-    uint32_t tables = MiCountUnchargedTables(os, process, first, last);
-    ntstatus_t charged = MiChargeProcessCommitment(os, tables, process);
-    if (!NT_SUCCESS(charged)) { return charged; }
+static uint32_t MiTablesOfVad(struct os *os, struct eprocess *process, const struct mmvad *vad) {
+    return MiCountUnchargedTables(os, process, (unsigned)(vad->StartingAddress >> MM_PDE_SHIFT),
+                                  (unsigned)(vad->EndingAddress >> MM_PDE_SHIFT));
+}
+
+uint32_t MiInsertChargedVad(struct os *os, struct eprocess *process, struct mmvad *vad) {
+    uint32_t tables = MiTablesOfVad(os, process, vad);
     if (tables != 0) {
-        MiSetTableBits(os, process, first, last, true);
+        MiSetTableBits(os, process, (unsigned)(vad->StartingAddress >> MM_PDE_SHIFT),
+                       (unsigned)(vad->EndingAddress >> MM_PDE_SHIFT), true);
         MiAddToTableCount(os, process, tables);
     }
     MiInsertNode(&process->VadRoot, vad);
-    return STATUS_SUCCESS;
+    return tables;
+}
+
+ntstatus_t MiInsertVad(struct os *os, struct eprocess *process, struct mmvad *vad) {
+    ntstatus_t charged = MiChargeProcessCommitment(os, MiTablesOfVad(os, process, vad), process);
+    if (NT_SUCCESS(charged)) { MiInsertChargedVad(os, process, vad); }
+    return charged;
 }
 
 static bool MiTableStillCovered(const struct eprocess *process, unsigned table) {

@@ -19,3 +19,5 @@ for trace in true.exact subshell sort; do
     [ "$(value 'injected["no-frame"]')" -gt 0 ] || fail "$trace: no fault was simulated"
 done
 run sort --ram 512K --inject read-error@1000 --inject write-error --inject pagefile-full --inject parity
+# a fork is refused before it has changed anything
+run subshell --ram 512K --inject commit-limit:p=0.3
