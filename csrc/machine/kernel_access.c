@@ -2,6 +2,7 @@
  * through the tables with --kernel direct), control registers, disk transfers and the ways to stop the machine. */
 #include "coroutine.h"
 #include "machine_priv.h"
+#include "ntmmu/os_access.h"
 #include "ntmmu/status.h"
 
 #include <inttypes.h>
@@ -136,20 +137,6 @@ static pa_t translate(struct machine *m, va_t va, bool write, size_t size) {
     return translate_guarded(m, va, write, size, NULL);
 }
 
-#define ALWAYS_INLINE __attribute__((always_inline)) static inline
-
-/* The physical address, if the access hits and nobody listens to it; false: translate finds out. */
-ALWAYS_INLINE bool shortcut(struct machine *m, va_t va, bool write, size_t length, pa_t *pa) {
-    if (!m->shortcuts || log_wants(&m->log, LOG_KERNEL_ACCESS) || (va & PAGE_MASK) + length > PAGE_SIZE) {
-        return false;
-    }
-    const struct mmu_shortcut *s = mmu_shortcut_take(m->shortcuts, va, write ? MMU_WRITE : MMU_READ, MMU_SUPERVISOR);
-    if (!s) { return false; }
-    *pa = s->frame | (va & PAGE_MASK);
-    m->counts.kernel_accesses++;
-    return true;
-}
-
 static size_t within_page(va_t va, size_t length) {
     size_t room = PAGE_SIZE - (va & PAGE_MASK);
     return length < room ? length : room;
@@ -177,43 +164,23 @@ static void write_pages(struct machine *m, va_t va, const void *data, size_t len
     }
 }
 
-/* A copy of a length that the compiler knows costs next to nothing. */
-ALWAYS_INLINE void read_known(struct machine *m, va_t va, void *out, size_t length) {
+static void down_read(struct os_machine *downward, va_t va, void *out, size_t length) {
+    struct machine *m = machine_of(downward);
     pa_t pa;
-    if (shortcut(m, va, false, length, &pa)) {
+    if (os_shortcut(downward, va, MMU_READ, length, &pa)) {
         physmem_read(&m->mem, pa, out, (unsigned)length);
     } else {
         read_pages(m, va, out, length);
     }
 }
 
-ALWAYS_INLINE void write_known(struct machine *m, va_t va, const void *data, size_t length) {
+static void down_write(struct os_machine *downward, va_t va, const void *data, size_t length) {
+    struct machine *m = machine_of(downward);
     pa_t pa;
-    if (shortcut(m, va, true, length, &pa)) {
+    if (os_shortcut(downward, va, MMU_WRITE, length, &pa)) {
         physmem_write(&m->mem, pa, data, (unsigned)length);
     } else {
         write_pages(m, va, data, length);
-    }
-}
-
-static void down_read(struct os_machine *downward, va_t va, void *out, size_t length) {
-    struct machine *m = machine_of(downward);
-    switch (length) { /* a PTE, a PFN entry, the head of a working-set list */
-    case 4: read_known(m, va, out, 4); break;
-    case 24: read_known(m, va, out, 24); break;
-    case 48: read_known(m, va, out, 48); break;
-    default: read_known(m, va, out, length); break;
-    }
-}
-
-static void down_write(struct os_machine *downward, va_t va, const void *data, size_t length) {
-    struct machine *m = machine_of(downward);
-    switch (length) {
-    case 4: write_known(m, va, data, 4); break;
-    case 24: write_known(m, va, data, 24); break;
-    case 36: write_known(m, va, data, 36); break; /* the VM structure of a process */
-    case 48: write_known(m, va, data, 48); break;
-    default: write_known(m, va, data, length); break;
     }
 }
 

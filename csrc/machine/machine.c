@@ -51,7 +51,7 @@ static int create_mmu(struct machine *m, char *err, size_t err_size) {
     if (!m->mmu) { return -1; }
     if (m->config.mmu == &mmu_c_ops || m->config.mmu == &mmu_c_pae_ops) {
         mmu_c_use_ram(m->mmu, (struct mmu_ram){m->mem.bytes, m->mem.size, m->config.memory_latency});
-        if (!m->kernel_direct) { m->shortcuts = mmu_c_shortcuts(m->mmu); }
+        if (!m->kernel_direct) { m->downward.shortcuts = mmu_c_shortcuts(m->mmu); }
     }
     return 0;
 }
@@ -95,6 +95,8 @@ struct machine *machine_create(const struct machine_config *config, char *err, s
     if (m->config.memory_latency == 0) { m->config.memory_latency = 4; }
     m->downward.ops = &machine_downward_ops;
     m->downward.log = &m->log;
+    m->downward.mem = &m->mem;
+    m->downward.accesses = &m->counts.kernel_accesses;
     m->interrupts = true;
     m->kernel_direct = config->kernel_direct || config->os_config.reference_counting;
     if (power_on(m, err, err_size)) {

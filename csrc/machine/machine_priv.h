@@ -72,7 +72,6 @@ struct machine {
     bool interrupts;
     uint64_t cr0; /* as written, to know when paging is on */
     bool kernel_direct;
-    struct mmu_shortcuts *shortcuts; /* for the kernel's accesses: of the C MMU, else NULL */
 
     const struct event *event; /* being replayed */
     unsigned kernel_depth;

@@ -1,6 +1,7 @@
 /* The VM structure as it lies in memory, the list of working sets that may grow and shrink, and who makes them: the
  * balance set manager. NT-29, NT-35, NT-36. */
 #include "mi.h"
+#include "ntmmu/os_access.h"
 
 #define MM_HIGH_AVAILABLE      0x64u
 #define MM_MINIMUM_WORKING_SET 0x14u
@@ -28,7 +29,7 @@ void MiWriteVm(struct os *os, const struct mmsupport *vm) {
                                           .MinimumWorkingSet = vm->MinimumWorkingSet,
                                           .MaximumWorkingSet = vm->MaximumWorkingSet,
                                           .WorkingSetList = (uint32_t)vm->WorkingSetList};
-    os->M->ops->write(os->M, vm->Address, &image, sizeof image);
+    os_write(os->M, vm->Address, &image, sizeof image);
 }
 
 /* ---- MmWorkingSetExpansionHead: a LIST_ENTRY, its links in memory ---- */

@@ -2,8 +2,31 @@
  * NT has the structure. Also what stops the machine, and host memory for the structures that have no simulated layout.
  */
 #include "mi.h"
+#include "ntmmu/os_access.h"
 #include "ntmmu/paging.h"
 #include <stdlib.h>
+
+uint32_t MiRead32(struct os *os, va_t va) {
+    uint32_t value;
+    os_read(os->M, va, &value, sizeof value);
+    return value;
+}
+
+void MiWrite32(struct os *os, va_t va, uint32_t value) { os_write(os->M, va, &value, sizeof value); }
+
+uint16_t MiRead16(struct os *os, va_t va) {
+    uint16_t value;
+    os_read(os->M, va, &value, sizeof value);
+    return value;
+}
+
+void MiWrite16(struct os *os, va_t va, uint16_t value) { os_write(os->M, va, &value, sizeof value); }
+
+pte_t MiReadPte(struct os *os, va_t pte) {
+    mmpte_t value;
+    os_read(os->M, pte, &value, sizeof value);
+    return value;
+}
 
 #if MI_PAE
 static void MiStorePte(struct os *os, va_t pte, pte_t old, pte_t value) {

@@ -422,28 +422,12 @@ struct os {
 };
 
 /* ---- memory.c: simulated memory and the log ---- */
-static inline uint32_t MiRead32(struct os *os, va_t va) {
-    uint32_t value;
-    os->M->ops->read(os->M, va, &value, sizeof value);
-    return value;
-}
-static inline void MiWrite32(struct os *os, va_t va, uint32_t value) {
-    os->M->ops->write(os->M, va, &value, sizeof value);
-}
-static inline uint16_t MiRead16(struct os *os, va_t va) {
-    uint16_t value;
-    os->M->ops->read(os->M, va, &value, sizeof value);
-    return value;
-}
-static inline void MiWrite16(struct os *os, va_t va, uint16_t value) {
-    os->M->ops->write(os->M, va, &value, sizeof value);
-}
+uint32_t MiRead32(struct os *os, va_t va);
+void MiWrite32(struct os *os, va_t va, uint32_t value);
+uint16_t MiRead16(struct os *os, va_t va);
+void MiWrite16(struct os *os, va_t va, uint16_t value);
 /* A PTE, PDE or prototype PTE at its virtual address. Writing logs LOG_PTE; MiChangePte: by who has just read it. */
-static inline pte_t MiReadPte(struct os *os, va_t pte) {
-    mmpte_t value;
-    os->M->ops->read(os->M, pte, &value, sizeof value);
-    return value;
-}
+pte_t MiReadPte(struct os *os, va_t pte);
 void MiWritePte(struct os *os, va_t pte, pte_t value);
 void MiChangePte(struct os *os, va_t pte, pte_t old, pte_t value);
 void MiFlushSingleTb(struct os *os, va_t va);              /* INVLPG */

@@ -1,6 +1,7 @@
 /* The PFN database and the page lists: NT-21..25, NT-27, NT-28. Entries and links are in simulated memory; the list
  * heads are the kernel's own variables. */
 #include "mi.h"
+#include "ntmmu/os_access.h"
 
 #define MM_MINIMUM_AVAILABLE          5u
 #define MM_HIGH_AVAILABLE             0x64u
@@ -11,12 +12,12 @@ enum { PFN_OFFSET_U1 = 0x00, PFN_OFFSET_U2 = 0x08, PFN_OFFSET_ORIGINAL = 0x10 };
 
 struct mmpfn MiReadPfn(struct os *os, pfn_t frame) {
     struct mmpfn pfn;
-    os->M->ops->read(os->M, pfn_address(frame), &pfn, sizeof pfn);
+    os_read(os->M, pfn_address(frame), &pfn, sizeof pfn);
     return pfn;
 }
 
 void MiWritePfn(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
-    os->M->ops->write(os->M, pfn_address(frame), pfn, sizeof *pfn);
+    os_write(os->M, pfn_address(frame), pfn, sizeof *pfn);
     struct mmpfnlog *last = &os->LoggedPfn[frame];
     struct mmpfnlog now = {pfn_location(pfn) < MM_LISTS ? 0 : pfn->u2, pfn->Flags, pfn->ReferenceCount};
     if (now.Share == last->Share && now.Flags == last->Flags && now.ReferenceCount == last->ReferenceCount) { return; }

@@ -2,6 +2,7 @@
  * system's at C0C00000), so the process must be attached. What leaves a working set is in wstrim.c, the hash in
  * wshash.c. */
 #include "mi.h"
+#include "ntmmu/os_access.h"
 
 #define WS_GROW_THRESHOLD           0x5Au
 #define MORE_THAN_ENOUGH_FREE_PAGES 0x3E8u
@@ -17,12 +18,12 @@ _Static_assert(sizeof(struct mmwsl) == 0x30, "WS_LIST header is 30 bytes");
 
 struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm) {
     struct mmwsl list;
-    os->M->ops->read(os->M, vm->WorkingSetList, &list, sizeof list);
+    os_read(os->M, vm->WorkingSetList, &list, sizeof list);
     return list;
 }
 
 void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list) {
-    os->M->ops->write(os->M, vm->WorkingSetList, list, sizeof *list);
+    os_write(os->M, vm->WorkingSetList, list, sizeof *list);
 }
 
 static va_t MiWsleAddress(const struct mmsupport *vm, uint32_t index) {

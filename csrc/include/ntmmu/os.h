@@ -95,6 +95,10 @@ struct os_machine_ops {
 struct os_machine {
     const struct os_machine_ops *ops;
     struct event_log *log;
+    /* for os_access.h only */
+    struct mmu_shortcuts *shortcuts; /* NULL: there are none */
+    struct physmem *mem;
+    uint64_t *accesses; /* how many took a shortcut */
 };
 
 /* ---- upward: what the kernel offers the machine ---- */
