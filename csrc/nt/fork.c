@@ -253,7 +253,7 @@ static unsigned MiGiveFrameToClone(struct fork *f, pfn_t frame) {
 }
 
 static void MiStorePrototype(struct fork *f, pte_t prototype) {
-    f->prototypes[f->next] = (uint32_t)prototype;
+    f->prototypes[f->next] = (mmpte_t)prototype;
     f->block->CloneRefCount[f->next] = 2;
     f->block->Live++;
     f->next++;
