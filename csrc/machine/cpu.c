@@ -88,15 +88,22 @@ static void count_lookup(struct machine *m, const struct touch *touch) {
     }
 }
 
-static void move_data(struct machine *m, const struct touch *touch) {
-    const struct mmu_result *t = &m->translation;
+static inline uint32_t move_bytes(struct machine *m, const struct touch *touch, unsigned bytes) {
+    pa_t pa = m->translation.pa;
     uint32_t data = 0;
     if (touch->access == EVENT_STORE) {
-        data = touch->bytes == 4 ? touch->stored : touch->stored & ((1u << 8 * touch->bytes) - 1);
+        data = bytes == 4 ? touch->stored : touch->stored & ((1u << 8 * bytes) - 1);
     } else {
-        physmem_read(&m->mem, t->pa, &data, touch->bytes);
+        physmem_read(&m->mem, pa, &data, bytes);
     }
-    if (touch->access >= EVENT_STORE) { physmem_write(&m->mem, t->pa, &touch->stored, touch->bytes); }
+    if (touch->access >= EVENT_STORE) { physmem_write(&m->mem, pa, &touch->stored, bytes); }
+    return data;
+}
+
+static void move_data(struct machine *m, const struct touch *touch) {
+    const struct mmu_result *t = &m->translation;
+    /* most are 4: a copy whose length the compiler knows */
+    uint32_t data = touch->bytes == 4 ? move_bytes(m, touch, 4) : move_bytes(m, touch, touch->bytes);
     m->result.data = data;
     if (log_wants(&m->log, LOG_ACCESS)) {
         log_send(&m->log, LOG_ACCESS, touch->va, t->pa, data, t->cycles,

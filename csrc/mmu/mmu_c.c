@@ -224,7 +224,7 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
     }
     struct walk_params params = {
         .memory = &mmu->config.memory,
-        .ram = mmu->ram,
+        .ram = &mmu->ram,
         .controls = &mmu->controls,
         .pdpte = pae_paging(&mmu->controls) ? mmu->pdpte : NULL,
         .physical_bits = mmu->config.preset.physical_bits,

@@ -50,13 +50,13 @@ static void pass_memory_time(struct walk *walk, pa_t pa, bool exchange) {
     const struct walk_params *params = walk->params;
     const struct mmu_memory *memory = params->memory;
     uint32_t latency =
-        walk->in_ram ? params->ram.latency : memory->latency(memory->ctx, pa, exchange, walk->result->cycle);
+        walk->in_ram ? params->ram->latency : memory->latency(memory->ctx, pa, exchange, walk->result->cycle);
     walk->result->cycle += (uint64_t)latency + 1;
 }
 
 static uint64_t load_entry(const struct walk *walk, pa_t pa) {
     const struct mmu_memory *memory = walk->params->memory;
-    const struct mmu_ram *ram = &walk->params->ram;
+    const struct mmu_ram *ram = walk->params->ram;
     if (!walk->in_ram || pa + entry_bytes(walk) > ram->size) {
         return memory->read(memory->ctx, pa, entry_bytes(walk));
     }
@@ -221,7 +221,7 @@ __attribute__((flatten)) static void walk_two_levels_in_ram(const struct walk_pa
 }
 
 void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {
-    bool in_ram = params->ram.bytes != NULL;
+    bool in_ram = params->ram->bytes != NULL;
     *result = (struct walk_result){.cycle = params->cycle};
     if (in_ram && !params->pdpte) {
         walk_two_levels_in_ram(params, result, log);

@@ -11,7 +11,7 @@
 
 struct walk_params {
     const struct mmu_memory *memory;
-    struct mmu_ram ram; /* see mmu_c_use_ram */
+    const struct mmu_ram *ram; /* see mmu_c_use_ram */
     const struct paging_controls *controls;
     const uint64_t *pdpte;  /* PAE: the four registers; NULL: two-level paging */
     unsigned physical_bits; /* MAXPHYADDR */
