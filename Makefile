@@ -125,6 +125,19 @@ $(BUILD)/nt_bench: $(BUILD)/obj/bench/nt_bench.o $(ROOM_LIBS)
 bench: $(BUILD)/nt_bench $(BUILD)/presets/ref64.so ## soft faults and TLB hits a second (figures of this computer, no test)
 	@$(BUILD)/nt_bench $(BUILD)/presets/ref64.so
 
+# ---- torture ----
+
+.PHONY: torture
+SEED ?= 1
+ROUNDS ?= 1000
+$(BUILD)/torture: tests/torture/torture.cpp
+	@mkdir -p $(@D)
+	@echo "  CXX  $<"
+	@$(CCACHE) $(CXX) -std=c++17 -O1 -Wall -Wextra -Werror $(SANITIZE) -o $@ $<
+
+torture: all $(BUILD)/torture ## random operations of every kind, plainly and with little memory and faults  [SEED=N ROUNDS=N]
+	@tests/torture/torture.sh $(BUILD) $(SEED) $(ROUNDS)
+
 # ---- tests ----
 
 .PHONY: test test-build asan clean coverage-nt cover-nt
@@ -138,7 +151,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
-test-build: all $(BUILD)/nt_bench $(TESTS) $(PRESETS) $(TEST_MODELS) ## build what the tests need
+test-build: all $(BUILD)/torture $(BUILD)/nt_bench $(TESTS) $(PRESETS) $(TEST_MODELS) ## build what the tests need
 
 # Under the sanitizers gcc 12 takes std::regex for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan
