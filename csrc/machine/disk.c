@@ -271,6 +271,14 @@ void disk_poll(struct machine *m, bool writes) {
     }
 }
 
+/* Somebody may wait for a read since before: it ends now. */
+void disk_set_manual(struct machine *m, bool manual) {
+    m->disk.manual = manual;
+    m->log.cause = m->log.fault_cause = LOG_KERNEL;
+    disk_poll(m, false);
+    m->log.cause = m->log.fault_cause = LOG_TRACE;
+}
+
 void disk_finish_waited(struct machine *m, const struct upcall *call) {
     if (!ends_by_itself(m) || m->completing) { return; }
     for (struct transfer *t; (t = first_of(&m->disk, false));) { end_transfer(m, t, STATUS_SUCCESS); }

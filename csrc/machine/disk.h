@@ -31,6 +31,8 @@ bool disk_create(struct machine *m, unsigned number, uint64_t bytes);
 ntstatus_t disk_read_now(struct machine *m, const struct os_io *io);
 /* Before CALL waits: with automatic I/O all reads end, then writes until what it waits for is signalled. */
 void disk_finish_waited(struct machine *m, const struct upcall *call);
+/* `io auto|manual`; auto ends the reads that are on their way. */
+void disk_set_manual(struct machine *m, bool manual);
 /* Transfer ID ends. false: it is not pending. */
 bool disk_finish(struct machine *m, uint64_t id, ntstatus_t status);
 void disk_free(struct disk *disk);

@@ -198,7 +198,7 @@ static bool replay_once(struct machine *m, const struct event *event, struct pro
     case EV_IRQL: m->irql = event->irql.level; return false;
     case EV_INTERRUPTS: m->interrupts = event->irql.level != 0; return false;
     case EV_POKE: physmem_write32(&m->mem, event->poke.pa, event->poke.value); return false;
-    case EV_IO_MODE: m->disk.manual = event->io.manual; return false;
+    case EV_IO_MODE: disk_set_manual(m, event->io.manual); return false;
     case EV_IO_DONE: io_done(m, event); return false;
     case EV_DRIVER: m->driver = event->driver.id != 0; return call_service(m, event, progress);
     case EV_INJECT: m->injected[event->inject.what] += event->inject.count ? event->inject.count : 1; return false;
