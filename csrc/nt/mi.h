@@ -312,6 +312,12 @@ struct mmpfnlog {
     uint16_t Flags, ReferenceCount;
 };
 
+/* A frame's state as pfnmoves.c numbers them: location, parity error, P, W, R, M. */
+#define PFN_STATE_LOW   (PFN_MODIFIED | PFN_READ_IN_PROGRESS | PFN_WRITE_IN_PROGRESS | PFN_PROTOTYPE)
+#define PFN_STATE_HIGH  (PFN_LOCATION | PFN_PARITY_ERROR)
+#define PFN_MOVE_STATES 256
+static inline unsigned MiPfnState(unsigned flags) { return (flags & PFN_STATE_HIGH) >> 3 | (flags & PFN_STATE_LOW); }
+
 struct mmcounters {
     uint64_t PageFaultCount, TransitionCount, DemandZeroCount, CopyOnWriteCount, PageReadCount, PageReadIoCount,
         DirtyWriteIoCount, DirtyPagesWriteCount, MappedWriteIoCount, MappedPagesWriteCount, ZeroThreadPages,
@@ -410,7 +416,8 @@ struct os {
     bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
     uint64_t WaitMilliseconds; /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
-    struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log only. */
+    struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log, and for: */
+    uint32_t PfnMoves[PFN_MOVE_STATES][PFN_MOVE_STATES / 32]; /* pfnmoves.c: from this state, a bit for each it may go to */
     uint32_t ServicePid;        /* scratch of the service being run */
     bool Raised;                /* the service ends in an exception, NT-05; only MiRaise sets it */
     uint64_t RaisedP[3];
@@ -443,6 +450,8 @@ void *MiAllocateHost(struct os *os, size_t size); /* zeroed; panics when the hos
 struct mmpfn MiReadPfn(struct os *os, pfn_t frame);
 void MiWritePfn(struct os *os, pfn_t frame,
                 const struct mmpfn *pfn); /* logs LOG_PFN if location, flags, share or ref changed */
+void MiInitializePfnMoves(struct os *os); /* pfnmoves.c: the table of pfn_transitions.h */
+_Noreturn void MiIllegalPfnMove(struct os *os, pfn_t frame, unsigned before, unsigned after);
 bool MiFramesAvailable(const struct os *os, uint32_t count);
 /* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
  * MI_WAIT_FOR_PAGE up to the fault (NT-24). */

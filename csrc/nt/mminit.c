@@ -277,6 +277,7 @@ static void MiEnablePaging(struct os *os) {
 void MiInitializeMachine(struct os *os) {
     struct eprocess *system = &os->SystemProcess;
     MiSetConfiguration(os);
+    MiInitializePfnMoves(os);
     MiBuildDirectMap(os, os->MmHighestPhysicalPage + 1);
     MiBuildKernelTables(os);
     MiBuildSystemProcessTables(os);

@@ -21,6 +21,10 @@ void MiWritePfn(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
     struct mmpfnlog *last = &os->LoggedPfn[frame];
     struct mmpfnlog now = {pfn_location(pfn) < MM_LISTS ? 0 : pfn->u2, pfn->Flags, pfn->ReferenceCount};
     if (now.Share == last->Share && now.Flags == last->Flags && now.ReferenceCount == last->ReferenceCount) { return; }
+    unsigned before = MiPfnState(last->Flags), after = MiPfnState(now.Flags);
+    if (before != after && !(os->PfnMoves[before][after / 32] >> after % 32 & 1)) {
+        MiIllegalPfnMove(os, frame, last->Flags, now.Flags);
+    }
     if (log_wants(os->M->log, LOG_PFN)) {
         log_send(os->M->log, LOG_PFN, frame, last->Flags, now.Flags, now.Share, now.ReferenceCount);
     }

@@ -1,5 +1,6 @@
 /* Physical memory as a file, for other programs to walk. */
 #include "dump_priv.h"
+#include "ntmmu/pte_pae.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,13 +26,14 @@ static json_t *facts(struct machine *m) {
     const struct mmu_ops *mmu = machine_mmu_ops(m);
     struct nt_memory_view memory;
     nt_view_memory(machine_os(m), &memory);
+    bool pae = memory.profile == OS_NT5PAE;
     return json_pack("{s:I, s:I, s:I, s:I, s:s, s:{s:I, s:I, s:I, s:I, s:I}}", "cr0",
                      (json_int_t)mmu->read_control(machine_mmu(m), MMU_CR0), "cr3",
                      (json_int_t)mmu->read_control(machine_mmu(m), MMU_CR3), "cr4",
                      (json_int_t)mmu->read_control(machine_mmu(m), MMU_CR4), "ram", (json_int_t)machine_memory(m)->size,
-                     "mode", "32-bit paging", "symbols", "MmPfnDatabase", (json_int_t)MM_PFN_DATABASE,
+                     "mode", pae ? "PAE" : "32-bit paging", "symbols", "MmPfnDatabase", (json_int_t)MM_PFN_DATABASE,
                      "MmHighestPhysicalPage", (json_int_t)memory.highest_page, "PteBase", (json_int_t)PTE_BASE,
-                     "PdeBase", (json_int_t)PDE_BASE, "SystemDirectory",
+                     "PdeBase", (json_int_t)(pae ? PAE_PDE_BASE : PDE_BASE), "SystemDirectory",
                      (json_int_t)((uint64_t)memory.system_directory << PAGE_SHIFT));
 }
 

@@ -63,3 +63,12 @@ expect 2 "found 'x', expected the number of a process" "$ntmmu" dump "$trace" '!
 expect 2 'found .* events, expected more than 1000' "$ntmmu" dump "$trace" --at 1000 '!vm'
 expect 2 'found no command' "$ntmmu" dump "$trace"
 expect 2 'No such file' "$ntmmu" dump "$trace" --image "$work/none/image"
+
+# With PAE the image says so; CR3 leads to four directories.
+expect 0 '' "$ntmmu" dump "$trace" --at 3 --profile NT5PAE --mmu c --image "$work/pae"
+[ "$(jq -r .mode "$work/pae.json")" = PAE ] || fail "found another mode than PAE"
+[ $(($(jq .cr4 "$work/pae.json") & 0x20)) = 32 ] || fail "found CR4 without PAE"
+[ "$(perl -e 'open F, "<:raw", $ARGV[0]; seek F, $ARGV[1], 0; read F, $b, 32; print join ",", map { $_ & 1 } unpack "Q4", $b' \
+    "$work/pae" "$(jq .cr3 "$work/pae.json")")" = 1,1,1,1 ] || fail "found no four directories at CR3"
+[ "$(jq -r .mode "$work/image.json")" = '32-bit paging' ] || fail "found another mode than 32-bit paging"
+expect 2 'profile NT5PAE: dump only writes an --image' "$ntmmu" dump "$trace" --profile NT5PAE '!vm'

@@ -1,0 +1,46 @@
+/* The moves of a page frame between its states, NT-27: the table of pfn_transitions.h, which the audit and the
+ * documentation have too, as a matrix that MiWritePfn can afford to look into each time. A move that is no row stops
+ * the model at the line that makes it, not when an audit comes by. */
+#include "mi.h"
+#include "ntmmu/pfn_transitions.h"
+
+#include <stdio.h>
+
+static unsigned MiPfnStateFlags(unsigned state) { return (state & PFN_STATE_LOW) | (state << 3 & PFN_STATE_HIGH); }
+
+static bool MiMatches(unsigned state, unsigned locations, unsigned set, unsigned clear) {
+    unsigned flags = MiPfnStateFlags(state), known = PFN_STATE_LOW | PFN_STATE_HIGH;
+    return (locations >> ((flags & PFN_LOCATION) >> PFN_LOCATION_SHIFT) & 1) && (~flags & set & known) == 0 &&
+           (flags & clear) == 0;
+}
+
+void MiInitializePfnMoves(struct os *os) {
+    for (size_t i = 0; i < PFN_TRANSITIONS; i++) {
+        const struct pfn_transition *row = &pfn_transitions[i];
+        for (unsigned from = 0; from < PFN_MOVE_STATES; from++) {
+            if (!MiMatches(from, row->from, row->set_before, row->clear_before)) { continue; }
+            for (unsigned to = 0; to < PFN_MOVE_STATES; to++) {
+                bool allowed = MiMatches(to, row->to, row->set_after, row->clear_after);
+                os->PfnMoves[from][to / 32] |= (uint32_t)allowed << to % 32;
+            }
+        }
+    }
+}
+
+static void MiDescribePfnState(unsigned flags, char out[32]) {
+    static const char *const name[] = {"Zeroed",          "Free", "Standby", "Modified",
+                                       "ModifiedNoWrite", "Bad",  "Active",  "Transition"};
+    snprintf(out, 32, "%s%s%s%s%s%s", name[(flags & PFN_LOCATION) >> PFN_LOCATION_SHIFT],
+             flags & PFN_MODIFIED ? "+M" : "", flags & PFN_READ_IN_PROGRESS ? "+R" : "",
+             flags & PFN_WRITE_IN_PROGRESS ? "+W" : "", flags & PFN_PROTOTYPE ? "+P" : "",
+             flags & PFN_PARITY_ERROR ? "+X" : "");
+}
+
+void MiIllegalPfnMove(struct os *os, pfn_t frame, unsigned before, unsigned after) {
+    char from[32], to[32], text[160];
+    MiDescribePfnState(before, from);
+    MiDescribePfnState(after, to);
+    snprintf(text, sizeof text, "frame %x goes from %s to %s, which no row of NT-27 allows (pfn_transitions.h)",
+             (unsigned)frame, from, to);
+    MiAssert(os, text);
+}
