@@ -1,19 +1,11 @@
-/* Dumps of the whole machine: !vm, !memusage, !sysptes, !poolused. */
+/* Dumps of the whole machine: !vm, !memusage. */
 #include "dump_priv.h"
 
 #include <string.h>
 
-#define SYSTEM_PTE_FIRST  0xF8000000u /* NT-06 */
-#define SYSTEM_PTE_END    0xFA000000u
-#define PAGED_POOL_FIRST  0xE1000000u
-#define PAGED_POOL_END    0xE2000000u
-#define NONPAGED_FIRST    0xFA000000u
-#define NONPAGED_END      0xFFBE0000u
-#define POOL_UNIT         8u /* a block's header: allocated << 31 | size in units, then its tag (NT-84) */
-#define POOL_BLOCK_IN_USE 0x80000000u
-#define TAGS_MAX          256u
+#define VM_WORKING_SET_SIZE 0x14u /* NT-29 */
 
-static uint64_t system_directory(struct dump *d) {
+uint64_t dump_system_directory(struct dump *d) {
     struct nt_memory_view memory;
     nt_view_memory(d->os, &memory);
     return (uint64_t)memory.system_directory << PAGE_SHIFT;
@@ -38,9 +30,78 @@ static struct census count_frames(struct dump *d, const struct nt_memory_view *m
     return c;
 }
 
-static void line(struct dump *d, const char *label, const char *key, uint64_t pages) {
+void dump_line(struct dump *d, const char *label, const char *key, uint64_t pages) {
     fprintf(d->out, "    %-24s %8" PRIu64 " (%8" PRIu64 " Kb)\n", label, pages, pages * 4);
     dump_set(d->json, key, pages);
+}
+
+struct named_counter {
+    const char *name;
+    uint64_t value;
+};
+
+static void match_counter(void *ctx, const char *name, uint64_t value) {
+    struct named_counter *wanted = ctx;
+    if (strcmp(name, wanted->name) == 0) { wanted->value = value; }
+}
+
+static uint64_t counter(struct dump *d, const char *name) {
+    struct named_counter wanted = {name, 0};
+    nt_os_ops.counters(d->os, match_counter, &wanted);
+    return wanted.value;
+}
+
+static uint32_t free_system_ptes(struct dump *d, unsigned space) {
+    struct nt_system_ptes_view view;
+    nt_view_system_ptes(d->os, &view);
+    uint32_t free_entries = view.total_free[space];
+    for (unsigned i = 0; space == 0 && i < MM_SYS_PTE_CLASSES; i++) {
+        free_entries += view.block[i].count * view.block[i].size;
+    }
+    return free_entries;
+}
+
+struct vm_list {
+    struct dump *d;
+    json_t *list;
+};
+
+/* NT-40, in memory: the first words of a PAGING_FILE. */
+static bool print_paging_file(void *ctx, const struct nt_paging_file_view *file) {
+    static const struct {
+        unsigned offset;
+        const char *label, *key;
+    } field[] = {{0x00, "Current", "current"},
+                 {0x04, "Maximum", "maximum"},
+                 {0x0C, "Free Space", "free"},
+                 {0x10, "Used", "used"},
+                 {0x14, "Peak Used", "peak_used"}};
+    struct vm_list *files = ctx;
+    json_t *object = json_object();
+    dump_set(object, "number", file->number);
+    fprintf(files->d->out, "    Page File %u @ %08" PRIx64 "\n       ", file->number, file->address);
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
+        uint32_t pages = 0;
+        dump_read32(files->d, dump_system_directory(files->d), file->address + field[i].offset, &pages);
+        fprintf(files->d->out, "  %s: %" PRIu64 " Kb", field[i].label, (uint64_t)pages * 4);
+        dump_set(object, field[i].key, pages);
+    }
+    fputc('\n', files->d->out);
+    json_array_append_new(files->list, object);
+    return true;
+}
+
+/* NT-29, in memory: the VM structure of a process. */
+static bool print_working_set(void *ctx, const struct nt_process_view *process) {
+    struct vm_list *processes = ctx;
+    uint32_t size = 0;
+    dump_read32(processes->d, dump_system_directory(processes->d), process->vm + VM_WORKING_SET_SIZE, &size);
+    fprintf(processes->d->out, "    %04u %-24.24s %8u (%8u Kb)  commit %u\n", process->pid, process->image, size,
+            size * 4, process->commit_charge);
+    json_array_append_new(processes->list, json_pack("{s:I, s:s, s:I, s:I}", "pid", (json_int_t)process->pid, "image",
+                                                     process->image, "working_set_size", (json_int_t)size,
+                                                     "commit_charge", (json_int_t)process->commit_charge));
+    return true;
 }
 
 int dump_vm(struct dump *d, const char *argument) {
@@ -49,14 +110,100 @@ int dump_vm(struct dump *d, const char *argument) {
     nt_view_memory(d->os, &memory);
     struct census c = count_frames(d, &memory);
     fprintf(d->out, "*** Virtual Memory Usage ***\n");
-    line(d, "Physical Memory:", "physical", c.frames);
-    line(d, "Available Pages:", "available", c.at[ZeroedPageList] + c.at[FreePageList] + c.at[StandbyPageList]);
-    line(d, "Modified Pages:", "modified", c.at[ModifiedPageList]);
-    line(d, "Modified No Write:", "modified_no_write", c.at[ModifiedNoWritePageList]);
-    line(d, "Committed Pages:", "committed", memory.total_committed);
-    line(d, "Commit limit:", "commit_limit", memory.commit_limit);
-    line(d, "Peak commitment:", "peak_commitment", memory.peak_commitment);
+    dump_line(d, "Physical Memory:", "physical", c.frames);
+    dump_line(d, "Available Pages:", "available", c.at[ZeroedPageList] + c.at[FreePageList] + c.at[StandbyPageList]);
+    dump_line(d, "Modified Pages:", "modified", c.at[ModifiedPageList]);
+    dump_line(d, "Modified No Write:", "modified_no_write", c.at[ModifiedNoWritePageList]);
+    dump_line(d, "Standby Pages:", "standby", c.at[StandbyPageList]);
+    dump_line(d, "Zeroed Pages:", "zeroed", c.at[ZeroedPageList]);
+    dump_line(d, "Free Pages:", "free", c.at[FreePageList]);
+    dump_line(d, "Bad Pages:", "bad", c.at[BadPageList]);
+    dump_line(d, "Free System PTEs:", "free_system_ptes", free_system_ptes(d, 0));
+    dump_line(d, "Free NP PTEs:", "free_nonpaged_ptes", free_system_ptes(d, 1));
+    dump_line(d, "Committed Pages:", "committed", memory.total_committed);
+    dump_line(d, "Commit limit:", "commit_limit", memory.commit_limit);
+    dump_line(d, "Peak commitment:", "peak_commitment", memory.peak_commitment);
+    dump_line(d, "Extended commit:", "extended_commit", counter(d, "MmExtendedCommit"));
+    struct vm_list files = {d, json_array()}, processes = {d, json_array()};
+    nt_view_paging_files(d->os, print_paging_file, &files);
+    json_object_set_new(d->json, "paging_files", files.list);
+    nt_view_processes(d->os, print_working_set, &processes);
+    json_object_set_new(d->json, "processes", processes.list);
     return 0;
+}
+
+/* Whose pages they are: by control area, and of the private ones those of each process's and the system's addresses. */
+#define USERS_MAX 512u
+struct user {
+    va_t area, base;
+    uint32_t count;
+    const char *name;
+    uint32_t valid, standby, modified, shared, transition;
+};
+struct users {
+    struct user user[USERS_MAX + 1]; /* the last: no control area's */
+    unsigned count;
+};
+
+static bool add_prototypes(void *ctx, const struct nt_prototype_view *view) {
+    struct users *users = ctx;
+    if (users->count == USERS_MAX) { return false; }
+    users->user[users->count++] = (struct user){.area = view->control_area,
+                                                .base = view->base,
+                                                .count = view->count,
+                                                .name = view->clone ? "Fork" : "Page File Section"};
+    return true;
+}
+
+static bool name_area(void *ctx, const struct nt_control_area_view *area) {
+    struct users *users = ctx;
+    for (unsigned i = 0; i < users->count; i++) {
+        if (users->user[i].area == area->address && *area->path) { users->user[i].name = area->path; }
+    }
+    return true;
+}
+
+static struct user *user_of(struct users *users, const struct mmpfn *pfn) {
+    unsigned i = 0;
+    while (i < users->count && (!(pfn->Flags & PFN_PROTOTYPE) || pfn->PteAddress < users->user[i].base ||
+                                pfn->PteAddress >= users->user[i].base + (va_t)users->user[i].count * PTE_SIZE)) {
+        i++;
+    }
+    return &users->user[i];
+}
+
+static void count_page(struct user *user, const struct mmpfn *pfn) {
+    unsigned location = pfn_location(pfn);
+    user->valid += location == ActiveAndValid;
+    user->shared += location == ActiveAndValid && pfn->u2 > 1;
+    user->standby += location == StandbyPageList;
+    user->modified += location == ModifiedPageList || location == ModifiedNoWritePageList;
+    user->transition += location == TransitionPage;
+}
+
+static void print_users(struct dump *d, const struct nt_memory_view *memory) {
+    struct users users = {.count = 0};
+    nt_view_prototypes(d->os, add_prototypes, &users);
+    nt_view_control_areas(d->os, name_area, &users);
+    users.user[users.count].name = "Private and system";
+    for (pfn_t frame = 0; frame <= memory->highest_page; frame++) {
+        struct mmpfn pfn = dump_read_pfn(d, frame);
+        if (pfn_location(&pfn) >= StandbyPageList && pfn_location(&pfn) != BadPageList) {
+            count_page(user_of(&users, &pfn), &pfn);
+        }
+    }
+    fprintf(d->out, "Control  Valid Standby Modified Shared Transition  name\n");
+    json_t *list = json_array();
+    for (unsigned i = 0; i <= users.count; i++) {
+        const struct user *u = &users.user[i];
+        fprintf(d->out, "%08" PRIx64 " %5u %7u %8u %6u %10u  %s\n", u->area, u->valid, u->standby, u->modified,
+                u->shared, u->transition, u->name);
+        json_array_append_new(list,
+                              json_pack("{s:I, s:s, s:i, s:i, s:i, s:i, s:i}", "control_area", (json_int_t)u->area,
+                                        "name", u->name, "valid", (int)u->valid, "standby", (int)u->standby, "modified",
+                                        (int)u->modified, "shared", (int)u->shared, "transition", (int)u->transition));
+    }
+    json_object_set_new(d->json, "users", list);
 }
 
 int dump_memusage(struct dump *d, const char *argument) {
@@ -68,113 +215,13 @@ int dump_memusage(struct dump *d, const char *argument) {
     struct census c = count_frames(d, &memory);
     uint64_t total = 0;
     for (unsigned i = 0; i < 8; i++) {
-        line(d, dump_location_name(i), key[i], c.at[i]);
+        dump_line(d, dump_location_name(i), key[i], c.at[i]);
         total += c.at[i];
     }
-    line(d, "TOTAL", "total", total);
-    line(d, "Active, modified", "active_modified", c.modified_active);
-    line(d, "Active, shared", "active_shared", c.shared);
-    line(d, "Active, page tables", "active_page_tables", c.tables);
-    return 0;
-}
-
-/* ---- !sysptes ---- */
-
-int dump_sysptes(struct dump *d, const char *argument) {
-    (void)argument;
-    uint64_t directory = system_directory(d), valid = 0, absent = 0, free_entries = 0;
-    for (va_t va = SYSTEM_PTE_FIRST; va < SYSTEM_PTE_END; va += PAGE_SIZE) {
-        uint32_t table, pte = dump_pte_of(d, directory, va);
-        if (!dump_read32(d, directory, MiGetPteAddress(va), &table)) {
-            absent++;
-        } else if (pte & PTE_VALID) {
-            valid++;
-        } else {
-            free_entries++;
-        }
-    }
-    fprintf(d->out, "System PTEs %08x - %08x\n", SYSTEM_PTE_FIRST, SYSTEM_PTE_END - 1);
-    line(d, "In use (valid):", "valid", valid);
-    line(d, "Free:", "free", free_entries);
-    line(d, "Without page table:", "absent", absent);
-    return 0;
-}
-
-/* ---- !poolused ---- */
-
-struct pool_tag {
-    uint32_t tag, blocks[2];
-    uint64_t bytes[2];
-};
-struct pool_usage {
-    struct pool_tag tag[TAGS_MAX];
-    unsigned count;
-    uint64_t pages[2]; /* divided into blocks */
-};
-
-static void add_block(struct pool_usage *usage, bool paged, uint32_t tag, uint64_t bytes) {
-    unsigned i = 0;
-    while (i < usage->count && usage->tag[i].tag != tag) { i++; }
-    if (i == TAGS_MAX) { i = TAGS_MAX - 1; }
-    if (i == usage->count) { usage->tag[usage->count++] = (struct pool_tag){.tag = tag}; }
-    usage->tag[i].blocks[paged]++;
-    usage->tag[i].bytes[paged] += bytes;
-}
-
-/* A page is one of blocks if its headers lead exactly to its end; other pages belong to allocations of whole pages. */
-static void scan_page(struct dump *d, uint64_t directory, va_t page, bool paged, struct pool_usage *usage) {
-    for (unsigned pass = 0; pass < 2; pass++) {
-        uint32_t at = 0;
-        while (at < PAGE_SIZE) {
-            uint32_t header, tag;
-            if (!dump_read32(d, directory, page + at, &header)) { return; }
-            uint64_t bytes = (uint64_t)(header & ~POOL_BLOCK_IN_USE) * POOL_UNIT;
-            if (bytes == 0 || at + bytes > PAGE_SIZE) { return; }
-            dump_read32(d, directory, page + at + 4, &tag);
-            if (pass == 1 && (header & POOL_BLOCK_IN_USE)) { add_block(usage, paged, tag, bytes); }
-            at += (uint32_t)bytes;
-        }
-    }
-    usage->pages[paged]++;
-}
-
-static void scan(struct dump *d, va_t first, va_t end, bool paged, struct pool_usage *usage) {
-    uint64_t directory = system_directory(d);
-    for (va_t page = first; page < end; page += PAGE_SIZE) { scan_page(d, directory, page, paged, usage); }
-}
-
-static void tag_text(uint32_t tag, char out[5]) {
-    for (unsigned i = 0; i < 4; i++) {
-        char c = (char)(tag >> 8 * i & 0xFF);
-        out[i] = c >= ' ' && c < 0x7F ? c : '.';
-    }
-    out[4] = '\0';
-}
-
-int dump_poolused(struct dump *d, const char *argument) {
-    (void)argument;
-    struct nt_memory_view memory;
-    nt_view_memory(d->os, &memory);
-    struct pool_usage usage = {.count = 0};
-    /* the initial nonpaged pool lies behind the PFN database in the direct map */
-    va_t database = (pfn_address((pfn_t)memory.highest_page + 1) + PAGE_MASK) & ~(va_t)PAGE_MASK;
-    va_t initial = database > 0x80260000u ? database : 0x80260000u;
-    scan(d, initial, initial + ((va_t)0x1A0 << PAGE_SHIFT), false, &usage);
-    scan(d, NONPAGED_FIRST, NONPAGED_END, false, &usage);
-    scan(d, PAGED_POOL_FIRST, PAGED_POOL_END, true, &usage);
-    fprintf(d->out, "             NonPaged                Paged\nTag     Allocs      Used     Allocs      Used\n");
-    json_t *tags = json_array();
-    for (unsigned i = 0; i < usage.count; i++) {
-        const struct pool_tag *t = &usage.tag[i];
-        char text[5];
-        tag_text(t->tag, text);
-        fprintf(d->out, "%-4s %9u %9" PRIu64 "  %9u %9" PRIu64 "\n", text, t->blocks[0], t->bytes[0], t->blocks[1],
-                t->bytes[1]);
-        json_array_append_new(tags, json_pack("{s:s, s:I, s:I, s:I, s:I}", "tag", text, "nonpaged_blocks",
-                                              (json_int_t)t->blocks[0], "nonpaged_bytes", (json_int_t)t->bytes[0],
-                                              "paged_blocks", (json_int_t)t->blocks[1], "paged_bytes",
-                                              (json_int_t)t->bytes[1]));
-    }
-    json_object_set_new(d->json, "tags", tags);
+    dump_line(d, "TOTAL", "total", total);
+    dump_line(d, "Active, modified", "active_modified", c.modified_active);
+    dump_line(d, "Active, shared", "active_shared", c.shared);
+    dump_line(d, "Active, page tables", "active_page_tables", c.tables);
+    print_users(d, &memory);
     return 0;
 }

@@ -26,6 +26,8 @@ void dump_set_text(json_t *object, const char *key, const char *value);
 struct mmpfn dump_read_pfn(struct dump *d, pfn_t frame);
 /* Four bytes at va in the address space of a CR3 value; false: not mapped. */
 bool dump_read32(struct dump *d, uint64_t directory, va_t va, uint32_t *out);
+uint64_t dump_system_directory(struct dump *d); /* as a CR3 value */
+void dump_line(struct dump *d, const char *label, const char *key, uint64_t pages);
 /* The PTE word of va; 0 where there is no page table. */
 uint32_t dump_pte_of(struct dump *d, uint64_t directory, va_t va);
 /* "pfn 404 ---DA--UWEV" or what an invalid entry says. prototype: the entry is a prototype PTE. */
