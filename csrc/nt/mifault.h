@@ -25,8 +25,8 @@ struct mmfault {              /* one fault on its way through the resolvers */
     enum fault_kind Kind;  /* for LOG_RESOLVED */
     uint64_t File, FileOffset;
     ntstatus_t IoStatus; /* of a failed read: p2 of C0000006 */
-    struct mmread Read;  /* with MI_ISSUE_READ */
     pte_t PteContents;   /* of a shared page: the process's own PTE before the read */
+    struct mmread Read;  /* the last, with MI_ISSUE_READ only: most faults never write it */
 };
 /* --inject: this fault is to find no frame. It meets a signalled event then, and begins again at once. */
 bool MiSimulateNoFrame(struct os *os, const struct mmfault *fault);

@@ -2,6 +2,7 @@
 #include "mi.h"
 #include "ntmmu/paging.h"
 #include <stdlib.h>
+#include <string.h>
 
 static struct os *nt_boot(struct os_machine *m, const struct os_config *config) {
     struct os *os = calloc(1, sizeof *os);
@@ -67,7 +68,12 @@ static struct os_outcome nt_exception(struct os *os, const struct mmfault *fault
 }
 
 static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_code) {
-    struct mmfault fault = {.Va = cr2, .Write = error_code & PF_WRITE, .User = error_code & PF_USER, .Trap = true};
+    struct mmfault fault;
+    memset(&fault, 0, offsetof(struct mmfault, Read));
+    fault.Va = cr2;
+    fault.Write = error_code & PF_WRITE;
+    fault.User = error_code & PF_USER;
+    fault.Trap = true;
     if (!fault.User && !os->M->ops->interrupts_enabled(os->M)) {
         KeBugCheckEx(os, BUGCHECK_IRQL_NOT_LESS_OR_EQUAL, cr2, os->M->ops->irql(os->M), fault.Write, 0);
     }
