@@ -98,10 +98,26 @@ void MmOutPageKernelStack(struct os *os, struct ethread *thread) {
     }
 }
 
+/* Its thread cannot run without it: a read that fails stops the machine (NT-45). */
+static void MiReadStackPage(struct os *os, struct ethread *thread, va_t pte_va, pte_t pte) {
+    pfn_t table = pte_frame(MiReadPte(os, MiGetPdeAddress(MiGetVirtualAddressMappedByPte(pte_va))));
+    pfn_t frame;
+    ntstatus_t status = MiReadSwappedPage(os, pte, pte_va, table, &frame);
+    if (!NT_SUCCESS(status)) {
+        KeBugCheckEx(os, BUGCHECK_KERNEL_STACK_INPAGE_ERROR, status, status, pte_page_file_number(pte),
+                     pte_page_file_offset(pte));
+    }
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    pfn.u1 = thread->Address;
+    MiWritePfn(os, frame, &pfn);
+    MiWritePte(os, pte_va, MiKernelPte(os, frame));
+}
+
 void MmInPageKernelStack(struct os *os, struct ethread *thread) {
     for (uint32_t page = 1; page <= thread->KernelStackPages; page++) {
         va_t pte_va = MiStackPte(thread, page);
         pte_t pte = MiReadPte(os, pte_va);
+        if (pte_form(pte) == PTE_FORM_PAGE_FILE) { MiReadStackPage(os, thread, pte_va, pte); }
         if (pte_form(pte) != PTE_FORM_TRANSITION) { continue; }
         struct mmpfn pfn = MiReferenceTransitionPage(os, pte_frame(pte));
         pfn.u1 = thread->Address;

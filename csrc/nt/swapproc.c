@@ -82,10 +82,9 @@ static void MiSwapReadEnded(struct os *os, void *context, ntstatus_t status) {
     os->M->ops->signal(os->M, SWAP_OBJECT);
 }
 
-/* A page that is in the paging file, into a frame of its own: share and reference 1. */
-static pfn_t MiReadSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing) {
+ntstatus_t MiReadSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing, pfn_t *to) {
     while (!MiFramesAvailable(os, 1)) { MiWaitForFreePage(os); }
-    pfn_t frame = MiRemoveAnyPage(os, 0);
+    pfn_t frame = *to = MiRemoveAnyPage(os, 0);
     MiInitializePfn(os, frame, pte_va, pte, 0, containing);
     struct swap_read *read = MiAllocateHost(os, sizeof *read);
     struct os_io io = {.file = os_paging_file(pte_page_file_number(pte)),
@@ -98,10 +97,9 @@ static pfn_t MiReadSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t cont
     while (!read->Done) { KeWaitForSingleObject(os, SWAP_OBJECT); }
     ntstatus_t status = read->Status;
     free(read);
-    if (!NT_SUCCESS(status)) { KeBugCheckEx(os, BUGCHECK_KERNEL_DATA_INPAGE_ERROR, pte_va, status, pte, 0); }
     os->MmInfoCounters.PageReadCount++;
     os->MmInfoCounters.PageReadIoCount++;
-    return frame;
+    return status;
 }
 
 /* One that is in transition, or that never stopped being active because something in it pins it. */
@@ -120,8 +118,11 @@ static pfn_t MiReviveSwappedPage(struct os *os, pte_t pte) {
 }
 
 static pfn_t MiSwapPageIn(struct os *os, pte_t pte, va_t pte_va, pfn_t containing) {
-    return pte_form(pte) == PTE_FORM_TRANSITION ? MiReviveSwappedPage(os, pte)
-                                                : MiReadSwappedPage(os, pte, pte_va, containing);
+    if (pte_form(pte) == PTE_FORM_TRANSITION) { return MiReviveSwappedPage(os, pte); }
+    pfn_t frame;
+    ntstatus_t status = MiReadSwappedPage(os, pte, pte_va, containing, &frame);
+    if (!NT_SUCCESS(status)) { KeBugCheckEx(os, BUGCHECK_KERNEL_DATA_INPAGE_ERROR, pte_va, status, pte, 0); }
+    return frame;
 }
 
 static pfn_t MiSwapEntryIn(struct os *os, pa_t pa, va_t pte_va, pfn_t containing) {
