@@ -208,7 +208,7 @@ static ntstatus_t MiCreateBlocks(struct fork *f) {
         f->pages = 0;
         if (MiInherited(vad)) { MiVisitPtes(f, vad->StartingAddress, vad->EndingAddress, MiCountPage); }
         uint32_t frames = f->pages / MM_PTE_PER_PAGE + 2 + f->page_tables + FRAMES_TO_SPARE;
-        bool ok = MiFramesAvailable(f->os, frames);
+        bool ok = MiFramesAvailableOrWanted(f->os, frames);
         if (!ok || (f->pages && !MiCreateCloneBlock(f->os, f->pages))) {
             MiFreeBlocksUntil(f->os, before);
             return ok ? STATUS_INSUFFICIENT_RESOURCES : MI_WAIT_FOR_PAGE;

@@ -414,6 +414,7 @@ struct os {
     struct mmdereference *MmDereferenceQueue;
     bool NoFrameSimulated;     /* by --inject, for the fault being serviced */
     bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
+    uint32_t FramesWanted; /* at once by a service that waits, 0: no more than one */
     uint64_t WaitMilliseconds; /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
     struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log, and for: */
@@ -453,6 +454,8 @@ void MiWritePfn(struct os *os, pfn_t frame,
 void MiInitializePfnMoves(struct os *os); /* pfnmoves.c: the table of pfn_transitions.h */
 _Noreturn void MiIllegalPfnMove(struct os *os, pfn_t frame, unsigned before, unsigned after);
 bool MiFramesAvailable(const struct os *os, uint32_t count);
+/* Before a wait for that many: more than the few that MmAvailablePagesEvent speaks of. */
+bool MiFramesAvailableOrWanted(struct os *os, uint32_t count);
 /* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
  * MI_WAIT_FOR_PAGE up to the fault (NT-24). */
 void MiWaitForFreePage(struct os *os);                  /* on MmAvailablePagesEvent */

@@ -74,7 +74,7 @@ ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size) {
         return STATUS_INVALID_PARAMETER;
     }
     /* Once begun it must not have to wait for a frame. */
-    if (!MiFramesAvailable(os, 2 * (uint32_t)(length >> PAGE_TABLE_SHIFT) + FRAMES_TO_SPARE)) {
+    if (!MiFramesAvailableOrWanted(os, 2 * (uint32_t)(length >> PAGE_TABLE_SHIFT) + FRAMES_TO_SPARE)) {
         return MI_WAIT_FOR_PAGE;
     }
     for (va_t at = 0; at < length; at += PAGE_SIZE) {

@@ -33,6 +33,12 @@ void MiWritePfn(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
 
 bool MiFramesAvailable(const struct os *os, uint32_t count) { return os->MmAvailablePages >= count; }
 
+bool MiFramesAvailableOrWanted(struct os *os, uint32_t count) {
+    if (MiFramesAvailable(os, count)) { return true; }
+    if (count > os->FramesWanted) { os->FramesWanted = count; }
+    return false;
+}
+
 static void MiSetLink(struct os *os, uint32_t frame, unsigned offset, uint32_t value) {
     MiWrite32(os, pfn_address(frame) + offset, value);
 }
@@ -220,9 +226,13 @@ static void MiPagesBecameAvailable(struct os *os) {
         os->WaitMilliseconds = 0;
         MiSignal(os, LOG_AVAILABLE_PAGES);
         os->M->ops->signal(os->M, WRFREEPAGE_OBJECT);
-    } else if (os->MmAvailablePages == MM_HIGH_AVAILABLE) {
-        MiSignal(os, LOG_AVAILABLE_PAGES_HIGH);
     }
+    if (os->FramesWanted != 0 && os->MmAvailablePages >= os->FramesWanted) {
+        os->FramesWanted = 0;
+        os->WaitingForPage = false;
+        os->M->ops->signal(os->M, WRFREEPAGE_OBJECT);
+    }
+    if (os->MmAvailablePages == MM_HIGH_AVAILABLE) { MiSignal(os, LOG_AVAILABLE_PAGES_HIGH); }
 }
 
 static void MiWakeZeroThread(struct os *os) {
