@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Line coverage of csrc/nt by every scenario and trace, on the C MMU (the RTL makes no difference to the memory
 # manager), and by its unit tests. Usage: cover_nt.sh BUILD_DIR
+# The kernel with PAE's page tables is the same source, compiled once more, and is not counted.
 # Prints each line that nothing ran, with its explanation from tests/cover_nt.exceptions or "unexplained", and the
 # sums; the sources with counts are in BUILD_DIR/gcov.txt. Exit 1 below 95 % or with an unexplained line.
 set -euo pipefail

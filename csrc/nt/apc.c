@@ -53,13 +53,13 @@ static bool MiWriterIsWanted(const struct os *os) {
 
 /* Writes as long as what it issues ends: a disk that takes its time ends the turn. */
 static void MiRunPageWriters(struct os *os) {
-    for (;;) {
-        uint32_t dirty = os->MmPageLocationList[ModifiedPageList].Count;
+    uint32_t dirty;
+    do {
+        dirty = os->MmPageLocationList[ModifiedPageList].Count;
         if (MiWriterIsWanted(os)) { MiModifiedPageWriter(os, true); }
         if (os->MmMappedPageWriterEvent) { MiMappedPageWriter(os); }
         KiDeliverApc(os);
-        if (!MiWriterIsWanted(os) || os->MmPageLocationList[ModifiedPageList].Count >= dirty) { break; }
-    }
+    } while (MiWriterIsWanted(os) && os->MmPageLocationList[ModifiedPageList].Count < dirty);
 }
 
 void MiRunSystemThreads(struct os *os) {

@@ -219,12 +219,14 @@ void MiWaitForFreePage(struct os *os) {
 
 static void MiPagesBecameAvailable(struct os *os) {
     os->MmAvailablePages++;
-    if (os->MmAvailablePages == MM_MINIMUM_AVAILABLE && !os->MmAvailablePagesEvent) {
+    bool crossed = os->MmAvailablePages == MM_MINIMUM_AVAILABLE && !os->MmAvailablePagesEvent;
+    /* Whoever needs several frames at once may wait although there are some. */
+    if (crossed || (os->WaitingForPage && os->MmAvailablePagesEvent)) {
         os->MmAvailablePagesEvent = true;
         os->WaitingForPage = false;
         os->WaitTimeouts = 0;
         os->WaitMilliseconds = 0;
-        MiSignal(os, LOG_AVAILABLE_PAGES);
+        if (crossed) { MiSignal(os, LOG_AVAILABLE_PAGES); }
         os->M->ops->signal(os->M, WRFREEPAGE_OBJECT);
     }
     if (os->FramesWanted != 0 && os->MmAvailablePages >= os->FramesWanted) {

@@ -134,7 +134,7 @@ TEST_F(NtErrors, NoSystemPtes) {
     EXPECT_EQ(call("MmCreateKernelStack", {101, 0}), STATUS_INSUFFICIENT_RESOURCES);
     EXPECT_EQ(service("drv+ 1 \"/d\" 1000 1000 1000"), STATUS_INSUFFICIENT_RESOURCES);
     EXPECT_TRUE(before == used());
-    while (pool(0, 0x40000)) {} // contiguous memory has to come from the lists
+    exhaust_nonpaged(); // contiguous memory has to come from the lists
     before = used();
     EXPECT_EQ(answer("MmAllocateContiguousMemory", {0x80000, 0xFFFFFFFF}), 0u);
     EXPECT_TRUE(before == used());
