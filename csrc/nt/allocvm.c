@@ -173,8 +173,11 @@ static void MiResetPage(struct os *os, va_t va) {
         pfn.OriginalPte = (mmpte_t)pte_demand_zero(pte_protection(pfn.OriginalPte));
     }
     pfn.Flags &= (uint16_t)~PFN_MODIFIED;
-    MiWritePfn(os, frame, &pfn);
-    if (on_modified) { MiInsertPageInList(os, StandbyPageList, frame); }
+    if (on_modified) {
+        MiInsertPfnInList(os, StandbyPageList, frame, pfn); /* K07: in one step */
+    } else {
+        MiWritePfn(os, frame, &pfn);
+    }
 }
 
 static ntstatus_t MiReset(struct os *os, struct eprocess *process, va_t start, va_t end) {
