@@ -23,7 +23,8 @@
 
 /* An event whose records have not all come: its thread waits. */
 struct open_event {
-    struct open_event *next;
+    uint64_t index;
+    UT_hash_handle hh;
     struct event event;
 };
 
@@ -60,9 +61,10 @@ struct shadow *shadow_create(void) {
 void shadow_destroy(struct shadow *s) {
     if (!s) { return; }
     ideal_destroy(s->ideal);
-    for (struct open_event *e = s->open, *next; e; e = next) {
-        next = e->next;
-        free(e);
+    struct open_event *open, *next_open;
+    HASH_ITER(hh, s->open, open, next_open) {
+        HASH_DEL(s->open, open);
+        free(open);
     }
     for (struct mdl *m = s->mdls, *next; m; m = next) {
         next = m->next;
@@ -426,27 +428,23 @@ static bool is_access(const struct event *event) { return event->kind == EV_ACCE
 static void keep_open(struct shadow *s, const struct event *event) {
     struct open_event *o = check_alloc(sizeof *o);
     event_copy(&o->event, event);
-    o->next = s->open;
-    s->open = o;
+    o->index = event->index;
+    HASH_ADD(hh, s->open, index, sizeof o->index, o);
 }
 
 static const struct event *find_event(const struct shadow *s, uint64_t index, const struct event *current) {
     if (index == current->index) { return current; }
-    for (const struct open_event *o = s->open; o; o = o->next) {
-        if (o->event.index == index) { return &o->event; }
-    }
-    return NULL;
+    struct open_event *o;
+    HASH_FIND(hh, s->open, &index, sizeof index, o);
+    return o ? &o->event : NULL;
 }
 
 static void close_event(struct shadow *s, uint64_t index) {
-    for (struct open_event **at = &s->open; *at; at = &(*at)->next) {
-        if ((*at)->event.index == index) {
-            struct open_event *o = *at;
-            *at = o->next;
-            free(o);
-            return;
-        }
-    }
+    struct open_event *o;
+    HASH_FIND(hh, s->open, &index, sizeof index, o);
+    if (!o) { return; }
+    HASH_DEL(s->open, o);
+    free(o);
 }
 
 /* The last touch of an access has been seen. */

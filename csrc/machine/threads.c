@@ -279,7 +279,7 @@ static bool run_thread(struct machine *m, struct machine_thread *t) {
         t->first = done->next;
         if (!t->first) { t->last = &t->first; }
         m->held--;
-        find_barrier(t);
+        if (done->event.index == t->first_barrier) { find_barrier(t); } /* else none has gone */
         free(done);
     }
     if (!t->first && t->born) {

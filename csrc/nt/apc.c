@@ -46,9 +46,7 @@ void MiFreeWrites(struct os *os) {
 
 /* A fault that waits for a frame needs the dirty ones written, whatever their number. */
 static bool MiWriterIsWanted(const struct os *os) {
-    return os->MmModifiedPageWriterEvent ||
-           (os->WaitingForPage && (os->MmAvailablePages == 0 || os->MmAvailablePages < os->FramesWanted) &&
-            os->MmPageLocationList[ModifiedPageList].Count != 0);
+    return os->MmModifiedPageWriterEvent || (os->WaitingForPage && os->MmPageLocationList[ModifiedPageList].Count != 0);
 }
 
 /* Writes as long as what it issues ends: a disk that takes its time ends the turn. */

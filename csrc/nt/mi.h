@@ -414,13 +414,14 @@ struct os {
     struct mmdereference *MmDereferenceQueue;
     bool NoFrameSimulated;     /* by --inject, for the fault being serviced */
     bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
-    uint32_t FramesWanted; /* at once by a service that waits, 0: no more than one */
+    uint32_t FramesWanted;     /* at once by a service that waits, 0: no more than one */
     uint64_t WaitMilliseconds; /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
     struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log, and for: */
-    uint32_t PfnMoves[PFN_MOVE_STATES][PFN_MOVE_STATES / 32]; /* pfnmoves.c: from this state, a bit for each it may go to */
-    uint32_t ServicePid;        /* scratch of the service being run */
-    bool Raised;                /* the service ends in an exception, NT-05; only MiRaise sets it */
+    uint32_t PfnMoves[PFN_MOVE_STATES]
+                     [PFN_MOVE_STATES / 32]; /* pfnmoves.c: from this state, a bit for each it may go to */
+    uint32_t ServicePid;                     /* scratch of the service being run */
+    bool Raised;                             /* the service ends in an exception, NT-05; only MiRaise sets it */
     uint64_t RaisedP[3];
     struct mi_handle *Handles; /* obhandle.c */
     struct mi_driver *Drivers; /* driver.c */
@@ -458,7 +459,8 @@ bool MiFramesAvailable(const struct os *os, uint32_t count);
 bool MiFramesAvailableOrWanted(struct os *os, uint32_t count);
 /* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
  * MI_WAIT_FOR_PAGE up to the fault (NT-24). */
-void MiWaitForFreePage(struct os *os);                  /* on MmAvailablePagesEvent */
+void MiWaitForFreePage(struct os *os); /* on MmAvailablePagesEvent */
+void MiPageWaitersTimePasses(struct os *os, uint64_t milliseconds);
 pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour); /* contents are zero */
 pfn_t MiRemoveAnyPage(struct os *os, uint32_t colour);
 void MiUnlinkPageFromList(struct os *os, pfn_t frame); /* Standby, Modified, ModifiedNoWrite, Free, Zeroed */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLOCK_MILLISECONDS 10u /* a step of a trace without steps of time: a tick of the clock */
+
 static struct os *nt_boot(struct os_machine *m, const struct os_config *config) {
     struct os *os = calloc(1, sizeof *os);
     if (!os) { return NULL; }
@@ -99,6 +101,7 @@ static void nt_tick(struct os *os) {
     MmZeroPageThread(os);
     MiDereferenceSegmentThread(os);
     MiBalanceSetManagerTick(os);
+    MiPageWaitersTimePasses(os, CLOCK_MILLISECONDS);
     KiLeaveSystemThread(os);
 }
 

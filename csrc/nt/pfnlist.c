@@ -7,6 +7,8 @@
 #define MM_HIGH_AVAILABLE             0x64u
 #define MM_MINIMUM_FREE_PAGES_TO_ZERO 8u
 #define MM_MODIFIED_PAGE_MAXIMUM      0x64u
+#define PAGE_TIMEOUT_MILLISECONDS     30000u
+#define PAGE_TIMEOUTS                 20u
 
 enum { PFN_OFFSET_U1 = 0x00, PFN_OFFSET_U2 = 0x08, PFN_OFFSET_ORIGINAL = 0x10 };
 
@@ -215,6 +217,18 @@ void MiWaitForFreePage(struct os *os) {
     KeWaitForSingleObject(os, WRFREEPAGE_OBJECT);
 }
 
+/* NT-24: who waits for a frame gives up after 20 time-outs of 30 s, and the machine with him. */
+void MiPageWaitersTimePasses(struct os *os, uint64_t milliseconds) {
+    if (!os->WaitingForPage) { return; }
+    os->WaitMilliseconds += milliseconds;
+    while (os->WaitMilliseconds >= PAGE_TIMEOUT_MILLISECONDS) {
+        os->WaitMilliseconds -= PAGE_TIMEOUT_MILLISECONDS;
+        if (++os->WaitTimeouts == PAGE_TIMEOUTS) {
+            KeBugCheckEx(os, BUGCHECK_NO_PAGES_AVAILABLE, os->MmPageLocationList[ModifiedPageList].Count, 0, 0, 0);
+        }
+    }
+}
+
 /* ---- inserting, NT-25 ---- */
 
 static void MiPagesBecameAvailable(struct os *os) {
@@ -232,6 +246,8 @@ static void MiPagesBecameAvailable(struct os *os) {
     if (os->FramesWanted != 0 && os->MmAvailablePages >= os->FramesWanted) {
         os->FramesWanted = 0;
         os->WaitingForPage = false;
+        os->WaitTimeouts = 0;
+        os->WaitMilliseconds = 0;
         os->M->ops->signal(os->M, WRFREEPAGE_OBJECT);
     }
     if (os->MmAvailablePages == MM_HIGH_AVAILABLE) { MiSignal(os, LOG_AVAILABLE_PAGES_HIGH); }

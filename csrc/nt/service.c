@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_TIMEOUT_MILLISECONDS 30000u
-#define PAGE_TIMEOUTS             20u
-#define TAG_TRACE                 0x63617254u /* "Trac" */
+#define TAG_TRACE 0x63617254u /* "Trac" */
 
 typedef struct os_service_result result_t;
 
@@ -225,21 +223,12 @@ static result_t MiPool(struct os *os, const struct event *event) {
     return MiResult((ntstatus_t)va, va, event->pool.size);
 }
 
-/* A fault that waits for a frame gives up after 20 time-outs of 30 s (NT-24). */
 static result_t MiTimePasses(struct os *os, const struct event *event) {
     os->SystemTime += event->amount.count;
     MiCommitTimePasses(os);
     MiMappedPagesAge(os, event->amount.count);
-    if (!os->WaitingForPage) { return MiResult(STATUS_SUCCESS, 0, 0); }
-    os->WaitMilliseconds += event->amount.count;
-    while (os->WaitMilliseconds >= PAGE_TIMEOUT_MILLISECONDS) {
-        os->WaitMilliseconds -= PAGE_TIMEOUT_MILLISECONDS;
-        if (++os->WaitTimeouts == PAGE_TIMEOUTS) {
-            uint32_t modified = os->MmPageLocationList[ModifiedPageList].Count;
-            KeBugCheckEx(os, BUGCHECK_NO_PAGES_AVAILABLE, modified, 0, 0, 0);
-        }
-    }
-    return MiResult(STATUS_SUCCESS, os->WaitTimeouts, 0);
+    MiPageWaitersTimePasses(os, event->amount.count);
+    return MiResult(STATUS_SUCCESS, os->WaitingForPage ? os->WaitTimeouts : 0, 0);
 }
 
 /* The session manager makes one paging file after another; a name of its own each. */

@@ -21,3 +21,8 @@ done
 run sort --ram 512K --inject read-error@1000 --inject write-error --inject pagefile-full --inject parity
 # a fork is refused before it has changed anything
 run subshell --ram 512K --inject commit-limit:p=0.3
+# a disk that takes its time while threads wait for several frames
+run sort --ram 300K --ws 20:25 --disk fixed:50
+# memory that the minimum working sets alone fill: who waits gives up
+expect 1 '' "$ntmmu" run --quiet --mmu c --check none --disk fixed:50 --ram 400K traces/subshell.vmt.zst
+grep -q "4d NO_PAGES_AVAILABLE" "$work/stdout" || fail "too little memory is not said"
