@@ -137,6 +137,7 @@ int dump_vm(struct dump *d, const char *argument) {
 struct user {
     va_t area, base;
     uint32_t count;
+    unsigned first; /* the same control area's first array: there all are counted; all forks together */
     const char *name;
     uint32_t valid, standby, modified, shared, transition;
 };
@@ -148,7 +149,10 @@ struct users {
 static bool add_prototypes(void *ctx, const struct nt_prototype_view *view) {
     struct users *users = ctx;
     if (users->count == USERS_MAX) { return false; }
+    unsigned first = 0;
+    while (first < users->count && users->user[first].area != view->control_area) { first++; }
     users->user[users->count++] = (struct user){.area = view->control_area,
+                                                .first = first,
                                                 .base = view->base,
                                                 .count = view->count,
                                                 .name = view->clone ? "Fork" : "Page File Section"};
@@ -169,7 +173,7 @@ static struct user *user_of(struct users *users, const struct mmpfn *pfn) {
                                 pfn->PteAddress >= users->user[i].base + (va_t)users->user[i].count * PTE_SIZE)) {
         i++;
     }
-    return &users->user[i];
+    return &users->user[users->user[i].first];
 }
 
 static void count_page(struct user *user, const struct mmpfn *pfn) {
@@ -185,7 +189,7 @@ static void print_users(struct dump *d, const struct nt_memory_view *memory) {
     struct users users = {.count = 0};
     nt_view_prototypes(d->os, add_prototypes, &users);
     nt_view_control_areas(d->os, name_area, &users);
-    users.user[users.count].name = "Private and system";
+    users.user[users.count] = (struct user){.first = users.count, .name = "Private and system"};
     for (pfn_t frame = 0; frame <= memory->highest_page; frame++) {
         struct mmpfn pfn = dump_read_pfn(d, frame);
         if (pfn_location(&pfn) >= StandbyPageList && pfn_location(&pfn) != BadPageList) {
@@ -196,6 +200,7 @@ static void print_users(struct dump *d, const struct nt_memory_view *memory) {
     json_t *list = json_array();
     for (unsigned i = 0; i <= users.count; i++) {
         const struct user *u = &users.user[i];
+        if (u->first != i) { continue; }
         fprintf(d->out, "%08" PRIx64 " %5u %7u %8u %6u %10u  %s\n", u->area, u->valid, u->standby, u->modified,
                 u->shared, u->transition, u->name);
         json_array_append_new(list,
