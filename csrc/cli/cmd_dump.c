@@ -109,8 +109,9 @@ int cmd_dump(int argc, char **argv) {
         .children = children,
         .args_doc = "TRACE ['!COMMAND'...]",
         .doc = "Replays TRACE to one event and prints what a kernel debugger's commands would show then, out of "
-               "simulated memory: !pte ADDR, !pfn N, !vm, !vad [PID], !wsle [PID], !sysptes, !process [PID], "
-               "!memusage, !poolused. Addresses and frames are hexadecimal; PID: else the current process.",
+               "simulated memory: !pte ADDR [1], !pfn N, !vm, !vad [PID], !wsle [PID], !sysptes, !process [PID], "
+               "!memusage, !poolused. Addresses and frames are hexadecimal; PID: else the current process. "
+               "With 1, ADDR is that of the entry itself.",
     };
     struct dump_options options = {.count = 0};
     char err[1024] = "";

@@ -137,6 +137,16 @@ static void mi_view_paging_files(const struct os *os, bool (*visit)(void *ctx, c
     }
 }
 
+static void mi_view_threads(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_thread_view *),
+                            void *ctx) {
+    for (const struct ethread *thread = os->Threads; thread; thread = thread->Next) {
+        if (thread->Process->Pid != pid) { continue; }
+        struct nt_thread_view view = {
+            .tid = thread->Tid, .address = thread->Address, .running = os->Prcb[0].CurrentThread == thread};
+        if (!visit(ctx, &view)) { return; }
+    }
+}
+
 static va_t mi_view_stack_limit(const struct os *os, uint32_t tid) {
     const struct ethread *thread = PsLookupThread(os, tid);
     return thread ? thread->StackLimit : 0;
@@ -155,6 +165,7 @@ const struct nt_view_ops mi_view_ops = {
     .control_areas = mi_view_control_areas,
     .sections = mi_view_sections,
     .paging_files = mi_view_paging_files,
+    .threads = mi_view_threads,
     .stack_limit = mi_view_stack_limit,
     .mdl_locks = mi_view_mdl_locks,
     .driver_locks = mi_view_driver_locks,

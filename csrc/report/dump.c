@@ -138,11 +138,47 @@ static int parse_hex(struct dump *d, const char *text, const char *what, uint64_
     return *text && !*end ? 0 : dump_error(d, "found '%s', expected %s", text, what);
 }
 
+/* An entry by its own address ("!pte E1000008 1"): in paged pool a prototype PTE, which may hold the subsection form
+ * (NT-10); then whose subsection it is (NT-64), out of memory. */
+static int dump_entry(struct dump *d, va_t at) {
+    enum { SUBSECTION_CONTROL_AREA = 0x00, SUBSECTION_BASE_PTE = 0x10 };
+    uint64_t system = dump_system_directory(d);
+    uint32_t pte, area = 0, base = 0;
+    char text[128];
+    if (!dump_read32(d, at >= PTE_BASE && at < PTE_BASE + 0x800000 ? dump_cr3(d) : system, at, &pte)) {
+        return dump_error(d, "%08" PRIx64 ": found no page there, expected the address of a PTE", at);
+    }
+    dump_describe_pte(pte, text, sizeof text);
+    bool prototype = at >= MM_PROTOPTE_BASE && at < MM_PROTOPTE_BASE + 0x1000000;
+    if (prototype && pte_form(pte) == PTE_FORM_PROTOTYPE) {
+        va_t subsection = pte_subsection_target(pte, dump_nonpaged_pool(d));
+        dump_read32(d, system, subsection + SUBSECTION_CONTROL_AREA, &area);
+        dump_read32(d, system, subsection + SUBSECTION_BASE_PTE, &base);
+        snprintf(text, sizeof text, "not valid, Subsection: %08" PRIx64 ", Protect: %x", subsection,
+                 pte_protection(pte));
+        dump_set(d->json, "subsection", subsection);
+        dump_set(d->json, "control_area", area);
+        dump_set(d->json, "page", (at - base) / PTE_SIZE);
+    }
+    fprintf(d->out, "%s at %08" PRIx64 "\ncontains %08x  %s\n", prototype ? "Prototype PTE" : "PTE", at, pte, text);
+    if (area) { fprintf(d->out, "control area %08x, page %" PRIx64 "\n", area, (at - base) / PTE_SIZE); }
+    json_object_set_new(d->json, "pte", entry_json(at, pte, text));
+    return 0;
+}
+
+uint64_t dump_cr3(struct dump *d) { return machine_mmu_ops(d->m)->read_control(machine_mmu(d->m), MMU_CR3); }
+
 int dump_pte(struct dump *d, const char *argument) {
     uint64_t va;
+    size_t length = strlen(argument);
+    if (length > 2 && strcmp(argument + length - 2, " 1") == 0) {
+        char address[32];
+        snprintf(address, sizeof address, "%.*s", (int)(length - 2), argument);
+        return parse_hex(d, address, "the address of a PTE", &va) ? -1 : dump_entry(d, va & 0xFFFFFFFFu);
+    }
     if (parse_hex(d, argument, "a virtual address", &va)) { return -1; }
     va &= 0xFFFFFFFFu;
-    uint64_t cr3 = machine_mmu_ops(d->m)->read_control(machine_mmu(d->m), MMU_CR3);
+    uint64_t cr3 = dump_cr3(d);
     uint32_t pde = pde_of(d, cr3, va), pte = dump_pte_of(d, cr3, va);
     char pde_text[96], pte_text[96];
     dump_describe_pte(pde, pde_text, sizeof pde_text);
@@ -163,6 +199,33 @@ int dump_pte(struct dump *d, const char *argument) {
 
 /* ---- !pfn ---- */
 
+/* What its words mean in the state that it is in. */
+static const char *u1_name(const struct mmpfn *pfn, bool table) {
+    if (pfn_location(pfn) < MM_LISTS) { return "flink"; }
+    if (pfn->Flags & PFN_READ_IN_PROGRESS) { return "support block"; }
+    if (pfn->Flags & PFN_IN_PAGE_ERROR) { return "status"; }
+    return table ? "u1" : "wsindex";
+}
+
+static void print_pfn_use(struct dump *d, const struct mmpfn *pfn, bool table) {
+    char text[96];
+    if (pfn->PteAddress == PFN_DELETED_PTE) { fprintf(d->out, "    its address was freed\n"); }
+    if (table) {
+        va_t first = MiGetVirtualAddressMappedByPte(MiGetVirtualAddressMappedByPte(pfn->PteAddress));
+        fprintf(d->out, "    page table of %08" PRIx64 ", entries in use: %u\n", first, pfn->u2 ? pfn->u2 - 1 : 0);
+        dump_set(d->json, "maps", first);
+    } else if (pfn_location(pfn) >= StandbyPageList && pfn->OriginalPte) {
+        dump_describe_pte(pfn->OriginalPte, text, sizeof text);
+        if ((pfn->Flags & PFN_PROTOTYPE) && pte_form(pfn->OriginalPte) == PTE_FORM_PROTOTYPE) {
+            va_t subsection = pte_subsection_target(pfn->OriginalPte, dump_nonpaged_pool(d));
+            snprintf(text, sizeof text, "Subsection: %08" PRIx64, subsection);
+            dump_set(d->json, "subsection", subsection);
+        }
+        fprintf(d->out, "    restored as: %s\n", text);
+        dump_set_text(d->json, "restored_as", text);
+    }
+}
+
 int dump_pfn(struct dump *d, const char *argument) {
     uint64_t frame;
     struct nt_memory_view memory;
@@ -174,6 +237,7 @@ int dump_pfn(struct dump *d, const char *argument) {
     struct mmpfn pfn = dump_read_pfn(d, frame);
     unsigned location = pfn_location(&pfn);
     bool listed = location < MM_LISTS;
+    bool table = location >= StandbyPageList && pfn.PteAddress >= PDE_BASE && pfn.PteAddress < PDE_BASE + PAGE_SIZE;
     static const struct {
         unsigned flag;
         const char *name;
@@ -184,7 +248,7 @@ int dump_pfn(struct dump *d, const char *argument) {
                  {PFN_PARITY_ERROR, "ParityError"},
                  {PFN_IN_PAGE_ERROR, "InPageError"}};
     fprintf(d->out, "    PFN %08" PRIx64 " at address %08" PRIx64 "\n", frame, pfn_address(frame));
-    fprintf(d->out, "    %-5s %08x  %s %08x  pteaddress %08x\n", listed ? "flink" : "u1", pfn.u1,
+    fprintf(d->out, "    %-5s %08x  %s %08x  pteaddress %08x\n", u1_name(&pfn, table), pfn.u1,
             listed ? "blink" : "share count", pfn.u2, pfn.PteAddress);
     fprintf(d->out, "    reference count %04x   color %" PRIx64 "\n", pfn.ReferenceCount, frame & memory.color_mask);
     fprintf(d->out, "    restore pte %08x  containing page %06x  %s", pfn.OriginalPte, pfn.ContainingFrame,
@@ -193,6 +257,8 @@ int dump_pfn(struct dump *d, const char *argument) {
         if (pfn.Flags & flags[i].flag) { fprintf(d->out, " %s", flags[i].name); }
     }
     fputc('\n', d->out);
+    print_pfn_use(d, &pfn, table);
+    dump_set_text(d->json, "u1_is", u1_name(&pfn, table));
     dump_set(d->json, "frame", frame);
     dump_set(d->json, "u1", pfn.u1);
     dump_set(d->json, "u2", pfn.u2);
@@ -224,7 +290,7 @@ int dump_command(struct machine *m, const char *line, FILE *out, json_t **json, 
     while (i < count && (strlen(commands[i].name) != length || memcmp(commands[i].name, line, length) != 0)) { i++; }
     if (i == count) {
         dump_error(&d,
-                   "found command '%s', expected !pte ADDR, !pfn N, !vm, !vad [PID], !wsle [PID], !sysptes, "
+                   "found command '%s', expected !pte ADDR [1], !pfn N, !vm, !vad [PID], !wsle [PID], !sysptes, "
                    "!process [PID], !memusage or !poolused",
                    line);
     } else {

@@ -177,14 +177,18 @@ static void print_tag(struct dump *d, json_t *object, const struct pool_tag *t, 
     fprintf(d->out, " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " ", values[0], values[1], values[4]);
 }
 
-int dump_poolused(struct dump *d, const char *argument) {
-    (void)argument;
+/* Behind the PFN database in the direct map. */
+va_t dump_nonpaged_pool(struct dump *d) {
     struct nt_memory_view memory;
     nt_view_memory(d->os, &memory);
-    struct pool_usage usage = {.count = 0};
-    /* the initial nonpaged pool lies behind the PFN database in the direct map */
     va_t database = (pfn_address((pfn_t)memory.highest_page + 1) + PAGE_MASK) & ~(va_t)PAGE_MASK;
-    va_t initial = database > 0x80260000u ? database : 0x80260000u;
+    return database > 0x80260000u ? database : 0x80260000u;
+}
+
+int dump_poolused(struct dump *d, const char *argument) {
+    (void)argument;
+    struct pool_usage usage = {.count = 0};
+    va_t initial = dump_nonpaged_pool(d);
     scan(d, initial, initial + ((va_t)0x1A0 << PAGE_SHIFT), false, &usage);
     scan(d, NONPAGED_FIRST, NONPAGED_END, false, &usage);
     scan(d, PAGED_POOL_FIRST, PAGED_POOL_END, true, &usage);

@@ -27,6 +27,8 @@ struct mmpfn dump_read_pfn(struct dump *d, pfn_t frame);
 /* Four bytes at va in the address space of a CR3 value; false: not mapped. */
 bool dump_read32(struct dump *d, uint64_t directory, va_t va, uint32_t *out);
 uint64_t dump_system_directory(struct dump *d); /* as a CR3 value */
+uint64_t dump_cr3(struct dump *d);              /* now */
+va_t dump_nonpaged_pool(struct dump *d);        /* where the initial one begins */
 void dump_line(struct dump *d, const char *label, const char *key, uint64_t pages);
 /* The PTE word of va; 0 where there is no page table. */
 uint32_t dump_pte_of(struct dump *d, uint64_t directory, va_t va);

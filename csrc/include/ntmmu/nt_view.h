@@ -26,6 +26,11 @@ struct nt_process_view {
     uint32_t stack_count;          /* threads attached to it */
 };
 
+struct nt_thread_view {
+    uint32_t tid, address; /* simulated ETHREAD */
+    bool running;          /* on this processor */
+};
+
 struct nt_vad_view {
     va_t start, end; /* byte addresses, end inclusive */
     bool is_private, mem_commit, image;
@@ -111,6 +116,8 @@ struct nt_view_ops {
                           void *ctx);
     void (*sections)(const struct os *os, bool (*visit)(void *ctx, const struct nt_section_view *), void *ctx);
     void (*paging_files)(const struct os *os, bool (*visit)(void *ctx, const struct nt_paging_file_view *), void *ctx);
+    void (*threads)(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_thread_view *),
+                    void *ctx);
     va_t (*stack_limit)(const struct os *os, uint32_t tid);
     uint32_t (*mdl_locks)(const struct os *os, pfn_t frame);
     uint32_t (*driver_locks)(const struct os *os, va_t pte);
@@ -157,6 +164,10 @@ static inline void nt_view_sections(const struct os *os, bool (*visit)(void *ctx
 static inline void nt_view_paging_files(const struct os *os,
                                         bool (*visit)(void *ctx, const struct nt_paging_file_view *), void *ctx) {
     nt_view_ops_of(os)->paging_files(os, visit, ctx);
+}
+static inline void nt_view_threads(const struct os *os, uint32_t pid,
+                                   bool (*visit)(void *ctx, const struct nt_thread_view *), void *ctx) {
+    nt_view_ops_of(os)->threads(os, pid, visit, ctx);
 }
 /* The lowest committed address of a thread's stack, NT-51; 0: no such thread, or no stack was declared. */
 static inline va_t nt_view_stack_limit(const struct os *os, uint32_t tid) {
