@@ -14,6 +14,7 @@ find "$dir/obj" -name '*.gcda' -delete
 {
     printf '%s --gtest_brief=1\0' $tests
     printf "$dir/ntmmu run --quiet --mmu c --check audit %s\0" tests/scenarios/*.vmt traces/*.vmt.zst
+    printf "$dir/ntmmu run --quiet --mmu c --counting reference %s\0" traces/p3_sh.vmt.zst
     printf "NTMMU='$PWD/$dir/ntmmu' bash %s\0" tests/cli/dump.sh tests/cli/fault_matrix.sh
 } | xargs -0 -P "$(nproc)" -I{} sh -c '{} >/dev/null 2>&1 || echo "failed: {}"' >"$dir/failed"
 if [ -s "$dir/failed" ]; then cat "$dir/failed"; exit 1; fi
