@@ -24,7 +24,7 @@ endif
 # One static library a room, so that a room can be built alone: `make build/lib/nt.a`.
 ROOMS := machine mmu nt trace check report
 room_objects = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/$(1)/*.c))
-ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a) $(BUILD)/lib/nt_pae.a
+ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a) $(BUILD)/lib/nt_pae.a $(BUILD)/lib/audit_pae.a
 CLI_OBJECTS := $(call room_objects,cli)
 TESTS := $(patsubst tests/unit/%.cpp,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.cpp))
 # RTL builds that only the tests use: with assertions, and with the hand-made bugs.
@@ -69,6 +69,18 @@ $(BUILD)/lib/nt_pae.a: $(patsubst csrc/nt/%.c,$(BUILD)/obj/nt_pae/%.o,$(wildcard
 	@ld -r -o $(BUILD)/obj/nt_pae.o $^
 	@objcopy --keep-global-symbol=nt_pae_os_ops $(BUILD)/obj/nt_pae.o
 	@rm -f $@ && ar rcs $@ $(BUILD)/obj/nt_pae.o
+
+# The audit reads that kernel's tables: once more, too.
+$(BUILD)/obj/check_pae/%.o: csrc/check/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $< (PAE)"
+	@$(CCACHE) $(CC) $(CPPFLAGS) -DMI_PAE=1 $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/lib/audit_pae.a: $(patsubst csrc/check/%.c,$(BUILD)/obj/check_pae/%.o,$(wildcard csrc/check/audit*.c))
+	@mkdir -p $(@D)
+	@ld -r -o $(BUILD)/obj/audit_pae.o $^
+	@objcopy --keep-global-symbol=audit_pae_ops $(BUILD)/obj/audit_pae.o
+	@rm -f $@ && ar rcs $@ $(BUILD)/obj/audit_pae.o
 
 LINK = @echo "  LINK $@" && $(CXX) $(SANITIZE) -o $@ $(filter %.o,$^) -Wl,--start-group $(ROOM_LIBS) -Wl,--end-group
 

@@ -39,12 +39,12 @@ for source in tests/unit/*_test.cpp; do
     done <<<"$cases"
 done
 for file in tests/scenarios/*.vmt; do add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet "$file"; done
-# PAE: there is no RTL to compare with, and the audit does not read its tables.
+# PAE: there is no RTL to compare with.
 for file in tests/scenarios/pae/*.vmt; do
-    add "scenario.pae.$(basename "$file" .vmt)" "$build/ntmmu" run --quiet --mmu c --check shadow,staleness "$file"
+    add "scenario.pae.$(basename "$file" .vmt)" "$build/ntmmu" run --quiet --mmu c --check shadow,staleness,audit --audit 1 "$file"
 done
-add trace.p3_sh.pae "$build/ntmmu" run --quiet --mmu c --profile NT5PAE --check shadow,staleness traces/p3_sh.vmt.zst
-add trace.p3_sh.pae.pressure "$build/ntmmu" run --quiet --mmu c --profile NT5PAE --check shadow,staleness \
+add trace.p3_sh.pae "$build/ntmmu" run --quiet --mmu c --profile NT5PAE --check shadow,staleness,audit --audit 10000 traces/p3_sh.vmt.zst
+add trace.p3_sh.pae.pressure "$build/ntmmu" run --quiet --mmu c --profile NT5PAE --check shadow,staleness,audit --audit 10000 \
     --ram 2M --pagefile 64M traces/p3_sh.vmt.zst
 for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$build/ntmmu" check --quiet "$file"; done
 for file in tests/cli/*.sh; do add "cli.$(basename "$file" .sh)" bash "$file"; done

@@ -24,10 +24,11 @@ static const char *const list_name[] = {"Zeroed",          "Free", "Standby", "M
 
 static void report_pfn(struct audit *a, pfn_t frame) {
     if (!a->failed) { return; }
-    struct mmpfn p = peek_pfn(a->machine, frame);
-    report_add(a->report, "  PFN %" PRIx64 ": u1 %08x pte %08x u2/share %x flags %04x (%s) ref %x orig %08x cont %x\n",
+    struct mmpfn p = audit_pfn(a, frame);
+    report_add(a->report,
+               "  PFN %" PRIx64 ": u1 %08x pte %08x u2/share %x flags %04x (%s) ref %x orig %08" PRIx64 " cont %x\n",
                (uint64_t)frame, p.u1, p.PteAddress, p.u2, p.Flags, list_name[pfn_location(&p)], p.ReferenceCount,
-               p.OriginalPte, p.ContainingFrame);
+               (uint64_t)p.OriginalPte, p.ContainingFrame);
 }
 
 static bool frame_fail(struct audit *a, pfn_t frame, const char *invariant, const char *what, uint32_t expected,
@@ -52,7 +53,7 @@ static bool audit_list(struct audit *a, unsigned list) {
             report_pfn(a, frame);
             return false;
         }
-        struct mmpfn pfn = peek_pfn(a->machine, frame);
+        struct mmpfn pfn = audit_pfn(a, frame);
         a->frame[frame].listed = true;
         if (pfn_location(&pfn) != list) {
             return frame_fail(a, frame, "I1", "location (on a list)", list, pfn_location(&pfn));
@@ -146,7 +147,7 @@ static bool audit_unowned(struct audit *a, pfn_t frame, const struct frame_info 
 
 static bool audit_frame(struct audit *a, pfn_t frame) {
     const struct frame_info *f = &a->frame[frame];
-    struct mmpfn pfn = peek_pfn(a->machine, frame);
+    struct mmpfn pfn = audit_pfn(a, frame);
     unsigned location = pfn_location(&pfn);
     if (pfn.Flags & 0xF000) { return frame_fail(a, frame, "I3", "flags bits 12 to 15", 0, pfn.Flags & 0xF000); }
     if (location < MM_LISTS && !f->listed) { return frame_fail(a, frame, "I1", "on the list of its location", 1, 0); }
@@ -184,7 +185,7 @@ static bool audit_frame(struct audit *a, pfn_t frame) {
 static bool audit_frames(struct audit *a) {
     for (pfn_t frame = a->first_frame; is_audited(a, frame); frame++) {
         if (!audit_frame(a, frame)) { return false; }
-        struct mmpfn pfn = peek_pfn(a->machine, frame);
+        struct mmpfn pfn = audit_pfn(a, frame);
         bool deleted = pfn_location(&pfn) == TransitionPage && pfn.PteAddress == PFN_DELETED_PTE; /* row P25 */
         if (a->frame[frame].owner != OWNER_NONE || deleted) { audit_slot(a, pfn.OriginalPte, (uint32_t)frame); }
     }
@@ -201,21 +202,27 @@ static bool audit_commit(struct audit *a) {
 
 /* ---- life ---- */
 
+#if MI_PAE
+#define THIS_AUDIT audit_pae_ops
+#else
+#define THIS_AUDIT audit_plain_ops
+#endif
+
 static void begin(struct audit *a) {
     nt_view_memory(a->os, &a->memory);
     a->frames = (pfn_t)a->memory.highest_page + 1;
-    a->system_directory = (uint64_t)a->memory.system_directory << PAGE_SHIFT;
+    a->system_directory = machine_os_ops(a->machine)->directory(machine_os(a->machine), 0);
 }
 
-struct audit *audit_create(struct machine *m) {
-    if (!is_nt(m)) { return NULL; }
+static struct audit *create(struct machine *m) {
     struct audit *a = check_alloc(sizeof *a);
+    a->ops = &THIS_AUDIT;
     a->machine = m;
     a->mem = machine_memory(m);
     a->os = machine_os(m);
     begin(a);
     for (a->first_frame = 0x400; a->first_frame < a->frames; a->first_frame++) {
-        struct mmpfn pfn = peek_pfn(m, a->first_frame);
+        struct mmpfn pfn = audit_pfn(a, a->first_frame);
         if (pfn_location(&pfn) < MM_LISTS) { break; }
     }
     a->boot_commit = a->memory.total_committed;
@@ -223,14 +230,13 @@ struct audit *audit_create(struct machine *m) {
     return a;
 }
 
-void audit_destroy(struct audit *a) {
-    if (!a) { return; }
+static void destroy(struct audit *a) {
     free(a->frame);
     free(a->slots);
     free(a);
 }
 
-bool audit_run(struct audit *a, struct report *report) {
+static bool run(struct audit *a, struct report *report) {
     begin(a);
     a->report = report;
     a->failed = false;
@@ -242,3 +248,5 @@ bool audit_run(struct audit *a, struct report *report) {
            audit_scan_prototypes(a) && audit_system_working_set(a) && audit_expansion_list(a) && audit_frames(a) &&
            audit_commit(a) && audit_sections(a);
 }
+
+const struct audit_ops THIS_AUDIT = {.create = create, .destroy = destroy, .run = run};

@@ -9,6 +9,14 @@
 
 struct audit;
 
+/* There is one for 4-byte page-table entries and one for PAE's; an audit begins with this. */
+struct audit_ops {
+    struct audit *(*create)(struct machine *m);
+    void (*destroy)(struct audit *audit);
+    bool (*run)(struct audit *audit, struct report *report);
+};
+extern const struct audit_ops audit_plain_ops, audit_pae_ops;
+
 /* Right after the machine's boot: remembers what boot took for itself. NULL if the machine does not run the NT kernel.
  */
 struct audit *audit_create(struct machine *m);

@@ -1,4 +1,5 @@
-/* What the files of the audit share: what a scan of simulated memory found out about each frame. */
+/* What the files of the audit share: what a scan of simulated memory found out about each frame. They are compiled once
+ * for each width of page-table entries, like the kernel whose memory they read (pte_profile.h). */
 #ifndef NTMMU_CHECK_AUDIT_PRIV_H
 #define NTMMU_CHECK_AUDIT_PRIV_H
 
@@ -33,6 +34,7 @@ struct slot {
 };
 
 struct audit {
+    const struct audit_ops *ops; /* first: audit_create of the other width has the same here */
     struct machine *machine;
     struct physmem *mem;
     const struct os *os;
@@ -44,7 +46,7 @@ struct audit {
     struct nt_memory_view memory;
     struct frame_info *frame; /* up to and with highest_page */
     pfn_t frames;
-    uint64_t system_directory;
+    uint64_t system_directory; /* CR3 */
     struct slot *slots;
     size_t slot_count, slot_capacity;
     uint32_t paging_file_pages[OS_PAGING_FILES_MAX]; /* current size, 0: there is none */
@@ -60,13 +62,30 @@ static inline bool is_audited(const struct audit *a, pfn_t frame) {
     return frame >= a->first_frame && frame < a->memory.first_kernel_top_frame && frame < a->frames;
 }
 
+/* peek_pfn gives the entry of 4-byte kernels; this one, that of the kernel the audit is compiled for. */
+static inline struct mmpfn audit_pfn(const struct audit *a, pfn_t frame) {
+    struct mmpfn pfn;
+    physmem_read(a->mem, (pa_t)(MM_PFN_DATABASE - 0x80000000u) + PFN_SIZE * frame, &pfn, sizeof pfn);
+    return pfn;
+}
+/* An entry of a table (or page of prototype PTEs); index may count on into the frames behind. */
+static inline pte_t audit_entry(const struct audit *a, pfn_t table, uint32_t index) {
+    mmpte_t entry;
+    physmem_read(a->mem, ((pa_t)table << PAGE_SHIFT) + (pa_t)index * PTE_SIZE, &entry, sizeof entry);
+    return entry;
+}
+/* The system's directories lie one behind the other. */
+static inline pfn_t audit_system_directory(const struct audit *a, va_t va) {
+    return a->memory.system_directory + MiGetPdeIndex(va) / MM_PTE_PER_PAGE;
+}
+
 /* audit_scan.c: fills frame[] */
 bool audit_scan_processes(struct audit *a);
 bool audit_scan_kernel(struct audit *a);
 bool audit_scan_prototypes(struct audit *a);
 bool audit_slots(struct audit *a);
 bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pid, uint32_t pte, pfn_t containing);
-void audit_slot(struct audit *a, uint32_t pte, uint32_t where);
+void audit_slot(struct audit *a, pte_t pte, uint32_t where);
 uint32_t audit_pool_pages(struct audit *a);
 
 /* audit_sysptes.c: free lists; pages behind system PTEs, nonpaged pool expansion among them, and their commit. */

@@ -29,7 +29,7 @@ bool audit_read_in_progress(struct audit *a, pfn_t frame, const struct mmpfn *pf
         return read_fail(a, frame, "pages of its transfer, at most", 16, count);
     }
     for (uint32_t i = 0; i < count; i++) {
-        struct mmpfn other = peek_pfn(a->machine, block[BLOCK_FRAMES + i]);
+        struct mmpfn other = audit_pfn(a, block[BLOCK_FRAMES + i]);
         if (other.u1 != pfn->u1) { return read_fail(a, block[BLOCK_FRAMES + i], "support block", pfn->u1, other.u1); }
         if (block[BLOCK_FRAMES + i] == frame) { self = i; }
         waiters += other.ReferenceCount - 1u;

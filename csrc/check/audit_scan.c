@@ -7,16 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USER_PDES        512u
-#define USER_END         0x80000000u
+#define USER_PDES        (0x80000000u >> MM_PDE_SHIFT)
+#define ALL_PDES         (MM_DIRECTORIES * MM_PTE_PER_PAGE)
 #define SHARED_USER_PAGE 0x7FFE0000u
-#define SELF_MAP_INDEX   0x300u
-#define HYPERSPACE_INDEX 0x301u
-#define HYPERSPACE_TABLE 0xC0301000u
-#define HYPERSPACE_FIRST 0x102u /* below: mapping ring, header page, zeroing page; not counted, NT-73 */
-#define PROCESS_COMMIT   3u     /* directory, hyperspace table, working-set page */
-#define ENTRIES          1024u
-#define SYSTEM_VIEWS     0xA0000000u /* NT-66 */
+#define ENTRIES          MM_PTE_PER_PAGE
+#if MI_PAE
+#define HYPERSPACE        PAE_HYPER_BASE
+#define HYPERSPACE_TABLES 2u
+#define HYPERSPACE_FIRST  0x82u /* below: mapping ring, header page, zeroing page; not counted, NT-73 */
+#define PROCESS_COMMIT    8u    /* four directories, hyperspace tables, working-set page, what CR3 points to */
+#else
+#define HYPERSPACE        0xC0400000u
+#define HYPERSPACE_TABLES 1u
+#define HYPERSPACE_FIRST  0x102u
+#define PROCESS_COMMIT    3u /* directory, hyperspace table, working-set page */
+#endif
+#define SELF_MAP_INDEX   MiGetPdeIndex(PTE_BASE)
+#define HYPERSPACE_INDEX MiGetPdeIndex(HYPERSPACE)
+#define OWN_TABLES       (MM_DIRECTORIES + HYPERSPACE_TABLES) /* one behind the other in the window */
+#define LAST_DIRECTORY   (MM_DIRECTORIES - 1)                 /* describes all of these */
+#define SYSTEM_VIEWS     0xA0000000u                          /* NT-66 */
 #define SYSTEM_VIEWS_END 0xA3000000u
 #define DIRECT_MAP       0x80000000u
 
@@ -56,7 +66,7 @@ bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pi
 
 /* ---- I6 ---- */
 
-void audit_slot(struct audit *a, uint32_t pte, uint32_t where) {
+void audit_slot(struct audit *a, pte_t pte, uint32_t where) {
     if (pte_form(pte) != PTE_FORM_PAGE_FILE) { return; }
     if (a->slot_count == a->slot_capacity) {
         a->slot_capacity = a->slot_capacity ? a->slot_capacity * 2 : 256;
@@ -156,8 +166,9 @@ struct scan {
     struct audit *a;
     const struct nt_process_view *process;
     struct vads vads;
-    size_t vad; /* VADs are visited in order: the one va is in, or the next */
-    pfn_t directory;
+    size_t vad;                      /* VADs are visited in order: the one va is in, or the next */
+    pfn_t directory[MM_DIRECTORIES]; /* frames; 0: it is in the paging file, and what it says is here: */
+    mmpte_t away[MM_DIRECTORIES][MM_PTE_PER_PAGE];
     uint32_t valid; /* valid PTEs that must have a working-set entry */
 };
 
@@ -167,25 +178,34 @@ static bool in_vad(struct scan *s, va_t va) {
     return s->vad < s->vads.count && s->vads.at[s->vad].start <= va;
 }
 
-static bool user_valid(struct scan *s, va_t va, uint32_t pte, pfn_t table) {
+static va_t pde_address(uint32_t index) { return PDE_BASE + index * PTE_SIZE; }
+static pfn_t directory_of(const struct scan *s, uint32_t pde) { return s->directory[pde / ENTRIES]; }
+static pte_t read_pde(const struct scan *s, uint32_t pde) {
+    pfn_t directory = directory_of(s, pde);
+    return directory ? audit_entry(s->a, directory, pde % ENTRIES) : s->away[pde / ENTRIES][pde % ENTRIES];
+}
+
+static bool user_valid(struct scan *s, va_t va, pte_t pte, pfn_t table) {
     struct audit *a = s->a;
     pfn_t frame = pte_frame(pte);
     if (!in_vad(s, va)) {
-        return audit_fail(a, "I10", "process %u, %08" PRIx64 ": PTE %08x is valid, expected none outside the VADs",
+        return audit_fail(a, "I10",
+                          "process %u, %08" PRIx64 ": PTE %08" PRIx64 " is valid, expected none outside the VADs",
                           s->process->pid, (uint64_t)va, pte);
     }
     if (s->vads.count && page_of(va) != SHARED_USER_PAGE && s->vads.at[s->vad].physical) {
-        bool held = frame >= a->frames || peek_pfn(a->machine, frame).ReferenceCount > 0;
-        return held || audit_fail(a, "I12", "process %u, %08" PRIx64 ": PTE %08x maps a frame that nobody holds",
-                                  s->process->pid, (uint64_t)va, pte);
+        bool held = frame >= a->frames || audit_pfn(a, frame).ReferenceCount > 0;
+        return held ||
+               audit_fail(a, "I12", "process %u, %08" PRIx64 ": PTE %08" PRIx64 " maps a frame that nobody holds",
+                          s->process->pid, (uint64_t)va, pte);
     }
     if (frame >= a->frames) {
-        return audit_fail(a, "I10", "process %u, %08" PRIx64 ": PTE %08x, frame expected below %" PRIx64,
+        return audit_fail(a, "I10", "process %u, %08" PRIx64 ": PTE %08" PRIx64 ", frame expected below %" PRIx64,
                           s->process->pid, (uint64_t)va, pte, (uint64_t)a->frames);
     }
     s->valid++;
     if (page_of(va) == SHARED_USER_PAGE) { return true; }
-    struct mmpfn pfn = peek_pfn(a->machine, frame);
+    struct mmpfn pfn = audit_pfn(a, frame);
     if (pfn.Flags & PFN_PROTOTYPE) {
         a->frame[frame].maps++;
         return true;
@@ -195,10 +215,10 @@ static bool user_valid(struct scan *s, va_t va, uint32_t pte, pfn_t table) {
 
 /* The page behind a PTE or PDE, wherever it is: in its frame, or on the disk while it is away or being read. false: it
  * has never been anywhere. */
-static bool page_content(struct audit *a, uint32_t entry, uint32_t words[ENTRIES]) {
+static bool page_content(struct audit *a, pte_t entry, mmpte_t words[ENTRIES]) {
     enum pte_form form = pte_form(entry);
     if (form == PTE_FORM_TRANSITION) {
-        struct mmpfn pfn = peek_pfn(a->machine, pte_frame(entry));
+        struct mmpfn pfn = audit_pfn(a, pte_frame(entry));
         if (pfn.Flags & PFN_READ_IN_PROGRESS) { form = pte_form(entry = pfn.OriginalPte); }
     }
     if (form == PTE_FORM_PAGE_FILE) {
@@ -206,28 +226,27 @@ static bool page_content(struct audit *a, uint32_t entry, uint32_t words[ENTRIES
                                         (uint64_t)pte_page_file_offset(entry) << PAGE_SHIFT, (uint8_t *)words);
     }
     if ((form != PTE_FORM_VALID && form != PTE_FORM_TRANSITION) || pte_frame(entry) >= a->frames) { return false; }
-    for (uint32_t i = 0; i < ENTRIES; i++) {
-        words[i] = physmem_read32(a->mem, ((pa_t)pte_frame(entry) << PAGE_SHIFT) + 4 * i);
-    }
+    physmem_read(a->mem, (pa_t)pte_frame(entry) << PAGE_SHIFT, words, PAGE_SIZE);
     return true;
 }
 
 static bool check_used(struct scan *s, uint32_t index, uint32_t used) {
     if (s->process->state != 0) { return true; } /* the counters are not mapped */
     uint16_t counter = 0;
-    peek(s->a->machine, s->process->directory_base[0], WORKING_SET_USED + 2 * index, &counter, sizeof counter);
+    va_t at = working_set_layout(s->a->machine).used + 2 * (va_t)index;
+    peek(s->a->machine, s->process->directory_base[0], at, &counter, sizeof counter);
     if (counter == used) { return true; }
     return audit_fail(s->a, "I9", "process %u, page table %03x (%08" PRIx64 "): used count expected %x, found %x",
-                      s->process->pid, index, (uint64_t)index << 22, used, counter);
+                      s->process->pid, index, (uint64_t)index << MM_PDE_SHIFT, used, counter);
 }
 
 static bool scan_table(struct scan *s, uint32_t index, pfn_t table) {
     struct audit *a = s->a;
     uint32_t used = 0, resident = 0;
     for (uint32_t i = 0; i < ENTRIES; i++) {
-        uint32_t pte = physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) + 4 * i);
+        pte_t pte = audit_entry(a, table, i);
         if (pte == 0) { continue; }
-        va_t va = ((va_t)index << 22) | ((va_t)i << PAGE_SHIFT);
+        va_t va = ((va_t)index << MM_PDE_SHIFT) | ((va_t)i << PAGE_SHIFT);
         used++;
         if (pte & PTE_VALID) {
             resident++;
@@ -247,16 +266,18 @@ static bool scan_table(struct scan *s, uint32_t index, pfn_t table) {
 }
 
 /* A page table that is out of the working set, in memory still or not: nothing it describes can be in memory. */
-static bool scan_absent_table(struct scan *s, uint32_t index, uint32_t pde) {
+static bool scan_absent_table(struct scan *s, uint32_t index, pte_t pde) {
     struct audit *a = s->a;
-    uint32_t words[ENTRIES], used = 0;
+    mmpte_t words[ENTRIES];
+    uint32_t used = 0;
     if (!page_content(a, pde, words)) { return true; } /* no such paging file: I6 says so */
     for (uint32_t i = 0; i < ENTRIES; i++) {
-        va_t va = ((va_t)index << 22) | ((va_t)i << PAGE_SHIFT);
+        va_t va = ((va_t)index << MM_PDE_SHIFT) | ((va_t)i << PAGE_SHIFT);
         used += words[i] != 0;
         if (words[i] & PTE_VALID || pte_form(words[i]) == PTE_FORM_TRANSITION) {
-            return audit_fail(a, "I4", "process %u, %08" PRIx64 ": PTE %08x names a frame, and its page table is away",
-                              s->process->pid, (uint64_t)va, words[i]);
+            return audit_fail(a, "I4",
+                              "process %u, %08" PRIx64 ": PTE %08" PRIx64 " names a frame, and its page table is away",
+                              s->process->pid, (uint64_t)va, (uint64_t)words[i]);
         }
         audit_slot(a, words[i], (uint32_t)MiGetPteAddress(va));
     }
@@ -265,18 +286,19 @@ static bool scan_absent_table(struct scan *s, uint32_t index, uint32_t pde) {
 
 static bool scan_user_pde(struct scan *s, uint32_t index) {
     struct audit *a = s->a;
-    uint32_t pde = physmem_read32(a->mem, s->process->directory_base[0] + 4 * index);
-    uint32_t pte_va = PDE_BASE + 4 * index;
+    pte_t pde = read_pde(s, index);
+    pfn_t directory = directory_of(s, index);
+    uint32_t pte_va = (uint32_t)pde_address(index);
     if (pde == 0) { return true; }
     if (pde & PTE_VALID) {
-        a->frame[s->directory].entries++;
+        a->frame[directory].entries++;
         s->valid++;
-        return audit_own(a, pte_frame(pde), OWNER_PRIVATE, s->process->pid, pte_va, s->directory) &&
+        return audit_own(a, pte_frame(pde), OWNER_PRIVATE, s->process->pid, pte_va, directory) &&
                scan_table(s, index, pte_frame(pde));
     }
     if (pte_form(pde) == PTE_FORM_TRANSITION) {
-        a->frame[s->directory].entries++;
-        if (!audit_own(a, pte_frame(pde), OWNER_PRIVATE_TRANSITION, s->process->pid, pte_va, s->directory)) {
+        a->frame[directory].entries++;
+        if (!audit_own(a, pte_frame(pde), OWNER_PRIVATE_TRANSITION, s->process->pid, pte_va, directory)) {
             return false;
         }
     } else {
@@ -285,47 +307,93 @@ static bool scan_user_pde(struct scan *s, uint32_t index) {
     return scan_absent_table(s, index, pde);
 }
 
-/* Directory, hyperspace table and what the working-set list lies in. */
-static bool scan_fixed(struct scan *s) {
+/* Hyperspace tables and what the working-set list lies in. */
+static bool scan_hyperspace(struct scan *s, unsigned number) {
     struct audit *a = s->a;
-    pa_t directory = (pa_t)s->directory << PAGE_SHIFT;
-    uint32_t self = physmem_read32(a->mem, directory + 4 * SELF_MAP_INDEX);
-    uint32_t hyper = physmem_read32(a->mem, directory + 4 * HYPERSPACE_INDEX);
-    if (!(self & PTE_VALID) || pte_frame(self) != s->directory) {
-        return audit_fail(a, "I10", "process %u: self-map PDE expected frame %" PRIx64 ", found %08x", s->process->pid,
-                          (uint64_t)s->directory, self);
+    pfn_t last = s->directory[LAST_DIRECTORY];
+    uint32_t pid = s->process->pid, index = HYPERSPACE_INDEX + number;
+    pte_t pde = read_pde(s, index);
+    pfn_t table = pte_frame(pde);
+    if (!(pde & PTE_VALID) || table >= a->frames) {
+        return audit_fail(a, "I10", "process %u: hyperspace PDE expected valid, found %08" PRIx64, pid, pde);
     }
-    if (!(hyper & PTE_VALID)) {
-        return audit_fail(a, "I10", "process %u: hyperspace PDE expected valid, found %08x", s->process->pid, hyper);
-    }
-    uint32_t pid = s->process->pid;
-    a->frame[s->directory].entries++;
-    s->valid += 2;
-    if (!audit_own(a, s->directory, OWNER_PRIVATE, pid, PDE_BASE + 4 * SELF_MAP_INDEX, s->directory) ||
-        !audit_own(a, pte_frame(hyper), OWNER_PRIVATE, pid, PDE_BASE + 4 * HYPERSPACE_INDEX, s->directory)) {
-        return false;
-    }
-    for (uint32_t i = HYPERSPACE_FIRST; i < ENTRIES; i++) {
-        uint32_t pte = physmem_read32(a->mem, ((pa_t)pte_frame(hyper) << PAGE_SHIFT) + 4 * i);
+    a->frame[last].entries++;
+    s->valid++;
+    if (!audit_own(a, table, OWNER_PRIVATE, pid, (uint32_t)pde_address(index), last)) { return false; }
+    for (uint32_t i = number ? 0 : HYPERSPACE_FIRST; i < ENTRIES; i++) {
+        pte_t pte = audit_entry(a, table, i);
+        va_t pte_va = MiGetPteAddress(HYPERSPACE) + (number * ENTRIES + i) * PTE_SIZE;
         if (!(pte & PTE_VALID)) { continue; }
-        a->frame[pte_frame(hyper)].entries++;
+        a->frame[table].entries++;
         s->valid++;
-        if (!audit_own(a, pte_frame(pte), OWNER_PRIVATE, pid, HYPERSPACE_TABLE + 4 * i, pte_frame(hyper))) {
-            return false;
-        }
+        if (!audit_own(a, pte_frame(pte), OWNER_PRIVATE, pid, (uint32_t)pte_va, table)) { return false; }
     }
     return true;
 }
 
+/* Directories, which the last one describes, and hyperspace. */
+static bool scan_fixed(struct scan *s) {
+    for (unsigned i = 0; i < MM_DIRECTORIES; i++) {
+        pte_t self = read_pde(s, SELF_MAP_INDEX + i);
+        if (!(self & PTE_VALID) || pte_frame(self) != s->directory[i]) {
+            return audit_fail(s->a, "I10", "process %u: self-map PDE expected frame %" PRIx64 ", found %08" PRIx64,
+                              s->process->pid, (uint64_t)s->directory[i], self);
+        }
+        s->valid++;
+        if (!audit_own(s->a, s->directory[i], OWNER_PRIVATE, s->process->pid, (uint32_t)pde_address(SELF_MAP_INDEX + i),
+                       s->directory[LAST_DIRECTORY])) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < HYPERSPACE_TABLES; i++) {
+        if (!scan_hyperspace(s, i)) { return false; }
+    }
+    return true;
+}
+
+#if MI_PAE
+/* What CR3 points to: in no window, in no working set, and never away. */
+static bool own_pointers(struct scan *s, pfn_t containing) {
+    pfn_t frame = s->process->directory_base[0] >> PAGE_SHIFT;
+    return audit_own(s->a, frame, OWNER_PRIVATE, s->process->pid, PFN_DELETED_PTE, containing);
+}
+
+static bool find_directories(struct scan *s) {
+    pfn_t pointers = s->process->directory_base[0] >> PAGE_SHIFT;
+    for (unsigned i = 0; i < MM_DIRECTORIES; i++) {
+        pte_t pointer = audit_entry(s->a, pointers, i);
+        s->directory[i] = pte_frame(pointer);
+        if (!(pointer & PTE_VALID) || !pae_pdpte_is_legal(pointer) || s->directory[i] >= s->a->frames) {
+            return audit_fail(s->a, "I10", "process %u: page-directory pointer %u expected legal, found %08" PRIx64,
+                              s->process->pid, i, pointer);
+        }
+    }
+    return own_pointers(s, s->directory[LAST_DIRECTORY]);
+}
+#else
+static bool own_pointers(struct scan *s, pfn_t containing) {
+    (void)s;
+    (void)containing;
+    return true;
+}
+
+static bool find_directories(struct scan *s) {
+    s->directory[0] = s->process->directory_base[0] >> PAGE_SHIFT;
+    return s->directory[0] < s->a->frames ||
+           audit_fail(s->a, "I10", "process %u: directory frame %" PRIx64 " does not exist", s->process->pid,
+                      (uint64_t)s->directory[0]);
+}
+#endif
+
 /* The kernel half is a copy of the system directory's, or empty, NT-20. */
 static bool scan_kernel_pdes(struct scan *s) {
     struct audit *a = s->a;
-    for (uint32_t i = USER_PDES; i < ENTRIES; i++) {
-        if (i == SELF_MAP_INDEX || i == HYPERSPACE_INDEX) { continue; }
-        uint32_t pde = physmem_read32(a->mem, ((pa_t)s->directory << PAGE_SHIFT) + 4 * i);
-        uint32_t master = physmem_read32(a->mem, a->system_directory + 4 * i);
-        if (pde != 0 && ((pde ^ master) & ~(uint32_t)(PTE_ACCESSED | PTE_DIRTY))) {
-            return audit_fail(a, "I10", "process %u: PDE %03x expected 0 or the system's %08x, found %08x",
+    for (uint32_t i = USER_PDES; i < ALL_PDES; i++) {
+        if (i >= SELF_MAP_INDEX && i < SELF_MAP_INDEX + OWN_TABLES) { continue; }
+        pte_t pde = read_pde(s, i), master = audit_entry(a, a->memory.system_directory, i);
+        if (pde != 0 && ((pde ^ master) & ~(pte_t)(PTE_ACCESSED | PTE_DIRTY))) {
+            return audit_fail(a, "I10",
+                              "process %u: PDE %03x expected 0 or the system's %08" PRIx64 ", found %08" PRIx64,
                               s->process->pid, i, master, pde);
         }
     }
@@ -337,12 +405,14 @@ static bool scan_bitmap(struct scan *s) {
     struct audit *a = s->a;
     uint32_t covered[USER_PDES / 32] = {0};
     for (size_t i = 0; i < s->vads.count; i++) {
-        for (va_t t = s->vads.at[i].start >> 22; t <= s->vads.at[i].end >> 22 && t < USER_PDES; t++) {
+        for (va_t t = s->vads.at[i].start >> MM_PDE_SHIFT; t <= s->vads.at[i].end >> MM_PDE_SHIFT && t < USER_PDES;
+             t++) {
             covered[t / 32] |= 1u << (t % 32);
         }
     }
+    const va_t bitmap = working_set_layout(a->machine).bitmap;
     for (uint32_t i = 0; i < USER_PDES / 32; i++) {
-        uint32_t found = peek32(a->machine, s->process->directory_base[0], WORKING_SET_BITMAP + 4 * i);
+        uint32_t found = peek32(a->machine, s->process->directory_base[0], bitmap + 4 * (va_t)i);
         if (found != covered[i]) {
             return audit_fail(a, "I7", "process %u: page-table bitmap word %x expected %08x, found %08x",
                               s->process->pid, i, covered[i], found);
@@ -357,7 +427,8 @@ static bool scan_bitmap(struct scan *s) {
 static void count_covered(struct scan *s) {
     uint32_t covered[USER_PDES / 32] = {0};
     for (size_t i = 0; i < s->vads.count; i++) {
-        for (va_t t = s->vads.at[i].start >> 22; t <= s->vads.at[i].end >> 22 && t < USER_PDES; t++) {
+        for (va_t t = s->vads.at[i].start >> MM_PDE_SHIFT; t <= s->vads.at[i].end >> MM_PDE_SHIFT && t < USER_PDES;
+             t++) {
             covered[t / 32] |= 1u << (t % 32);
         }
     }
@@ -365,40 +436,65 @@ static void count_covered(struct scan *s) {
     s->a->commit += s->vads.commit + PROCESS_COMMIT;
 }
 
-/* A table of an outswapped process, behind an entry in transition; false: it is in the paging file, or something
- * failed. */
-static bool scan_swapped_table(struct scan *s, uint32_t pte, uint32_t pte_va, pfn_t containing, pfn_t *frame) {
-    *frame = pte_frame(pte);
+/* A table of an outswapped process, behind an entry in transition, or in the paging file: then frame is 0. words: what
+ * is in it, wherever it is. */
+static bool scan_swapped_table(struct scan *s, pte_t pte, va_t pte_va, pfn_t containing, pfn_t *frame,
+                               mmpte_t words[ENTRIES]) {
+    *frame = 0;
+    if (!page_content(s->a, pte, words)) { memset(words, 0, PAGE_SIZE); }
     if (pte_form(pte) != PTE_FORM_TRANSITION) {
-        audit_slot(s->a, pte, pte_va);
-        return false;
+        audit_slot(s->a, pte, (uint32_t)pte_va);
+        return true;
     }
+    *frame = pte_frame(pte);
     if (containing < s->a->frames) { s->a->frame[containing].entries++; }
-    return audit_own(s->a, *frame, OWNER_OUTSWAPPED, s->process->pid, pte_va, containing);
+    return audit_own(s->a, *frame, OWNER_OUTSWAPPED, s->process->pid, (uint32_t)pte_va, containing);
 }
 
-/* NT-76: the directory hangs on the process object; what is left of the tables, on it. */
+static bool scan_swapped_hyperspace(struct scan *s, unsigned number) {
+    mmpte_t list[ENTRIES], ignored[ENTRIES];
+    pfn_t table, page;
+    uint32_t index = HYPERSPACE_INDEX + number;
+    if (!scan_swapped_table(s, read_pde(s, index), pde_address(index), s->directory[LAST_DIRECTORY], &table, list)) {
+        return false;
+    }
+    for (uint32_t i = number ? 0 : HYPERSPACE_FIRST; i < ENTRIES; i++) {
+        va_t pte_va = MiGetPteAddress(HYPERSPACE) + (number * ENTRIES + i) * PTE_SIZE;
+        if (list[i] != 0 && !scan_swapped_table(s, list[i], pte_va, table, &page, ignored)) { return false; }
+    }
+    return true;
+}
+
+static bool scan_swapped_directory(struct scan *s, unsigned number, pte_t entry, va_t at, pfn_t containing) {
+    pfn_t *frame = &s->directory[number];
+    if (!scan_swapped_table(s, entry, at, containing, frame, s->away[number])) { return false; }
+    for (uint32_t i = number * ENTRIES; i < (number + 1) * ENTRIES && i < USER_PDES; i++) {
+        if (!scan_user_pde(s, i)) { return false; }
+    }
+    return true;
+}
+
+/* NT-76: the directory hangs on the process object; what is left of the tables, on it. With PAE that is the last one,
+ * and the others are among the tables. */
 static bool scan_outswapped(struct scan *s) {
     struct audit *a = s->a;
     nt_view_vads(a->os, s->process->pid, add_vad, &s->vads);
     count_covered(s);
     uint32_t at = s->process->eprocess + EPROCESS_PAGE_DIRECTORY_PTE;
-    pfn_t object = pte_frame(peek_pte(a->machine, a->system_directory, at)), hyper, page;
+    pfn_t object = pte_frame(peek_pte(a->machine, a->system_directory, at));
+    mmpte_t entry = 0;
+    peek(a->machine, a->system_directory, at, &entry, sizeof entry);
     if (object == 0) { object = (at - DIRECT_MAP) >> PAGE_SHIFT; }
-    if (!scan_swapped_table(s, peek32(a->machine, a->system_directory, at), at, object, &s->directory)) {
-        return !a->failed;
+    if (!own_pointers(s, 0)) { return false; }
+    for (unsigned d = MM_DIRECTORIES; d-- > 0;) {
+        bool last = d == LAST_DIRECTORY;
+        va_t self = last ? at : pde_address(SELF_MAP_INDEX + d);
+        pte_t pde = last ? entry : read_pde(s, SELF_MAP_INDEX + d);
+        s->vad = 0;
+        if (!scan_swapped_directory(s, d, pde, self, last ? object : s->directory[LAST_DIRECTORY])) { return false; }
     }
-    for (uint32_t i = 0; i < USER_PDES; i++) {
-        pa_t pde = ((pa_t)s->directory << PAGE_SHIFT) + 4 * i;
-        if (physmem_read32(a->mem, pde) != 0 && !scan_user_pde(s, i)) { return false; }
-    }
-    uint32_t pde = physmem_read32(a->mem, ((pa_t)s->directory << PAGE_SHIFT) + 4 * HYPERSPACE_INDEX);
-    if (!scan_swapped_table(s, pde, PDE_BASE + 4 * HYPERSPACE_INDEX, s->directory, &hyper)) { return !a->failed; }
-    for (uint32_t i = HYPERSPACE_FIRST; i < ENTRIES; i++) {
-        uint32_t pte = physmem_read32(a->mem, ((pa_t)hyper << PAGE_SHIFT) + 4 * i);
-        if (pte != 0 && !scan_swapped_table(s, pte, HYPERSPACE_TABLE + 4 * i, hyper, &page) && a->failed) {
-            return false;
-        }
+    for (unsigned i = 0; i < HYPERSPACE_TABLES; i++) {
+        if (!scan_swapped_hyperspace(s, i)) { return false; }
     }
     return true;
 }
@@ -406,7 +502,7 @@ static bool scan_outswapped(struct scan *s) {
 static bool scan_process(struct scan *s) {
     if (s->process->state != 0) { return scan_outswapped(s); }
     nt_view_vads(s->a->os, s->process->pid, add_vad, &s->vads);
-    if (!scan_fixed(s) || !scan_kernel_pdes(s) || !scan_bitmap(s)) { return false; }
+    if (!find_directories(s) || !scan_fixed(s) || !scan_kernel_pdes(s) || !scan_bitmap(s)) { return false; }
     for (uint32_t i = 0; i < USER_PDES; i++) {
         if (!scan_user_pde(s, i)) { return false; }
     }
@@ -416,11 +512,7 @@ static bool scan_process(struct scan *s) {
 static bool visit_process(void *ctx, const struct nt_process_view *process) {
     struct audit *a = ctx;
     if (process->pid == 0) { return true; } /* System: boot's frames only */
-    struct scan s = {.a = a, .process = process, .directory = process->directory_base[0] >> PAGE_SHIFT};
-    if (s.directory >= a->frames) {
-        return audit_fail(a, "I10", "process %u: directory frame %" PRIx64 " does not exist", process->pid,
-                          (uint64_t)s.directory);
-    }
+    struct scan s = {.a = a, .process = process};
     bool good = scan_process(&s);
     free(s.vads.at);
     return good;
@@ -434,7 +526,7 @@ bool audit_scan_processes(struct audit *a) {
 /* ---- the kernel's own pages ---- */
 
 static bool scan_kernel_page(struct audit *a, va_t va, pfn_t table) {
-    uint32_t pte = physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) | (va >> 10 & 0xFFC));
+    pte_t pte = audit_entry(a, table, MiGetPteIndex(va));
     if (pte & PTE_VALID) {
         return audit_own(a, pte_frame(pte), OWNER_PRIVATE, 0, (uint32_t)MiGetPteAddress(va), table);
     }
@@ -447,8 +539,8 @@ static bool scan_kernel_page(struct audit *a, va_t va, pfn_t table) {
 
 /* The page table of va, and the end of what it maps. False: there is none. */
 static bool kernel_table(struct audit *a, va_t va, va_t *end, pfn_t *table) {
-    uint32_t pde = peek_pde(a->machine, a->system_directory, va);
-    *end = (va | 0x3FFFFF) + 1;
+    pte_t pde = peek_pde(a->machine, a->system_directory, va);
+    *end = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1;
     *table = pte_frame(pde);
     return (pde & PTE_VALID) && !(pde & PTE_LARGE);
 }
@@ -471,11 +563,11 @@ static bool scan_system_views(struct audit *a) {
         va_t end;
         pfn_t table;
         if (!kernel_table(a, va, &end, &table)) { continue; }
-        if (!audit_own(a, table, OWNER_PRIVATE, 0, (uint32_t)MiGetPdeAddress(va), a->system_directory >> PAGE_SHIFT)) {
+        if (!audit_own(a, table, OWNER_PRIVATE, 0, (uint32_t)MiGetPdeAddress(va), audit_system_directory(a, va))) {
             return false;
         }
         for (uint32_t i = 0; i < ENTRIES; i++) {
-            uint32_t pte = physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) + 4 * i);
+            pte_t pte = audit_entry(a, table, i);
             if (!(pte & PTE_VALID) || pte_frame(pte) >= a->frames) { continue; }
             a->frame[table].entries++;
             a->frame[pte_frame(pte)].maps++;
@@ -500,7 +592,7 @@ uint32_t audit_pool_pages(struct audit *a) {
         pfn_t table;
         if (!kernel_table(a, va, &end, &table)) { continue; }
         for (va_t at = va; at < end && at < limit; at += PAGE_SIZE) {
-            pages += physmem_read32(a->mem, ((pa_t)table << PAGE_SHIFT) | (at >> 10 & 0xFFC)) != 0;
+            pages += audit_entry(a, table, MiGetPteIndex(at)) != 0;
         }
     }
     return pages;
@@ -509,9 +601,9 @@ uint32_t audit_pool_pages(struct audit *a) {
 /* ---- prototype PTEs ---- */
 
 /* A page of a section that the paging file backs: charged when the section was made. */
-static bool is_committed_page(struct audit *a, uint32_t prototype) {
+static bool is_committed_page(struct audit *a, pte_t prototype) {
     if (prototype & PTE_VALID || pte_form(prototype) == PTE_FORM_TRANSITION) {
-        prototype = peek_pfn(a->machine, pte_frame(prototype)).OriginalPte;
+        prototype = audit_pfn(a, pte_frame(prototype)).OriginalPte;
     }
     enum pte_form form = pte_form(prototype);
     return form == PTE_FORM_DEMAND_ZERO || form == PTE_FORM_PAGE_FILE;
@@ -522,11 +614,11 @@ struct prototype_page {
     va_t page;
     bool known;
     pfn_t frame; /* 0: away */
-    uint32_t words[ENTRIES];
+    mmpte_t words[ENTRIES];
 };
 
 static void find_prototype_page(struct audit *a, va_t va, struct prototype_page *p) {
-    uint32_t entry = peek_pte(a->machine, a->system_directory, va);
+    pte_t entry = peek_pte(a->machine, a->system_directory, va);
     p->page = page_of(va);
     p->known = page_content(a, entry, p->words);
     p->frame = (entry & PTE_VALID) || pte_form(entry) == PTE_FORM_TRANSITION ? pte_frame(entry) : 0;
@@ -535,7 +627,7 @@ static void find_prototype_page(struct audit *a, va_t va, struct prototype_page 
 static bool scan_prototype(struct audit *a, const struct nt_prototype_view *array, va_t va, struct prototype_page *p) {
     if (p->page != page_of(va)) { find_prototype_page(a, va, p); }
     if (!p->known) { return true; } /* untouched pool */
-    uint32_t prototype = p->words[(va & PAGE_MASK) / 4];
+    pte_t prototype = p->words[(va & PAGE_MASK) / PTE_SIZE];
     bool valid = prototype & PTE_VALID, transition = !valid && pte_form(prototype) == PTE_FORM_TRANSITION;
     if (!array->clone && is_committed_page(a, prototype)) { a->commit++; }
     if (!valid && !transition) {
@@ -543,7 +635,7 @@ static bool scan_prototype(struct audit *a, const struct nt_prototype_view *arra
         return true;
     }
     if (p->frame == 0) {
-        return audit_fail(a, "I4", "prototype PTE at %08" PRIx64 ": %08x names a frame, and its page is away",
+        return audit_fail(a, "I4", "prototype PTE at %08" PRIx64 ": %08" PRIx64 " names a frame, and its page is away",
                           (uint64_t)va, prototype);
     }
     a->frame[p->frame].entries++;
@@ -555,7 +647,7 @@ static bool visit_prototypes(void *ctx, const struct nt_prototype_view *array) {
     struct audit *a = ctx;
     struct prototype_page page = {.page = 1}; /* none */
     for (uint32_t i = 0; i < array->count; i++) {
-        if (!scan_prototype(a, array, array->base + 4 * (va_t)i, &page)) { return false; }
+        if (!scan_prototype(a, array, array->base + PTE_SIZE * (va_t)i, &page)) { return false; }
     }
     return true;
 }
@@ -575,13 +667,13 @@ struct resident_count {
 static bool count_resident(void *ctx, const struct nt_prototype_view *array) {
     struct resident_count *c = ctx;
     if (array->clone || array->control_area != c->control_area) { return true; }
-    for (va_t va = array->base; va < array->base + 4 * (va_t)array->count; va += 4) {
-        uint32_t page = peek_pte(c->a->machine, c->a->system_directory, va);
+    for (va_t va = array->base; va < array->base + PTE_SIZE * (va_t)array->count; va += PTE_SIZE) {
+        pte_t page = peek_pte(c->a->machine, c->a->system_directory, va);
         if (page == 0 || (!(page & PTE_VALID) && pte_form(page) != PTE_FORM_TRANSITION)) {
-            va |= PAGE_MASK & ~(va_t)3;
+            va |= PAGE_MASK & ~(va_t)(PTE_SIZE - 1);
             continue;
         }
-        uint32_t prototype = physmem_read32(c->a->mem, ((pa_t)pte_frame(page) << PAGE_SHIFT) | (va & PAGE_MASK));
+        pte_t prototype = audit_entry(c->a, pte_frame(page), (uint32_t)(va & PAGE_MASK) / PTE_SIZE);
         c->count += (prototype & PTE_VALID) || pte_form(prototype) == PTE_FORM_TRANSITION;
     }
     return true;

@@ -16,24 +16,34 @@ struct space {
     uint32_t general, blocks;
 };
 
-static uint32_t entry(struct audit *a, va_t pte) {
+static pte_t entry(struct audit *a, va_t pte) {
     va_t va = MiGetVirtualAddressMappedByPte(pte);
     return peek_pte(a->machine, a->system_directory, va);
 }
 
+/* What a free entry holds, in the form of the view: with PAE the number is the upper half (NT-12). */
+static uint32_t free_entry(struct audit *a, va_t pte) {
+#if MI_PAE
+    pte_t value = entry(a, pte);
+    return pae_list_next(value) << PTE_FRAME_SHIFT | (uint32_t)(value & PAE_LIST_ONE_ENTRY);
+#else
+    return (uint32_t)entry(a, pte);
+#endif
+}
+
 static bool list_fail(struct space *s, const char *what, va_t pte) {
-    return audit_fail(s->a, "NT-16", "system PTE space %u: %s at %08" PRIx64 " (entry %08x)", s->number, what,
+    return audit_fail(s->a, "NT-16", "system PTE space %u: %s at %08" PRIx64 " (entry %08" PRIx64 ")", s->number, what,
                       (uint64_t)pte, entry(s->a, pte));
 }
 
 /* A run of count free entries from pte on, of which the first `used` carry list data. */
 static bool take_run(struct space *s, va_t pte, uint32_t count, uint32_t used) {
-    if (pte < s->view->start[s->number] || pte + 4 * (va_t)count > s->view->end[s->number]) {
+    if (pte < s->view->start[s->number] || pte + PTE_SIZE * (va_t)count > s->view->end[s->number]) {
         return list_fail(s, "a free list leads outside the space", pte);
     }
-    uint32_t first = (uint32_t)((pte - s->view->start[s->number]) / 4);
+    uint32_t first = (uint32_t)((pte - s->view->start[s->number]) / PTE_SIZE);
     for (uint32_t i = 0; i < count; i++) {
-        va_t at = pte + 4 * (va_t)i;
+        va_t at = pte + PTE_SIZE * (va_t)i;
         if (s->free[first + i]) { return list_fail(s, "an entry is on two lists", at); }
         s->free[first + i] = 1;
         if (i >= used && entry(s->a, at) != 0) { return list_fail(s, "a free entry is not 0", at); }
@@ -43,20 +53,21 @@ static bool take_run(struct space *s, va_t pte, uint32_t count, uint32_t used) {
 }
 
 static va_t referenced(const struct space *s, uint32_t reference) {
-    return s->view->base + ((reference & ~(uint32_t)PAGE_MASK) >> 10);
+    return s->view->base + (va_t)(reference >> PTE_FRAME_SHIFT) * PTE_SIZE;
 }
 
 static bool walk_general(struct space *s) {
     va_t end_of_last = 0;
     for (uint32_t at = s->view->first_free[s->number]; at != MM_PTE_LIST_END;) {
         va_t pte = referenced(s, at);
-        uint32_t first = entry(s->a, pte), count = first & SINGLE_PTE ? 1 : entry(s->a, pte + 4) >> PTE_FRAME_SHIFT;
+        uint32_t first = free_entry(s->a, pte), count = 1;
+        if (!(first & SINGLE_PTE)) { count = free_entry(s->a, pte + PTE_SIZE) >> PTE_FRAME_SHIFT; }
         if (pte <= end_of_last) { return list_fail(s, "runs are neither in order nor grown together", pte); }
         if (count == 0 || !take_run(s, pte, count, first & SINGLE_PTE ? 1 : 2)) {
             return list_fail(s, "a run of no entries", pte);
         }
         s->general += count;
-        end_of_last = pte + 4 * (va_t)count;
+        end_of_last = pte + PTE_SIZE * (va_t)count;
         at = first & ~(uint32_t)PAGE_MASK;
     }
     return true;
@@ -68,10 +79,11 @@ static bool walk_blocks(struct space *s, unsigned class) {
         va_t pte = referenced(s, at);
         if (!take_run(s, pte, size, size > 1 ? 2 : 1)) { return false; }
         last = at;
-        at = entry(s->a, pte) & ~(uint32_t)PAGE_MASK;
+        at = free_entry(s->a, pte) & ~(uint32_t)PAGE_MASK;
     }
     s->blocks += count * size;
-    if (count == 0 || (last == s->view->block[class].last && entry(s->a, referenced(s, last)) == MM_PTE_LIST_END)) {
+    if (count == 0 ||
+        (last == s->view->block[class].last && free_entry(s->a, referenced(s, last)) == MM_PTE_LIST_END)) {
         return true;
     }
     return list_fail(s, "the last block is another", referenced(s, last));
@@ -95,7 +107,7 @@ static bool walk_space(struct space *s) {
 /* A handed-out entry: it owns its frame (pool, stacks, P35), or maps one that is in use otherwise (MDLs), or a device.
  */
 static bool used_entry(struct audit *a, va_t pte) {
-    uint32_t value = entry(a, pte);
+    pte_t value = entry(a, pte);
     bool valid = value & PTE_VALID, transition = pte_form(value) == PTE_FORM_TRANSITION;
     pfn_t frame = pte_frame(value);
     if (pte_form(value) == PTE_FORM_PAGE_FILE) { /* a driver's pageable section */
@@ -103,7 +115,7 @@ static bool used_entry(struct audit *a, va_t pte) {
         audit_slot(a, value, 0);
     }
     if ((!valid && !transition) || frame >= a->frames || !is_audited(a, frame)) { return true; }
-    struct mmpfn pfn = peek_pfn(a->machine, frame);
+    struct mmpfn pfn = audit_pfn(a, frame);
     if (pfn.PteAddress == pte) {
         pfn_t table = pte_frame(peek_pde(a->machine, a->system_directory, MiGetVirtualAddressMappedByPte(pte)));
         a->commit++;
@@ -120,11 +132,11 @@ bool audit_system_ptes(struct audit *a) {
     bool good = true;
     for (unsigned number = 0; number < MM_SYSTEM_PTE_SPACES && good; number++) {
         struct space s = {.a = a, .view = &view, .number = number};
-        s.count = (uint32_t)((view.end[number] - view.start[number]) / 4);
+        s.count = (uint32_t)((view.end[number] - view.start[number]) / PTE_SIZE);
         s.free = check_alloc(s.count);
         good = walk_space(&s);
         for (uint32_t i = 0; i < s.count && good; i++) {
-            if (!s.free[i]) { good = used_entry(a, view.start[number] + 4 * (va_t)i); }
+            if (!s.free[i]) { good = used_entry(a, view.start[number] + PTE_SIZE * (va_t)i); }
         }
         free(s.free);
     }

@@ -29,7 +29,7 @@ struct working_set {
     struct audit *a;
     const struct nt_process_view *process;
     uint64_t directory;
-    va_t list;       /* C0502000, or the system's */
+    va_t list;       /* of the process, or the system's */
     uint32_t *entry; /* all initialised ones */
     uint32_t count;
     uint8_t *seen; /* a bit for each page of the address space */
@@ -52,9 +52,9 @@ static bool read_entries(struct working_set *w) {
                        w->count - 1);
     }
     w->entry = check_alloc(w->count * sizeof *w->entry);
+    const struct working_set_layout layout = working_set_layout(w->a->machine);
     for (uint32_t i = 0; i < w->count; i++) {
-        w->entry[i] =
-            peek32(w->a->machine, w->directory, w->list + (WORKING_SET_ENTRIES - WORKING_SET_LIST) + 4 * (va_t)i);
+        w->entry[i] = peek32(w->a->machine, w->directory, w->list + (layout.entries - layout.list) + 4 * (va_t)i);
     }
     return true;
 }
@@ -62,8 +62,8 @@ static bool read_entries(struct working_set *w) {
 /* A valid entry against its PTE and the frame. */
 static bool check_entry(struct working_set *w, uint32_t index) {
     uint32_t entry = w->entry[index], va = (uint32_t)page_of(entry);
-    uint32_t pte = peek_pte(w->a->machine, w->directory, va);
-    if (!(pte & PTE_VALID)) { return ws_fail(w, "I3", "entry: PTE of its page, entry", entry, 1, pte); }
+    pte_t pte = peek_pte(w->a->machine, w->directory, va);
+    if (!(pte & PTE_VALID)) { return ws_fail(w, "I3", "entry: PTE of its page, entry", entry, 1, (uint32_t)pte); }
     bool fixed = index < field(w, FIRST_DYNAMIC), locked = entry & WSLE_LOCKED;
     if (fixed != locked) {
         return ws_fail(w, "I8", "entry: locked, as its place in the fixed part", index, fixed, locked);
@@ -74,7 +74,7 @@ static bool check_entry(struct working_set *w, uint32_t index) {
     if (!wsle_is_direct(w->a->memory.profile, entry) || index == 0) {
         return true;
     } /* 0 is the directory: u1 is the EPROCESS */
-    struct mmpfn pfn = peek_pfn(w->a->machine, pte_frame(pte));
+    struct mmpfn pfn = audit_pfn(w->a, pte_frame(pte));
     if (pfn.u1 == index) { return true; }
     return audit_fail(w->a, "I3", "frame %" PRIx64 " (process %u, %08x): working-set index expected %x, found %x",
                       (uint64_t)pte_frame(pte), w->process->pid, va, index, pfn.u1);
@@ -164,8 +164,10 @@ static void release(struct working_set *w) {
 }
 
 bool audit_working_set(struct audit *a, const struct nt_process_view *process, uint32_t valid) {
-    struct working_set w = {
-        .a = a, .process = process, .directory = process->directory_base[0], .list = WORKING_SET_LIST};
+    struct working_set w = {.a = a,
+                            .process = process,
+                            .directory = process->directory_base[0],
+                            .list = working_set_layout(a->machine).list};
     bool good = audit_one(&w, valid);
     release(&w);
     return good;
@@ -177,7 +179,8 @@ bool audit_system_working_set(struct audit *a) {
     struct working_set w = {.a = a, .process = &view, .directory = a->system_directory, .list = SYSTEM_WS_LIST};
     bool good = audit_one(&w, 0);
     for (va_t va = POOL_START; good && va < POOL_END; va += PAGE_SIZE) {
-        uint32_t vpn = (uint32_t)(va >> PAGE_SHIFT), pte = peek_pte(a->machine, w.directory, va);
+        uint32_t vpn = (uint32_t)(va >> PAGE_SHIFT);
+        pte_t pte = peek_pte(a->machine, w.directory, va);
         if ((pte & PTE_VALID) && !(w.seen[vpn / 8] >> (vpn % 8) & 1)) {
             good = ws_fail(&w, "I3", "entry for the valid page", (uint32_t)va, 1, 0);
         }

@@ -165,9 +165,6 @@ static struct machine *create_machine(struct replay *r, const char *mmu) {
 
 static int open_checks(struct replay *r) {
     char err[512];
-    if (r->machine_config.os == &nt_pae_os_ops && (r->config.checks & CHECK_AUDIT)) {
-        return cli_error("profile NT5PAE: the audit does not read PAE tables yet: expected --check shadow,staleness");
-    }
     r->counting = counting_create(r->machine[0]);
     if (!r->counting) { return cli_error("out of memory"); }
     r->wave_command = cli_wave_command(&r->config.options);

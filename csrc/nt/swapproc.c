@@ -1,23 +1,33 @@
 /* Processes that are out of memory: NT-70 (states), NT-76. An outswapped process has lost its working set, and the
  * frames of its working-set list, hyperspace table and directory are in transition: they may be written out and reused.
- */
+ * With PAE the last of the four directories has the directory's part, the other three are among the tables that it
+ * describes, and what CR3 points to stays, with its four entries cleared. */
 #include "mi.h"
 #include "ntmmu/eprocess.h"
 
 #include <stdlib.h>
 
-#define WS_LIST_PTE_INDEX 0x102u
-#define SELF_MAP_OFFSET   0xC00u
-#define HYPERSPACE_OFFSET 0xC04u
-#define HYPERSPACE_TABLE  0xC0301000u
-#define SWAP_OBJECT       0xD0000000u /* + process: what threads wait for */
+#define LAST_DIRECTORY (MM_DIRECTORIES - 1)
+#define SWAP_OBJECT    0xD0000000u /* + process: what threads wait for */
+
+/* Entries of the last directory: number 0.. are the directories, behind them the tables of hyperspace. */
+static va_t MiOwnPdeAddress(unsigned number) { return MiGetPdeAddress(PTE_BASE) + number * PTE_SIZE; }
+static pa_t MiOwnPde(pfn_t directory, unsigned number) {
+    return ((pa_t)directory << PAGE_SHIFT) + (MiOwnPdeAddress(number) & PAGE_MASK);
+}
+/* Entries of a table of hyperspace that belong to the working-set list, up to the table's end. */
+static unsigned MiFirstListPte(unsigned table) { return table ? 0 : MiGetPteIndex(MM_WORKING_SET_LIST); }
+static va_t MiHyperPteAddress(unsigned table, unsigned index) {
+    return MiGetPteAddress(MM_HYPER_BASE) + (table * MM_PTE_PER_PAGE + index) * PTE_SIZE;
+}
+static pa_t MiEntryOf(pfn_t table, unsigned index) { return ((pa_t)table << PAGE_SHIFT) + index * PTE_SIZE; }
 
 static uint64_t MiSwapObject(const struct eprocess *process) { return SWAP_OBJECT + process->Pid; }
 
 /* An entry of tables that are not mapped; va: what it would map while they are. */
 static pte_t MiExchangePte(struct os *os, pa_t pa, va_t pte_va, pte_t value) {
-    uint32_t old = MiReadPhysical32(os, pa);
-    MiWritePhysical32(os, pa, (uint32_t)value);
+    pte_t old = MiReadPhysicalPte(os, pa);
+    MiWritePhysicalPte(os, pa, value);
     if (log_wants(os->M->log, LOG_PTE)) {
         log_send(os->M->log, LOG_PTE, pte_va, old, value, MiGetVirtualAddressMappedByPte(pte_va), 0);
     }
@@ -32,7 +42,7 @@ static pfn_t MiFrameOfProcessObject(struct os *os, const struct eprocess *proces
 
 /* A valid entry becomes transition; its frame loses the share of it. */
 static void MiSwapEntryOut(struct os *os, pa_t pa, va_t pte_va) {
-    pte_t pte = MiReadPhysical32(os, pa);
+    pte_t pte = MiReadPhysicalPte(os, pa);
     if (!(pte & PTE_VALID)) { return; }
     MiExchangePte(os, pa, pte_va, pte_transition(pte, MM_READWRITE));
     MiDecrementShareCount(os, pte_frame(pte));
@@ -41,29 +51,59 @@ static void MiSwapEntryOut(struct os *os, pa_t pa, va_t pte_va) {
 /* The directory describes itself, so that its entry needs another place: the process object. */
 static void MiSwapDirectoryOut(struct os *os, struct eprocess *process, pfn_t directory) {
     struct mmpfn pfn = MiReadPfn(os, directory);
-    pte_t entry = pte_transition(directory << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL, MM_READWRITE);
+    mmpte_t entry = (mmpte_t)pte_transition(directory << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL, MM_READWRITE);
     pfn.PteAddress = process->Address + EPROCESS_PAGE_DIRECTORY_PTE;
     pfn.ContainingFrame = (uint32_t)MiFrameOfProcessObject(os, process);
     MiWritePfn(os, directory, &pfn);
     MiIncrementShareCount(os, pfn.ContainingFrame);
-    MiWrite32(os, process->Address + EPROCESS_PAGE_DIRECTORY_PTE, (uint32_t)entry);
-    MiSwapEntryOut(os, ((pa_t)directory << PAGE_SHIFT) + SELF_MAP_OFFSET, PDE_BASE + SELF_MAP_OFFSET);
+    os->M->ops->write(os->M, process->Address + EPROCESS_PAGE_DIRECTORY_PTE, &entry, sizeof entry);
+    MiSwapEntryOut(os, MiOwnPde(directory, LAST_DIRECTORY), MiOwnPdeAddress(LAST_DIRECTORY));
 }
 
+static void MiSwapHyperspaceOut(struct os *os, const struct eprocess *process, pfn_t directory) {
+    for (unsigned table = 0; table < MM_HYPER_TABLES; table++) {
+        for (unsigned i = MiFirstListPte(table); i < MM_PTE_PER_PAGE; i++) {
+            MiSwapEntryOut(os, MiEntryOf(process->HyperspaceFrame[table], i), MiHyperPteAddress(table, i));
+        }
+        MiSwapEntryOut(os, MiOwnPde(directory, MM_DIRECTORIES + table), MiOwnPdeAddress(MM_DIRECTORIES + table));
+    }
+}
+
+#if MI_PAE
+/* While the process is in memory, the last directory does not count the others; their entries in transition, it must.
+ */
+static void MiSwapOtherDirectoriesOut(struct os *os, pfn_t last) {
+    for (unsigned i = 0; i < LAST_DIRECTORY; i++) {
+        MiIncrementShareCount(os, last);
+        MiSwapEntryOut(os, MiOwnPde(last, i), MiOwnPdeAddress(i));
+    }
+}
+
+static void MiSetDirectoryPointers(struct os *os, const struct eprocess *process, bool valid) {
+    pfn_t pointers = process->DirectoryTableBase[0] >> PAGE_SHIFT;
+    for (unsigned i = 0; i < MM_DIRECTORIES; i++) {
+        pte_t entry = (pte_t)process->DirectoryFrame[i] << PTE_FRAME_SHIFT | PTE_VALID;
+        MiWritePhysicalPte(os, MiEntryOf(pointers, i), valid ? entry : 0);
+    }
+    struct mmpfn pfn = MiReadPfn(os, pointers);
+    pfn.ContainingFrame = valid ? process->DirectoryFrame[LAST_DIRECTORY] : 0;
+    MiWritePfn(os, pointers, &pfn);
+}
+#endif
+
 ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
-    if (MI_PAE) { MiAssert(os, "swapping out a process with four directories is not in this version"); }
     if (process == &os->SystemProcess || process == PsGetCurrentProcess(os) || process->State != PROCESS_IN_MEMORY ||
         process->StackCount != 0 || process->NumberOfLockedPages != 0) {
         return STATUS_INVALID_PARAMETER;
     }
-    pfn_t directory = process->DirectoryTableBase[0] >> PAGE_SHIFT;
-    pfn_t hyperspace = process->DirectoryTableBase[1] >> PAGE_SHIFT;
+    pfn_t directory = process->DirectoryFrame[LAST_DIRECTORY];
     MiTrimWorkingSet(os, UINT32_MAX, &process->Vm, true);
     MiRemoveFromExpansionList(os, &process->Vm);
-    for (unsigned i = WS_LIST_PTE_INDEX; i < MM_PTE_PER_PAGE; i++) {
-        MiSwapEntryOut(os, ((pa_t)hyperspace << PAGE_SHIFT) + 4 * i, HYPERSPACE_TABLE + 4 * i);
-    }
-    MiSwapEntryOut(os, ((pa_t)directory << PAGE_SHIFT) + HYPERSPACE_OFFSET, PDE_BASE + HYPERSPACE_OFFSET);
+    MiSwapHyperspaceOut(os, process, directory);
+#if MI_PAE
+    MiSwapOtherDirectoriesOut(os, directory);
+    MiSetDirectoryPointers(os, process, false);
+#endif
     MiSwapDirectoryOut(os, process, directory);
     process->State = PROCESS_OUT_OF_MEMORY;
     return STATUS_SUCCESS;
@@ -126,7 +166,7 @@ static pfn_t MiSwapPageIn(struct os *os, pte_t pte, va_t pte_va, pfn_t containin
 }
 
 static pfn_t MiSwapEntryIn(struct os *os, pa_t pa, va_t pte_va, pfn_t containing) {
-    pfn_t frame = MiSwapPageIn(os, MiReadPhysical32(os, pa), pte_va, containing);
+    pfn_t frame = MiSwapPageIn(os, MiReadPhysicalPte(os, pa), pte_va, containing);
     MiExchangePte(os, pa, pte_va, frame << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL);
     return frame;
 }
@@ -135,37 +175,56 @@ static void MiSetPfnIndex(struct os *os, pfn_t frame, uint32_t index) { MiWrite3
 
 static pfn_t MiSwapDirectoryIn(struct os *os, struct eprocess *process) {
     pfn_t object = MiFrameOfProcessObject(os, process);
-    pte_t entry = MiRead32(os, process->Address + EPROCESS_PAGE_DIRECTORY_PTE);
+    pte_t entry = MiReadPte(os, process->Address + EPROCESS_PAGE_DIRECTORY_PTE);
     pfn_t directory = MiSwapPageIn(os, entry, process->Address + EPROCESS_PAGE_DIRECTORY_PTE, object);
     MiDecrementShareCount(os, object); /* what it has counted, or MiInitializePfn has just */
     struct mmpfn pfn = MiReadPfn(os, directory);
-    pfn.u1 = process->Address;
-    pfn.PteAddress = PDE_BASE + SELF_MAP_OFFSET;
+    pfn.u1 = LAST_DIRECTORY ? LAST_DIRECTORY : process->Address;
+    pfn.PteAddress = (uint32_t)MiOwnPdeAddress(LAST_DIRECTORY);
     pfn.ContainingFrame = (uint32_t)directory;
     MiWritePfn(os, directory, &pfn);
-    MiExchangePte(os, ((pa_t)directory << PAGE_SHIFT) + SELF_MAP_OFFSET, PDE_BASE + SELF_MAP_OFFSET,
+    MiExchangePte(os, MiOwnPde(directory, LAST_DIRECTORY), MiOwnPdeAddress(LAST_DIRECTORY),
                   directory << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL);
     return directory;
 }
 
-static void MmInSwapProcess(struct os *os, struct eprocess *process) {
-    pfn_t directory = MiSwapDirectoryIn(os, process);
-    pa_t hyperspace_pde = ((pa_t)directory << PAGE_SHIFT) + HYPERSPACE_OFFSET;
-    pfn_t hyperspace = MiSwapEntryIn(os, hyperspace_pde, PDE_BASE + HYPERSPACE_OFFSET, directory);
-    MiSetPfnIndex(os, hyperspace, 1);
-    for (unsigned i = WS_LIST_PTE_INDEX; i < MM_PTE_PER_PAGE; i++) {
-        pa_t pa = ((pa_t)hyperspace << PAGE_SHIFT) + 4 * i;
-        if (MiReadPhysical32(os, pa) == 0) { continue; }
-        pfn_t frame = MiSwapEntryIn(os, pa, HYPERSPACE_TABLE + 4 * i, hyperspace);
-        if (i == WS_LIST_PTE_INDEX) {
+static void MiSwapHyperspaceIn(struct os *os, struct eprocess *process, pfn_t directory, unsigned table) {
+    const unsigned number = MM_DIRECTORIES + table;
+    pfn_t hyperspace = MiSwapEntryIn(os, MiOwnPde(directory, number), MiOwnPdeAddress(number), directory);
+    MiSetPfnIndex(os, hyperspace, number);
+    process->HyperspaceFrame[table] = (uint32_t)hyperspace;
+    for (unsigned i = MiFirstListPte(table); i < MM_PTE_PER_PAGE; i++) {
+        pa_t pa = MiEntryOf(hyperspace, i);
+        if (MiReadPhysicalPte(os, pa) == 0) { continue; }
+        pfn_t frame = MiSwapEntryIn(os, pa, MiHyperPteAddress(table, i), hyperspace);
+        if (table == 0 && i == MiFirstListPte(table)) {
             process->WorkingSetPage = (uint32_t)frame;
-            MiSetPfnIndex(os, frame, 2);
+            MiSetPfnIndex(os, frame, MM_DIRECTORIES + MM_HYPER_TABLES);
         }
     }
-    process->DirectoryFrame[0] = (uint32_t)directory;
-    process->HyperspaceFrame[0] = (uint32_t)hyperspace;
+}
+
+#if MI_PAE
+static void MiSwapOtherDirectoriesIn(struct os *os, struct eprocess *process, pfn_t last) {
+    for (unsigned i = 0; i < LAST_DIRECTORY; i++) {
+        process->DirectoryFrame[i] = (uint32_t)MiSwapEntryIn(os, MiOwnPde(last, i), MiOwnPdeAddress(i), last);
+        MiSetPfnIndex(os, process->DirectoryFrame[i], i ? i : process->Address);
+        MiDecrementShareCount(os, last); /* as MiSwapOtherDirectoriesOut says */
+    }
+}
+#endif
+
+static void MmInSwapProcess(struct os *os, struct eprocess *process) {
+    pfn_t directory = MiSwapDirectoryIn(os, process);
+    process->DirectoryFrame[LAST_DIRECTORY] = (uint32_t)directory;
+#if MI_PAE
+    MiSwapOtherDirectoriesIn(os, process, directory);
+    MiSetDirectoryPointers(os, process, true);
+#else
     process->DirectoryTableBase[0] = (uint32_t)(directory << PAGE_SHIFT);
-    process->DirectoryTableBase[1] = (uint32_t)(hyperspace << PAGE_SHIFT);
+#endif
+    for (unsigned table = 0; table < MM_HYPER_TABLES; table++) { MiSwapHyperspaceIn(os, process, directory, table); }
+    process->DirectoryTableBase[1] = process->HyperspaceFrame[0] << PAGE_SHIFT;
     MiWrite32(os, process->Address + EPROCESS_DIRECTORY_TABLE_BASE, process->DirectoryTableBase[0]);
     MiWrite32(os, process->Address + EPROCESS_DIRECTORY_TABLE_BASE + 4, process->DirectoryTableBase[1]);
     MiWrite32(os, process->Address + EPROCESS_WORKING_SET_PAGE, process->WorkingSetPage);
