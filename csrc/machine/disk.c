@@ -177,16 +177,6 @@ static void check(struct machine *m, const struct os_io *io) {
     }
 }
 
-ntstatus_t disk_read_now(struct machine *m, const struct os_io *io) {
-    check(m, io);
-    log_io(m, io, false);
-    bool fails = inject_now(m, OS_INJECT_READ_ERROR);
-    if (!fails) { deliver_read(m, io); }
-    count(m, io);
-    log_io(m, io, true);
-    return fails ? STATUS_IO_DEVICE_ERROR : STATUS_SUCCESS;
-}
-
 uint64_t disk_start(struct machine *m, const struct os_io *io) {
     struct disk *disk = &m->disk;
     check(m, io);

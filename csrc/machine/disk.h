@@ -27,8 +27,6 @@ void disk_poll(struct machine *m, bool writes);
 void disk_step(struct machine *m);        /* a step goes by */
 bool disk_works(const struct machine *m); /* steps going by will end a transfer */
 bool disk_create(struct machine *m, unsigned number, uint64_t bytes);
-/* A read that is over at once, without a number. */
-ntstatus_t disk_read_now(struct machine *m, const struct os_io *io);
 /* Before CALL waits: with automatic I/O all reads end, then writes until what it waits for is signalled. */
 void disk_finish_waited(struct machine *m, const struct upcall *call);
 /* `io auto|manual`; auto ends the reads that are on their way. */

@@ -282,13 +282,6 @@ static bool down_interrupts_enabled(struct os_machine *downward) { return machin
 
 /* ---- disk ---- */
 
-static ntstatus_t down_disk_read(struct os_machine *downward, uint64_t file, uint64_t offset, pfn_t frame,
-                                 uint32_t valid_bytes) {
-    struct machine *m = machine_of(downward);
-    const struct os_io io = {.file = file, .offset = offset, .pages = 1, .valid_bytes = valid_bytes, .frame = {frame}};
-    return disk_read_now(m, &io);
-}
-
 static uint64_t down_disk_start(struct os_machine *downward, const struct os_io *io) {
     return disk_start(machine_of(downward), io);
 }
@@ -322,7 +315,6 @@ const struct os_machine_ops machine_downward_ops = {
     .irql = down_irql,
     .set_irql = down_set_irql,
     .interrupts_enabled = down_interrupts_enabled,
-    .disk_read = down_disk_read,
     .disk_start = down_disk_start,
     .disk_poll = down_disk_poll,
     .disk_create = down_disk_create,

@@ -192,7 +192,9 @@ static ntstatus_t MiReadDriver(struct os *os, const struct mi_driver *driver, ui
         va_t va = driver->Base + page * PAGE_SIZE;
         pfn_t frame = MiRemoveAnyPage(os, MiPageColor(os, va));
         MiMapKernelPage(os, MiGetPteAddress(va), frame, 0); /* what is read exists nowhere else: modified */
-        status = os->M->ops->disk_read(os->M, file, page * PAGE_SIZE, frame, PAGE_SIZE);
+        struct os_io io = {
+            .file = file, .offset = (uint64_t)page * PAGE_SIZE, .pages = 1, .valid_bytes = PAGE_SIZE, .frame = {frame}};
+        status = MiReadAndWait(os, &io);
     }
     return status;
 }

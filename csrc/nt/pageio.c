@@ -38,6 +38,30 @@ void MiFreeTransfers(struct os *os, void (*release)(void *context)) {
     }
 }
 
+/* ---- a read whose caller waits at once and keeps nothing else ---- */
+
+#define READ_OBJECT 0xE0000000u /* what all of them wait for; each asks whether it was its own */
+
+struct mmreadwait {
+    bool Done;
+    ntstatus_t Status;
+};
+
+static void MiReadEnded(struct os *os, void *context, ntstatus_t status) {
+    *(struct mmreadwait *)context = (struct mmreadwait){true, status};
+    os->M->ops->signal(os->M, READ_OBJECT);
+}
+
+ntstatus_t MiReadAndWait(struct os *os, const struct os_io *io) {
+    struct mmreadwait *wait = MiAllocateHost(os, sizeof *wait);
+    MiStartTransfer(os, io, MiReadEnded, wait);
+    os->M->ops->disk_poll(os->M, false);
+    while (!wait->Done) { KeWaitForSingleObject(os, READ_OBJECT); }
+    ntstatus_t status = wait->Status;
+    free(wait);
+    return status;
+}
+
 void MiBuildPagingMdl(struct os *os, va_t mdl, const struct os_io *io) {
     MiWrite32(os, mdl + MDL_NEXT, 0);
     MiWrite16(os, mdl + MDL_SIZE, (uint16_t)(MDL_ARRAY + 4 * io->pages));

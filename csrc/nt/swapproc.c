@@ -111,32 +111,16 @@ ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
 
 /* ---- in ---- */
 
-struct swap_read {
-    bool Done;
-    ntstatus_t Status;
-};
-
-static void MiSwapReadEnded(struct os *os, void *context, ntstatus_t status) {
-    struct swap_read *read = context;
-    *read = (struct swap_read){true, status};
-    os->M->ops->signal(os->M, SWAP_OBJECT);
-}
-
 ntstatus_t MiReadSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing, pfn_t *to) {
     while (!MiFramesAvailable(os, 1)) { MiWaitForFreePage(os); }
     pfn_t frame = *to = MiRemoveAnyPage(os, 0);
     MiInitializePfn(os, frame, pte_va, pte, 0, containing);
-    struct swap_read *read = MiAllocateHost(os, sizeof *read);
     struct os_io io = {.file = os_paging_file(pte_page_file_number(pte)),
                        .offset = (uint64_t)pte_page_file_offset(pte) << PAGE_SHIFT,
                        .pages = 1,
                        .valid_bytes = PAGE_SIZE,
                        .frame = {frame}};
-    MiStartTransfer(os, &io, MiSwapReadEnded, read);
-    os->M->ops->disk_poll(os->M, false);
-    while (!read->Done) { KeWaitForSingleObject(os, SWAP_OBJECT); }
-    ntstatus_t status = read->Status;
-    free(read);
+    ntstatus_t status = MiReadAndWait(os, &io);
     os->MmInfoCounters.PageReadCount++;
     os->MmInfoCounters.PageReadIoCount++;
     return status;

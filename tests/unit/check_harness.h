@@ -160,16 +160,24 @@ inline os_service_result service(struct os *os, const event *e) {
     case EV_LOCK: out.status = STATUS_WORKING_SET_QUOTA; break;
     case EV_TIME: o->m->ops->bugcheck(o->m, 0x4E, 7, 8, 9, 10);
     case EV_UNLOCK: o->m->ops->panic(o->m, "not in this version");
-    case EV_UNDRAIN: /* TLB operations, a signal and a read, to be expected */
+    case EV_UNDRAIN: { /* TLB operations, a signal and a read, to be expected */
+        os_io io = {};
+        io.file = 77;
+        io.offset = 0x3000;
+        io.pages = 1;
+        io.valid_bytes = 4096;
+        io.frame[0] = 0x200;
         o->m->ops->invlpg(o->m, 0x20000);
         o->m->ops->write_control(o->m, MMU_CR3, directory(o->pid));
         o->m->ops->write_control(o->m, MMU_CR4, CR4_PSE);
         o->m->ops->write_control(o->m, MMU_CR4, CR4_PSE | CR4_PGE);
         log_send(o->m->log, LOG_SIGNAL, LOG_AVAILABLE_PAGES, 0, 0, 0, 0);
-        o->m->ops->disk_read(o->m, 77, 0x3000, 0x200, 4096);
+        o->m->ops->disk_start(o->m, &io);
+        o->m->ops->disk_poll(o->m, false);
         log_send(o->m->log, LOG_LIST, FreePageList, 0x123, 1, 5, 0);
         log_send(o->m->log, LOG_PFN, 0x123, 0x100, 0x600, 1, 1);
         break;
+    }
     case EV_DRAIN: return out;
     default: break;
     }
@@ -177,6 +185,7 @@ inline os_service_result service(struct os *os, const event *e) {
 }
 
 inline void tick(struct os *) {}
+inline void io_complete(struct os *, uint64_t, ntstatus_t) {}
 inline uint32_t current_pid(const struct os *os) { return os_of(os)->pid; }
 inline uint32_t current_tid(const struct os *os) { return os_of(os)->tid; }
 inline uint64_t directory_of(const struct os *, uint32_t pid) { return pid < 4 ? directory(pid) : 0; }
@@ -185,8 +194,8 @@ inline void counters(const struct os *os, void (*visit)(void *, const char *, ui
 }
 
 inline const os_ops *ops() {
-    static const os_ops ops = {ram_size, boot,        destroy,     page_fault,   service,
-                               tick,     NULL, current_pid, current_tid, directory_of, counters};
+    static const os_ops ops = {ram_size,    boot,        destroy,     page_fault,   service, tick,
+                               io_complete, current_pid, current_tid, directory_of, counters};
     return &ops;
 }
 

@@ -173,7 +173,18 @@ os_service_result fake_service(os *o, const event *e) {
         break;
     }
     case EV_FREE: r.status = STATUS_MEMORY_NOT_ALLOCATED; break;
-    case EV_MAP: f->disk_status = f->m->ops->disk_read(f->m, 77, 0x3000, 0x300, 0x802); break;
+    case EV_MAP: {
+        os_io io = {};
+        io.file = 77;
+        io.offset = 0x3000;
+        io.pages = 1;
+        io.valid_bytes = 0x802;
+        io.frame[0] = 0x300;
+        uint64_t id = f->m->ops->disk_start(f->m, &io);
+        while (!f->done(id)) { f->m->ops->wait(f->m, kTransfer + id); }
+        f->disk_status = f->completed.back().second;
+        break;
+    }
     case EV_LOCK:
         f->wait_for_block();
         r.status = STATUS_WAS_LOCKED;

@@ -64,9 +64,6 @@ struct os_machine_ops {
     unsigned (*irql)(struct os_machine *m);
     void (*set_irql)(struct os_machine *m, unsigned irql);
     bool (*interrupts_enabled)(struct os_machine *m);
-    /* Disk: transfers one page between the file and frame by DMA (no translation). valid_bytes of the page come from
-     * the file, the rest is zero. Completes at once for now; logs LOG_IO start and done. Returns an NTSTATUS. */
-    ntstatus_t (*disk_read)(struct os_machine *m, uint64_t file, uint64_t offset, pfn_t frame, uint32_t valid_bytes);
     /* Starts a transfer and returns its number: 1, 2, 3… in order of issue. os_ops.io_complete reports its end: with
      * automatic I/O and no latency model a read ends when somebody waits, a write before the next delivery of APCs;
      * with a model, after its number of steps; with manual I/O, at the step `iodone`. Logs LOG_IO. */
