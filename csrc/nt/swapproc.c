@@ -181,10 +181,26 @@ static void MiSwapHyperspaceIn(struct os *os, struct eprocess *process, pfn_t di
         pa_t pa = MiEntryOf(hyperspace, i);
         if (MiReadPhysicalPte(os, pa) == 0) { continue; }
         pfn_t frame = MiSwapEntryIn(os, pa, MiHyperPteAddress(table, i), hyperspace);
-        if (table == 0 && i == MiFirstListPte(table)) {
-            process->WorkingSetPage = (uint32_t)frame;
-            MiSetPfnIndex(os, frame, MM_DIRECTORIES + MM_HYPER_TABLES);
-        }
+        if (table == 0 && i == MiFirstListPte(table)) { process->WorkingSetPage = (uint32_t)frame; }
+    }
+}
+
+static pa_t MiHyperspacePhysical(struct os *os, const struct eprocess *process, va_t va) {
+    pfn_t table = process->HyperspaceFrame[(va - MM_HYPER_BASE) >> MM_PDE_SHIFT];
+    pte_t pte = MiReadPhysicalPte(os, MiEntryOf(table, MiGetPteIndex(va)));
+    return (pte_frame(pte) << PAGE_SHIFT) + (va & PAGE_MASK);
+}
+
+/* On a page list a frame's index is a link. The list's own pages have fixed entries, the first one behind the tables'.
+ */
+static void MiRestoreListIndices(struct os *os, const struct eprocess *process) {
+    const va_t list = MM_WORKING_SET_LIST;
+    uint32_t fixed = MiReadPhysical32(os, MiHyperspacePhysical(os, process, list + WSL_FIRST_DYNAMIC));
+    for (uint32_t i = MM_DIRECTORIES + MM_HYPER_TABLES; i < fixed; i++) {
+        va_t at = list + MM_WSLE_OFFSET + (va_t)i * sizeof(uint32_t);
+        va_t va = page_of(MiReadPhysical32(os, MiHyperspacePhysical(os, process, at)));
+        if (va < list || va > MM_PROCESS_SPACE_END) { continue; } /* locked by the program */
+        MiSetPfnIndex(os, MiHyperspacePhysical(os, process, va) >> PAGE_SHIFT, i);
     }
 }
 
@@ -208,6 +224,7 @@ static void MmInSwapProcess(struct os *os, struct eprocess *process) {
     process->DirectoryTableBase[0] = (uint32_t)(directory << PAGE_SHIFT);
 #endif
     for (unsigned table = 0; table < MM_HYPER_TABLES; table++) { MiSwapHyperspaceIn(os, process, directory, table); }
+    MiRestoreListIndices(os, process);
     process->DirectoryTableBase[1] = process->HyperspaceFrame[0] << PAGE_SHIFT;
     MiWrite32(os, process->Address + EPROCESS_DIRECTORY_TABLE_BASE, process->DirectoryTableBase[0]);
     MiWrite32(os, process->Address + EPROCESS_DIRECTORY_TABLE_BASE + 4, process->DirectoryTableBase[1]);

@@ -34,3 +34,17 @@ for value in 'boot CFG-P' 'profile NT5PAE'; do
     expect 2 'NT5PAE.*dump' "$ntmmu" dump "$work/pae.vmt" '!vm'
     expect 0 '' "$ntmmu" run --mmu c "$work/pae.vmt"
 done
+# a share count of PAE's longer PFN entries, and the audit that reads them
+cat >"$work/pae-share.vmt" <<'EOF'
+!vmt 1
+!boot CFG-P
+proc+ 1 0 "P1"
+thr+ 101 1
+x 0 101
+alloc 410000 3000 rc rw
+w 410000 4 =1
+poke 208128 2
+!end
+EOF
+found=$("$ntmmu" run --mmu c --check audit "$work/pae-share.vmt") && exit 1
+grep -q 'audit I4: frame 409: share count expected 1, found 2' <<<"$found" || { echo "PAE audit: $found"; exit 1; }
