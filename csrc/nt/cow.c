@@ -40,7 +40,7 @@ static void MiTakeOverClonePage(struct os *os, const struct cow_page *page) {
     pfn.u1 = MiReadPfn(os, page->Frame).u1; /* its working-set index */
     MiWritePfn(os, page->Frame, &pfn);
     MiWritePte(os, page->Prototype, 0);
-    MiPrototypeBecameResident(os, page->Prototype, -1);
+    MiPrototypeLeftMemory(os, page->Prototype);
     MiDecrementCloneBlockReference(os, page->Process, page->Prototype);
     os->MmInfoCounters.CloneReuse++;
 }

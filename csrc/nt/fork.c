@@ -94,7 +94,7 @@ static void MiReleaseClonePrototype(struct os *os, va_t prototype) {
     if (form != PTE_FORM_VALID && form != PTE_FORM_TRANSITION) { return; }
     pfn_t frame = pte_frame(pte);
     struct mmpfn pfn = MiReadPfn(os, frame);
-    MiPrototypeBecameResident(os, prototype, -1);
+    MiPrototypeLeftMemory(os, prototype);
     MiSetPfnDeleted(os, frame);
     if (form == PTE_FORM_TRANSITION && pfn.ReferenceCount == 0) {
         MiUnlinkPageFromList(os, frame);
@@ -184,17 +184,10 @@ static void MiCountChild(struct fork *f) {
 }
 
 /* Charges the child for what it inherits and for its page tables, all at once: half-way it is too late to fail. The
- * charge may have waited (NT-95), and the parent's memory have changed meanwhile. */
+ * charge may wait (NT-95), but the caller keeps the parent's address space as it is. */
 static ntstatus_t MiChargeChild(struct fork *f) {
-    for (;;) {
-        MiCountChild(f);
-        uint32_t pages = f->charge + f->page_tables;
-        ntstatus_t status = MiChargeProcessCommitment(f->os, pages, f->child);
-        if (!NT_SUCCESS(status)) { return status; }
-        MiCountChild(f);
-        if (f->charge + f->page_tables == pages) { return STATUS_SUCCESS; }
-        MiReturnCommitment(f->os, pages, f->child);
-    }
+    MiCountChild(f);
+    return MiChargeProcessCommitment(f->os, f->charge + f->page_tables, f->child);
 }
 
 static void MiFreeBlocksUntil(struct os *os, struct mmclone *stop) {

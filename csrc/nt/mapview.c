@@ -96,16 +96,6 @@ static uint32_t MiViewCommitCharge(const struct mmvad *vad) {
 
 /* ---- map ---- */
 
-static bool MiEnterProcess(struct os *os, struct eprocess *process) {
-    if (PsGetCurrentProcess(os) == process) { return false; }
-    KeAttachProcess(os, process);
-    return true;
-}
-
-static void MiLeaveProcess(struct os *os, bool attached) {
-    if (attached) { KeDetachProcess(os); }
-}
-
 /* Errors that the arguments alone decide, in NT's order. */
 static ntstatus_t MiCheckViewArguments(const struct view_request *r) {
     va_t unit = r->Type & MEM_DOS_LIM ? PAGE_SIZE : X64K;
@@ -194,9 +184,7 @@ static ntstatus_t MiInsertView(struct os *os, const struct view_request *r, stru
         va_t size = r->CommitSize < r->Size ? r->CommitSize : r->Size;
         status = MiCommitReservedView(os, vad, r->Base, r->Base + size - 1);
     }
-    bool attached = MiEnterProcess(os, r->Process);
     if (NT_SUCCESS(status)) { status = MiInsertVad(os, r->Process, vad); }
-    MiLeaveProcess(os, attached);
     if (!NT_SUCCESS(status)) { MiReturnCommitment(os, vad->CommitCharge, r->Process); }
     return status;
 }
@@ -279,10 +267,8 @@ ntstatus_t NtUnmapViewOfSection(struct os *os, struct eprocess *process, uint32_
     if (MiIsSecured(process, vad->StartingAddress, vad->EndingAddress, MM_ZERO_ACCESS)) {
         return STATUS_UNABLE_TO_FREE_VM;
     }
-    bool attached = MiEnterProcess(os, process);
     MiDeleteVirtualAddresses(os, process, vad->StartingAddress, vad->EndingAddress, 0, true);
     MiRemoveVad(os, process, vad);
-    MiLeaveProcess(os, attached);
     MiReturnCommitment(os, vad->CommitCharge, process);
     MiReleaseView(os, vad);
     free(vad);

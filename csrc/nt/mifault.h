@@ -97,7 +97,7 @@ ntstatus_t MiCompleteProtoRead(struct os *os, struct mmfault *fault, pfn_t frame
 ntstatus_t MiResolveProtoPteFault(struct os *os, struct mmfault *fault);
 /* The frame's prototype PTE changed from neither to valid/transition (+1) or back (-1): share of its pool page, PfnRef.
  */
-void MiPrototypeBecameResident(struct os *os, va_t prototype, int change);
+void MiPrototypeLeftMemory(struct os *os, va_t prototype);
 /* Address of the prototype PTE behind a view's page; 0: beyond, or a private (bss) piece: then *private_protection is
  * set. */
 va_t MiGetProtoPteAddress(struct os *os, const struct mmvad *vad, va_t va, unsigned *private_protection);

@@ -153,7 +153,7 @@ static void MiRestoreTransitionPte(struct os *os, const struct mmpfn *pfn) {
         log_send(os->M->log, LOG_PTE, pfn->PteAddress, old, pfn->OriginalPte, va, 0);
     }
     if (prototype) {
-        MiPrototypeBecameResident(os, pfn->PteAddress, -1);
+        MiPrototypeLeftMemory(os, pfn->PteAddress);
     } else {
         MiDecrementShareCount(os, pfn->ContainingFrame);
     }

@@ -11,16 +11,12 @@ struct proto_fault {
 
 /* ---- counts ---- */
 
-void MiPrototypeBecameResident(struct os *os, va_t prototype, int change) {
+void MiPrototypeLeftMemory(struct os *os, va_t prototype) {
     struct subsection *s = MiSubsectionOfPrototype(os, prototype);
     MiRead32(os, prototype); /* its page and the page table of that are now valid in this process */
     pfn_t pool_page = pte_frame(MiReadPte(os, MiGetPteAddress(prototype)));
-    if (change > 0) {
-        MiIncrementShareCount(os, pool_page);
-    } else {
-        MiDecrementShareCount(os, pool_page);
-    }
-    if (s) { MiChangePfnReference(os, s->ControlArea, change); }
+    MiDecrementShareCount(os, pool_page);
+    if (s) { MiChangePfnReference(os, s->ControlArea, -1); }
 }
 
 static struct control_area *MiAreaOf(const struct proto_fault *p) {

@@ -57,7 +57,7 @@ static void MiDestroyPrototype(struct os *os, va_t prototype) {
     pfn_t frame = pte_frame(pte);
     struct mmpfn pfn = MiReadPfn(os, frame);
     MiWritePte(os, prototype, 0);
-    MiPrototypeBecameResident(os, prototype, -1);
+    MiPrototypeLeftMemory(os, prototype);
     MiSetPfnDeleted(os, frame);
     if (pfn.ReferenceCount == 0) {
         MiUnlinkPageFromList(os, frame);

@@ -181,17 +181,11 @@ bool MiFindEmptyAddressRange(const struct eprocess *process, va_t size, bool top
 
 /* ---- page-table commit: one bit for each 4 MB in the target's working-set page (NT-37) ---- */
 
-static uint32_t MiReadWsPage(struct os *os, const struct eprocess *process, uint32_t offset) {
-    if (process == PsGetCurrentProcess(os)) { return MiRead32(os, MM_WORKING_SET_LIST + offset); }
-    return MiReadPhysical32(os, ((pa_t)process->WorkingSetPage << PAGE_SHIFT) + offset);
-}
+/* The callers are attached to the process. */
+static uint32_t MiReadWsPage(struct os *os, uint32_t offset) { return MiRead32(os, MM_WORKING_SET_LIST + offset); }
 
-static void MiWriteWsPage(struct os *os, const struct eprocess *process, uint32_t offset, uint32_t value) {
-    if (process == PsGetCurrentProcess(os)) {
-        MiWrite32(os, MM_WORKING_SET_LIST + offset, value);
-    } else {
-        MiWritePhysical32(os, ((pa_t)process->WorkingSetPage << PAGE_SHIFT) + offset, value);
-    }
+static void MiWriteWsPage(struct os *os, uint32_t offset, uint32_t value) {
+    MiWrite32(os, MM_WORKING_SET_LIST + offset, value);
 }
 
 /* Bits of dword `word` of the bitmap that stand for the page tables first..last. */
@@ -202,47 +196,47 @@ static uint32_t MiBitmapMask(unsigned word, unsigned first, unsigned last) {
     return mask;
 }
 
-static uint32_t MiCountUnchargedTables(struct os *os, struct eprocess *process, unsigned first, unsigned last) {
+static uint32_t MiCountUnchargedTables(struct os *os, unsigned first, unsigned last) {
     uint32_t count = 0;
     for (unsigned word = first / 32; word <= last / 32; word++) {
-        uint32_t bits = MiReadWsPage(os, process, WSL_PAGE_TABLE_BITMAP + word * 4);
+        uint32_t bits = MiReadWsPage(os, WSL_PAGE_TABLE_BITMAP + word * 4);
         count += (uint32_t)__builtin_popcount(MiBitmapMask(word, first, last) & ~bits);
     }
     return count;
 }
 
-static void MiSetTableBits(struct os *os, struct eprocess *process, unsigned first, unsigned last, bool set) {
+static void MiSetTableBits(struct os *os, unsigned first, unsigned last, bool set) {
     for (unsigned word = first / 32; word <= last / 32; word++) {
         uint32_t offset = WSL_PAGE_TABLE_BITMAP + word * 4, mask = MiBitmapMask(word, first, last);
-        uint32_t old = MiReadWsPage(os, process, offset);
+        uint32_t old = MiReadWsPage(os, offset);
         uint32_t bits = set ? old | mask : old & ~mask;
-        if (bits != old) { MiWriteWsPage(os, process, offset, bits); }
+        if (bits != old) { MiWriteWsPage(os, offset, bits); }
     }
 }
 
-static void MiAddToTableCount(struct os *os, struct eprocess *process, uint32_t change) {
-    uint32_t count = MiReadWsPage(os, process, WSL_COMMITTED_PAGE_TABLES);
-    MiWriteWsPage(os, process, WSL_COMMITTED_PAGE_TABLES, count + change);
+static void MiAddToTableCount(struct os *os, uint32_t change) {
+    uint32_t count = MiReadWsPage(os, WSL_COMMITTED_PAGE_TABLES);
+    MiWriteWsPage(os, WSL_COMMITTED_PAGE_TABLES, count + change);
 }
 
-static uint32_t MiTablesOfVad(struct os *os, struct eprocess *process, const struct mmvad *vad) {
-    return MiCountUnchargedTables(os, process, (unsigned)(vad->StartingAddress >> MM_PDE_SHIFT),
+static uint32_t MiTablesOfVad(struct os *os, const struct mmvad *vad) {
+    return MiCountUnchargedTables(os, (unsigned)(vad->StartingAddress >> MM_PDE_SHIFT),
                                   (unsigned)(vad->EndingAddress >> MM_PDE_SHIFT));
 }
 
 uint32_t MiInsertChargedVad(struct os *os, struct eprocess *process, struct mmvad *vad) {
-    uint32_t tables = MiTablesOfVad(os, process, vad);
+    uint32_t tables = MiTablesOfVad(os, vad);
     if (tables != 0) {
-        MiSetTableBits(os, process, (unsigned)(vad->StartingAddress >> MM_PDE_SHIFT),
+        MiSetTableBits(os, (unsigned)(vad->StartingAddress >> MM_PDE_SHIFT),
                        (unsigned)(vad->EndingAddress >> MM_PDE_SHIFT), true);
-        MiAddToTableCount(os, process, tables);
+        MiAddToTableCount(os, tables);
     }
     MiInsertNode(&process->VadRoot, vad);
     return tables;
 }
 
 ntstatus_t MiInsertVad(struct os *os, struct eprocess *process, struct mmvad *vad) {
-    ntstatus_t charged = MiChargeProcessCommitment(os, MiTablesOfVad(os, process, vad), process);
+    ntstatus_t charged = MiChargeProcessCommitment(os, MiTablesOfVad(os, vad), process);
     if (NT_SUCCESS(charged)) { MiInsertChargedVad(os, process, vad); }
     return charged;
 }
@@ -261,11 +255,9 @@ void MiReturnPageTableCommitment(struct os *os, struct eprocess *process, va_t s
     }
     if (first > last) { return; }
     uint32_t tables = last - first + 1;
-    if (MiCountUnchargedTables(os, process, first, last) != 0) {
-        MiAssert(os, "page tables of a VAD without commit charge");
-    }
-    MiSetTableBits(os, process, first, last, false);
-    MiAddToTableCount(os, process, 0u - tables);
+    if (MiCountUnchargedTables(os, first, last) != 0) { MiAssert(os, "page tables of a VAD without commit charge"); }
+    MiSetTableBits(os, first, last, false);
+    MiAddToTableCount(os, 0u - tables);
     MiReturnCommitment(os, tables, process);
 }
 

@@ -325,6 +325,29 @@ TEST_F(NtCorners, EndsWithChargesAndRequests) { // quota of a block, and a commi
     EXPECT_TRUE(last.blocked);
 }
 
+// NT-60: prefetch takes no frames that others need.
+TEST_F(NtCorners, PrefetchWithoutFrames) {
+    os_config config = manual();
+    config.profile = OS_NT5;
+    NtMachine nt5(config);
+    nt5.ok("proc+ 1 0 \"p1\"\nthr+ 101 1\nx 0 101\nsec+ 1 data 10000 \"/f\"\nmap 1 500000 10000 0 r\ndrain 2");
+    nt5.run("prefetch 1 0 10000");
+    EXPECT_EQ(nt5.view().list[StandbyPageList].count, 0u);
+}
+
+// NT-79: a page without access whose contents cannot be read stays without.
+TEST_F(NtCorners, InheritedPageWithoutAccessCannotBeRead) {
+    ok("alloc 410000 1000 rc rw\nalloc 420000 1000 rc rw\nw 420000 4\nw 410000 4 =3\nprot 410000 1000 na\n"
+       "fork 2 1 201\ntrim 1 all force\ntrim 2 all force");
+    into_the_paging_file();
+    ok("x 0 201\nr 420000 4\ninject read-error");
+    EXPECT_EQ(service("prot 410000 1000 rw"), uint32_t(STATUS_IN_PAGE_ERROR));
+    ok("x 0 101\nr 420000 4");
+    EXPECT_EQ(exception_of("r 410000 4"), uint32_t(STATUS_ACCESS_VIOLATION));
+    ok("x 0 201\nprot 410000 1000 rw");
+    EXPECT_EQ(data("r 410000 4"), 3u);
+}
+
 // NT-92: a stack that is in transition; NT-65: pieces that are none; NT-87: a list that quota does not allow.
 TEST_F(NtCorners, OddRequests) {
     ok("call MmCreateKernelStack 65 0\ncall MmOutPageKernelStack 65\ncall MmDeleteKernelStack 65");
@@ -333,6 +356,8 @@ TEST_F(NtCorners, OddRequests) {
     EXPECT_EQ(service("sub 1 1000 4000 0 r"), uint32_t(STATUS_INVALID_IMAGE_FORMAT));
     EXPECT_EQ(service("sub 1 0 1000 3000 r"), uint32_t(STATUS_INCOMPATIBLE_FILE_MAP));
     run("call IoAllocateMdl 410000 40000000 0 0 0"); // a list's size has 16 bits
+    EXPECT_EQ(last.service_out[0], 0u);
+    run("call PsCreateQuotaBlock ffffffff 10 10 10\ncall IoAllocateMdl 410000 10000 0 1 0");
     EXPECT_EQ(last.service_out[0], 0u);
 }
 

@@ -102,6 +102,13 @@ TEST_F(NtCorruption, CounterOfAPageTable) { // 41790: entries in use, and no VAD
     stops("proc- 1", 0x1A, 0x41790);
 }
 
+TEST_F(NtCorruption, SlotBeyondThePagingFile) { // 41284: file 0 has 100 pages
+    ok("pagefile 100000 100000\nw 410000 4");
+    damage(0xC0001040, 4, 0x200080);
+    damage(0xC0502032, 2, 1);
+    stops("free 410000 0 r", 0x1A, 0x41284);
+}
+
 TEST_F(NtCorruption, PagesStillLocked) { // 76
     ok("mdl+ 1 410000 1000 w");
     EXPECT_EQ(bugcheck_of("proc- 1"), 0x76u);
@@ -128,6 +135,7 @@ TEST_F(NtColorCorruption, FrameOnNoColorList) { // 4E, 8F
 
 // NT-23, NT-91: frames leave the middle of their colours' lists and come back behind the last ones.
 TEST_F(NtColorCorruption, FramesFromTheMiddle) {
+    ok("w 41e000 4\nw 41f000 4\nfree 41e000 2000 d"); // low frames, behind all others now
     size_t before = list(FreePageList).size();
     run("call MmAllocateContiguousMemory 800000 ffffffff");
     ASSERT_NE(last.service_out[0], 0u);

@@ -187,16 +187,44 @@ TEST_F(NtErrors, NoCommitForAChild) {
     EXPECT_TRUE(before == used());
 }
 
-// NT-95: the child's pages would go beyond the limit.
+// NT-73, NT-95: a child is charged for what it inherits and for its page tables, at once. Beyond the limit that is a
+// request; without an answer, more than 80 pages are refused with C000012D, and nothing stays charged.
 TEST_F(NtErrors, ChildBeyondTheCommitLimit) {
     uint64_t half = (view().commit_limit - view().total_committed) / 2 + 0x100;
     char line[64];
     snprintf(line, sizeof line, "alloc 1000000 %llx rc rw", (unsigned long long)half << PAGE_SHIFT);
     ok(line);
-    uint64_t before = view().total_committed;
+    usage before = used();
+    uint64_t limit = view().commit_limit;
     run("fork 2 1 201"); // it waits for the paging files to be extended
-    EXPECT_TRUE(last.blocked || last.service_status == STATUS_COMMITMENT_LIMIT);
-    EXPECT_LE(view().total_committed, before + 3); // a new process's own
+    EXPECT_TRUE(last.blocked);
+    EXPECT_EQ(view().total_committed, before.commit + 3); // the new process's own
+    run("commitreply 1 0");
+    EXPECT_EQ(last.service_status, 0u); // the step's own
+    EXPECT_TRUE(before == used());
+    EXPECT_EQ(view().commit_limit, limit);
+    snprintf(line, sizeof line, "free 1000000 %llx d", (unsigned long long)(half - 0x200) << PAGE_SHIFT);
+    ok(line);
+    uint64_t less = view().total_committed;
+    ok("fork 2 1 201");
+    EXPECT_EQ(view().total_committed, less + 3 + 0x200 + (half + 0x3FF) / 0x400);
+}
+
+// NT-73: while a fork waits for commit the parent's address space cannot change: it keeps the parent's mutex.
+TEST_F(NtErrors, ParentCannotGrowWhileItsForkWaits) {
+    ok("pagefile 100000 400000\nthr+ 102 1");
+    uint64_t half = (view().commit_limit - view().total_committed) / 2 + 0x20;
+    char line[64];
+    snprintf(line, sizeof line, "alloc 1000000 %llx rc rw", (unsigned long long)half << PAGE_SHIFT);
+    ok(line);
+    uint64_t before = view().total_committed, child = 3 + half + (half + 0x3FF) / 0x400;
+    run("fork 2 1 201");
+    EXPECT_TRUE(last.blocked);
+    run("x 0 102\nalloc 410000 8000 rc rw");
+    EXPECT_TRUE(last.blocked);
+    EXPECT_EQ(view().total_committed, before + 3);
+    run("commitreply 1 200");
+    EXPECT_EQ(view().total_committed, before + child + 8 + 1); // then the pages of the other thread, not the child's
 }
 
 // NT-88: a VAD needs commit for its page tables; without, the exception, and no VAD.
