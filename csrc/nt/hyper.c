@@ -76,12 +76,6 @@ uint32_t MiReadPhysical32(struct os *os, pa_t pa) {
     return value;
 }
 
-void MiWritePhysical32(struct os *os, pa_t pa, uint32_t value) {
-    unsigned irql = 0;
-    MiWrite32(os, MiMapFrame(os, pa >> PAGE_SHIFT, &irql) + (pa & PAGE_MASK), value);
-    MiUnmapFrame(os, pa >> PAGE_SHIFT, irql);
-}
-
 pte_t MiReadPhysicalPte(struct os *os, pa_t pa) {
     unsigned irql = 0;
     pte_t value = 0;

@@ -496,7 +496,6 @@ void MiCopyPhysicalPage(struct os *os, pfn_t to, pfn_t from);
 void MiReadPhysicalPage(struct os *os, pfn_t frame, void *out);
 /* One dword of a frame that may not be mapped anywhere: the direct map, or hyperspace (NT-14). */
 uint32_t MiReadPhysical32(struct os *os, pa_t pa);
-void MiWritePhysical32(struct os *os, pa_t pa, uint32_t value);
 pte_t MiReadPhysicalPte(struct os *os, pa_t pa); /* an entry of a table */
 void MiWritePhysicalPte(struct os *os, pa_t pa, pte_t value);
 
