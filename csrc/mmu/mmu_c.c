@@ -88,13 +88,13 @@ static void flush(struct mmu *mmu, bool keep_global) {
     }
 }
 
-/* Every entry that covers va, on both sides, of both sizes, global or not. */
 static void drop_side(struct mmu *mmu, enum tlb_side side, va_t va) {
     drop(mmu, side, TLB_4K, va);
     drop(mmu, side, TLB_LARGE, va);
     forget_page(mmu, side, va >> PAGE_SHIFT);
 }
 
+/* Every entry that covers va, on both sides, of both sizes, global or not. */
 static void drop_page(struct mmu *mmu, va_t va) {
     for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_side(mmu, side, va); }
 }

@@ -2,20 +2,18 @@
  * captured program makes. */
 #include "exports.h"
 
-#define ARGUMENT(event, n) MI_ARGUMENT(event, n)
-
 static ntstatus_t MiCallAllocate(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 3);
-    ntstatus_t status =
-        NtAllocateVirtualMemory(os, process, &base, ARGUMENT(event, 2), &size, ARGUMENT(event, 4), ARGUMENT(event, 5));
+    uint32_t base = MI_ARGUMENT(event, 1), size = MI_ARGUMENT(event, 3);
+    ntstatus_t status = NtAllocateVirtualMemory(os, process, &base, MI_ARGUMENT(event, 2), &size, MI_ARGUMENT(event, 4),
+                                                MI_ARGUMENT(event, 5));
     out[0] = base;
     out[1] = size;
     return status;
 }
 
 static ntstatus_t MiCallFree(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 2);
-    ntstatus_t status = NtFreeVirtualMemory(os, process, &base, &size, ARGUMENT(event, 3));
+    uint32_t base = MI_ARGUMENT(event, 1), size = MI_ARGUMENT(event, 2);
+    ntstatus_t status = NtFreeVirtualMemory(os, process, &base, &size, MI_ARGUMENT(event, 3));
     out[0] = base;
     out[1] = size;
     return status;
@@ -23,8 +21,8 @@ static ntstatus_t MiCallFree(struct os *os, struct eprocess *process, const stru
 
 /* out: the old protection, and the rounded base */
 static ntstatus_t MiCallProtect(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 2), old = 0;
-    ntstatus_t status = NtProtectVirtualMemory(os, process, &base, &size, ARGUMENT(event, 3), &old);
+    uint32_t base = MI_ARGUMENT(event, 1), size = MI_ARGUMENT(event, 2), old = 0;
+    ntstatus_t status = NtProtectVirtualMemory(os, process, &base, &size, MI_ARGUMENT(event, 3), &old);
     out[0] = old;
     out[1] = base;
     return status;
@@ -76,7 +74,7 @@ struct os_service_result MiServiceCall(struct os *os, const struct event *event)
     struct eprocess *process = PsGetCurrentProcess(os), *current = process;
     bool attach = false;
     if (service->Handle != MI_NO_HANDLE) {
-        uint32_t handle = ARGUMENT(event, service->Handle & ~MI_NO_ATTACH);
+        uint32_t handle = MI_ARGUMENT(event, service->Handle & ~MI_NO_ATTACH);
         ntstatus_t status = MiReferenceProcess(os, handle, service->Name, &process);
         if (!NT_SUCCESS(status)) { return (struct os_service_result){.status = status}; }
         attach = process != current && !(service->Handle & MI_NO_ATTACH);

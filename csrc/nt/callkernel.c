@@ -98,6 +98,14 @@ static ntstatus_t MiStackResult(const struct ethread *thread, ntstatus_t status,
     return status;
 }
 
+static ntstatus_t MiOnThread(struct os *os, const struct event *event,
+                             void (*routine)(struct os *os, struct ethread *thread)) {
+    struct ethread *thread = PsLookupThread(os, MI_ARGUMENT(event, 0));
+    if (thread == NULL) { return STATUS_INVALID_HANDLE; }
+    routine(os, thread);
+    return STATUS_SUCCESS;
+}
+
 /* TID LARGE; out: base and limit */
 static ntstatus_t MiCallCreateKernelStack(struct os *os, struct eprocess *process, const struct event *event,
                                           uint64_t out[2]) {
@@ -111,10 +119,7 @@ static ntstatus_t MiCallDeleteKernelStack(struct os *os, struct eprocess *proces
                                           uint64_t out[2]) {
     (void)process;
     (void)out;
-    struct ethread *thread = PsLookupThread(os, MI_ARGUMENT(event, 0));
-    if (thread == NULL) { return STATUS_INVALID_HANDLE; }
-    MmDeleteKernelStack(os, thread);
-    return STATUS_SUCCESS;
+    return MiOnThread(os, event, MmDeleteKernelStack);
 }
 
 /* ESP of the current thread; out: base and limit */
@@ -130,20 +135,14 @@ static ntstatus_t MiCallOutPageKernelStack(struct os *os, struct eprocess *proce
                                            uint64_t out[2]) {
     (void)process;
     (void)out;
-    struct ethread *thread = PsLookupThread(os, MI_ARGUMENT(event, 0));
-    if (thread == NULL) { return STATUS_INVALID_HANDLE; }
-    MmOutPageKernelStack(os, thread);
-    return STATUS_SUCCESS;
+    return MiOnThread(os, event, MmOutPageKernelStack);
 }
 
 static ntstatus_t MiCallInPageKernelStack(struct os *os, struct eprocess *process, const struct event *event,
                                           uint64_t out[2]) {
     (void)process;
     (void)out;
-    struct ethread *thread = PsLookupThread(os, MI_ARGUMENT(event, 0));
-    if (thread == NULL) { return STATUS_INVALID_HANDLE; }
-    MmInPageKernelStack(os, thread);
-    return STATUS_SUCCESS;
+    return MiOnThread(os, event, MmInPageKernelStack);
 }
 
 const struct mi_export MiSystemPteExports[] = {

@@ -2,42 +2,42 @@
  * made of it: an open one, or the first that named the file. */
 #include "exports.h"
 
-#define ARGUMENT(event, n) MI_ARGUMENT(event, n)
-
 static ntstatus_t MiCallMapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
     uint32_t sid;
-    ntstatus_t handle =
-        ObReferenceObjectByHandle(os, ARGUMENT(event, 0), MI_OBJECT_SECTION, MiSectionAccess(ARGUMENT(event, 9)), &sid);
+    ntstatus_t handle = ObReferenceObjectByHandle(os, MI_ARGUMENT(event, 0), MI_OBJECT_SECTION,
+                                                  MiSectionAccess(MI_ARGUMENT(event, 9)), &sid);
     if (!NT_SUCCESS(handle)) { return handle; }
     const struct section_object *section = MiLookupSection(os, sid);
     if (section == NULL) { return STATUS_INVALID_HANDLE; }
-    uint32_t base = ARGUMENT(event, 2), size = ARGUMENT(event, 6);
+    uint32_t base = MI_ARGUMENT(event, 2), size = MI_ARGUMENT(event, 6);
     uint64_t offset = event->args.arg[5];
-    ntstatus_t status = NtMapViewOfSection(os, section, process, &base, ARGUMENT(event, 3), ARGUMENT(event, 4), &offset,
-                                           &size, ARGUMENT(event, 7), ARGUMENT(event, 8), ARGUMENT(event, 9));
+    ntstatus_t status =
+        NtMapViewOfSection(os, section, process, &base, MI_ARGUMENT(event, 3), MI_ARGUMENT(event, 4), &offset, &size,
+                           MI_ARGUMENT(event, 7), MI_ARGUMENT(event, 8), MI_ARGUMENT(event, 9));
     out[0] = base;
     out[1] = size;
     return status;
 }
 
 static ntstatus_t MiCallUnmapView(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    out[0] = ARGUMENT(event, 1);
-    return NtUnmapViewOfSection(os, process, ARGUMENT(event, 1));
+    out[0] = MI_ARGUMENT(event, 1);
+    return NtUnmapViewOfSection(os, process, MI_ARGUMENT(event, 1));
 }
 
 /* SECTION MAXIMUM PROTECT ATTRIBUTES FILE; FILE 0: the paging file. */
 static ntstatus_t MiCallCreateSection(struct os *os, struct eprocess *process, const struct event *event,
                                       uint64_t out[2]) {
     (void)process;
-    struct file_object *file = ARGUMENT(event, 4) ? MiLookupFile(os, ARGUMENT(event, 4)) : NULL;
-    out[0] = ARGUMENT(event, 0);
-    if (ARGUMENT(event, 4) && !file) { return STATUS_INVALID_HANDLE; }
-    return MmCreateSection(os, ARGUMENT(event, 0), event->args.arg[1], ARGUMENT(event, 2), ARGUMENT(event, 3), file);
+    struct file_object *file = MI_ARGUMENT(event, 4) ? MiLookupFile(os, MI_ARGUMENT(event, 4)) : NULL;
+    out[0] = MI_ARGUMENT(event, 0);
+    if (MI_ARGUMENT(event, 4) && !file) { return STATUS_INVALID_HANDLE; }
+    return MmCreateSection(os, MI_ARGUMENT(event, 0), event->args.arg[1], MI_ARGUMENT(event, 2), MI_ARGUMENT(event, 3),
+                           file);
 }
 
 /* The status block's status comes back beside the base. */
 static ntstatus_t MiCallFlush(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    uint32_t base = ARGUMENT(event, 1), size = ARGUMENT(event, 2);
+    uint32_t base = MI_ARGUMENT(event, 1), size = MI_ARGUMENT(event, 2);
     ntstatus_t io_status, status = NtFlushVirtualMemory(os, process, &base, &size, &io_status);
     out[0] = base;
     out[1] = io_status;
@@ -47,17 +47,17 @@ static ntstatus_t MiCallFlush(struct os *os, struct eprocess *process, const str
 static ntstatus_t MiCallSetModified(struct os *os, struct eprocess *process, const struct event *event,
                                     uint64_t out[2]) {
     (void)process;
-    out[0] = ARGUMENT(event, 0);
-    MmSetAddressRangeModified(os, ARGUMENT(event, 0), ARGUMENT(event, 1));
+    out[0] = MI_ARGUMENT(event, 0);
+    MmSetAddressRangeModified(os, MI_ARGUMENT(event, 0), MI_ARGUMENT(event, 1));
     return STATUS_SUCCESS;
 }
 
 static ntstatus_t MiCallMapInSystemSpace(struct os *os, struct eprocess *process, const struct event *event,
                                          uint64_t out[2]) {
     (void)process;
-    const struct section_object *section = MiLookupSection(os, ARGUMENT(event, 0));
+    const struct section_object *section = MiLookupSection(os, MI_ARGUMENT(event, 0));
     if (!section) { return STATUS_INVALID_HANDLE; }
-    uint32_t base = 0, size = ARGUMENT(event, 1);
+    uint32_t base = 0, size = MI_ARGUMENT(event, 1);
     ntstatus_t status = MmMapViewInSystemSpace(os, section, &base, &size);
     out[0] = base;
     out[1] = size;
@@ -67,27 +67,27 @@ static ntstatus_t MiCallMapInSystemSpace(struct os *os, struct eprocess *process
 static ntstatus_t MiCallUnmapInSystemSpace(struct os *os, struct eprocess *process, const struct event *event,
                                            uint64_t out[2]) {
     (void)process;
-    out[0] = ARGUMENT(event, 0);
-    return MmUnmapViewInSystemSpace(os, ARGUMENT(event, 0));
+    out[0] = MI_ARGUMENT(event, 0);
+    return MmUnmapViewInSystemSpace(os, MI_ARGUMENT(event, 0));
 }
 
 /* ADDRESS SIZE MODE; the handle, 0: refused. */
 static ntstatus_t MiCallSecure(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
     (void)process;
-    out[0] = MmSecureVirtualMemory(os, ARGUMENT(event, 0), ARGUMENT(event, 1), ARGUMENT(event, 2));
+    out[0] = MmSecureVirtualMemory(os, MI_ARGUMENT(event, 0), MI_ARGUMENT(event, 1), MI_ARGUMENT(event, 2));
     return STATUS_SUCCESS;
 }
 
 static ntstatus_t MiCallUnsecure(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
     (void)process;
-    out[0] = MmUnsecureVirtualMemory(os, ARGUMENT(event, 0));
+    out[0] = MmUnsecureVirtualMemory(os, MI_ARGUMENT(event, 0));
     return STATUS_SUCCESS;
 }
 
 /* PROCESS ADDRESS BANKBYTES */
 static ntstatus_t MiCallSetBanked(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
-    out[0] = ARGUMENT(event, 1);
-    return MmSetBankedSection(os, process, ARGUMENT(event, 1), ARGUMENT(event, 2));
+    out[0] = MI_ARGUMENT(event, 1);
+    return MmSetBankedSection(os, process, MI_ARGUMENT(event, 1), MI_ARGUMENT(event, 2));
 }
 
 /* The functions below answer TRUE or FALSE; a file that nobody has named has no section pointers, so nothing stands in
@@ -95,15 +95,15 @@ static ntstatus_t MiCallSetBanked(struct os *os, struct eprocess *process, const
 static ntstatus_t MiCallFlushImageSection(struct os *os, struct eprocess *process, const struct event *event,
                                           uint64_t out[2]) {
     (void)process;
-    struct file_object *file = MiLookupFile(os, ARGUMENT(event, 0));
-    out[0] = file ? MmFlushImageSection(os, file, ARGUMENT(event, 1)) : true;
+    struct file_object *file = MiLookupFile(os, MI_ARGUMENT(event, 0));
+    out[0] = file ? MmFlushImageSection(os, file, MI_ARGUMENT(event, 1)) : true;
     return STATUS_SUCCESS;
 }
 
 static ntstatus_t MiCallCanFileBeTruncated(struct os *os, struct eprocess *process, const struct event *event,
                                            uint64_t out[2]) {
     (void)process;
-    struct file_object *file = MiLookupFile(os, ARGUMENT(event, 0));
+    struct file_object *file = MiLookupFile(os, MI_ARGUMENT(event, 0));
     out[0] = file ? MmCanFileBeTruncated(os, file, event->args.arg[1]) : true;
     return STATUS_SUCCESS;
 }
@@ -111,15 +111,15 @@ static ntstatus_t MiCallCanFileBeTruncated(struct os *os, struct eprocess *proce
 static ntstatus_t MiCallForceSectionClosed(struct os *os, struct eprocess *process, const struct event *event,
                                            uint64_t out[2]) {
     (void)process;
-    struct file_object *file = MiLookupFile(os, ARGUMENT(event, 0));
-    out[0] = file ? MmForceSectionClosed(os, file, ARGUMENT(event, 1)) : true;
+    struct file_object *file = MiLookupFile(os, MI_ARGUMENT(event, 0));
+    out[0] = file ? MmForceSectionClosed(os, file, MI_ARGUMENT(event, 1)) : true;
     return STATUS_SUCCESS;
 }
 
 static ntstatus_t MiCallDisableModifiedWrite(struct os *os, struct eprocess *process, const struct event *event,
                                              uint64_t out[2]) {
     (void)process;
-    struct file_object *file = MiLookupFile(os, ARGUMENT(event, 0));
+    struct file_object *file = MiLookupFile(os, MI_ARGUMENT(event, 0));
     out[0] = file ? MmDisableModifiedWriteOfSection(os, file) : false;
     return STATUS_SUCCESS;
 }

@@ -2,8 +2,6 @@
  * argument. */
 #include "exports.h"
 
-#define MI_CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
-
 static ntstatus_t MiCallLock(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2]) {
     uint32_t base = MI_ARGUMENT(event, 1), size = MI_ARGUMENT(event, 2);
     ntstatus_t status = NtLockVirtualMemory(os, process, &base, &size, MI_ARGUMENT(event, 3), MI_ARGUMENT(event, 4));
@@ -37,8 +35,6 @@ static ntstatus_t MiCallQuery(struct os *os, struct eprocess *process, const str
                             .Length = MI_ARGUMENT(event, 4),
                             .ActualPointer = MI_ARGUMENT(event, 5)};
     uint32_t actual = 0;
-    if (MI_ARGUMENT(event, 0) != MI_CURRENT_PROCESS_HANDLE) { process = PsLookupProcess(os, MI_ARGUMENT(event, 0)); }
-    if (process == NULL) { return MiNoSuchProcess(os, MI_ARGUMENT(event, 0)); }
     ntstatus_t status = NtQueryVirtualMemory(os, process, &query, &actual);
     out[0] = actual;
     return status;
@@ -85,6 +81,6 @@ const struct mi_export MiWorkingSetExports[] = {
     {"NtLockVirtualMemory", 5, 0, MiCallLock},
     {"NtUnlockVirtualMemory", 5, 0, MiCallUnlock},
     {"MmAdjustWorkingSetSize", 3, MI_NO_HANDLE, MiCallAdjustWorkingSet},
-    {"NtQueryVirtualMemory", 6, MI_NO_HANDLE, MiCallQuery},
+    {"NtQueryVirtualMemory", 6, 0 | MI_NO_ATTACH, MiCallQuery},
     {0},
 };
