@@ -168,6 +168,12 @@ ntstatus_t MmAdjustWorkingSetSize(struct os *os, uint32_t minimum, uint32_t maxi
     uint32_t min_pages = minimum ? minimum >> PAGE_SHIFT : vm->MinimumWorkingSet;
     uint32_t max_pages = maximum ? maximum >> PAGE_SHIFT : vm->MaximumWorkingSet;
     if (min_pages < MM_MINIMUM_WORKING_SET) { min_pages = MM_MINIMUM_WORKING_SET; }
+    if (vm->Process) { /* its list is read, so that it has to be in memory and to stay there */
+        vm->Process->StackCount++;
+        KiWaitUntilInMemory(os, vm->Process);
+        vm->Process->StackCount--;
+        if (vm->Process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
+    }
     struct eprocess *back = MiEnterAddressSpace(os, vm->Process);
     ntstatus_t status = MiSetWorkingSetLimits(os, vm, min_pages, max_pages);
     MiLeaveAddressSpace(os, back);

@@ -10,7 +10,8 @@ static ntstatus_t MiCommitStackPage(struct os *os, struct eprocess *process, va_
 
 ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault) {
     struct ethread *thread = KeGetCurrentPrcb(os)->CurrentThread;
-    if (!thread || thread->StackBase == 0 || fault->Va >= thread->StackBase || fault->Va < thread->DeallocationStack) {
+    bool own = thread && thread->Process == fault->Process; /* an attached thread left its stack behind */
+    if (!own || thread->StackBase == 0 || fault->Va >= thread->StackBase || fault->Va < thread->DeallocationStack) {
         return STATUS_GUARD_PAGE_VIOLATION;
     }
     va_t guard = page_of(fault->Va), lowest = page_of(thread->DeallocationStack), next = guard - PAGE_SIZE;
