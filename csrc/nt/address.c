@@ -26,7 +26,8 @@ bool MmIsAddressValid(struct os *os, va_t va) { return MiValidEntry(os, va) != 0
 bool MmIsNonPagedSystemAddressValid(struct os *os, va_t va) {
     bool paged_pool = va >= MM_PAGED_POOL_START && va <= MM_PAGED_POOL_END;
     bool cache = va >= MM_SYSTEM_WS_LIST && va <= MM_SYSTEM_CACHE_END; /* and the system working set's own pages */
-    return !paged_pool && !cache && MmIsAddressValid(os, va);
+    bool pageable = MiIsSystemViewAddress(va) || MiIsPageableDriverAddress(os, va);
+    return !paged_pool && !cache && !pageable && MmIsAddressValid(os, va);
 }
 
 va_t MmDbgTranslatePhysicalAddress(struct os *os, pa_t pa) {

@@ -60,7 +60,7 @@ void MiHashRemove(struct os *os, const struct mmsupport *vm, struct mmwsl *list,
     const struct mmwsle_hash empty = {0, 0};
     struct mmwsle_hash entry;
     uint32_t slot = MiHashProbe(os, vm, list, va, &entry);
-    if (entry.Key == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41884, va, 0, vm->WorkingSetList); }
+    if (entry.Key == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41884, va, va, vm->WorkingSetList); }
     MiWriteHash(os, list, slot, empty);
     for (slot = MiHashNext(list, slot); (entry = MiReadHash(os, list, slot)).Key != 0; slot = MiHashNext(list, slot)) {
         MiWriteHash(os, list, slot, empty);

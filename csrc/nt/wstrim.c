@@ -149,7 +149,10 @@ void MiIncrementUsedPteCount(struct os *os, va_t va) {
 
 uint32_t MiDecrementUsedPteCount(struct os *os, va_t va) {
     uint16_t count = MiRead16(os, MiUsedPteCounter(va));
-    if (count == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41790, va, 1, 0); }
+    if (count == 0) {
+        pfn_t table = pte_frame(MiReadPte(os, MiGetPdeAddress(va)));
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41790, table, 1, 0);
+    }
     MiWrite16(os, MiUsedPteCounter(va), (uint16_t)(count - 1));
     return count - 1u;
 }

@@ -28,6 +28,12 @@ class NtCorruption : public ::testing::Test, public NtMachine {
         EXPECT_EQ(bugcheck_of(line), code) << line << " " << last.message;
         EXPECT_EQ(last.bugcheck_p[0], p1) << line;
     }
+    // the parameters behind the first
+    void says(uint64_t p2, uint64_t p3, uint64_t p4) {
+        EXPECT_EQ(last.bugcheck_p[1], p2);
+        EXPECT_EQ(last.bugcheck_p[2], p3);
+        EXPECT_EQ(last.bugcheck_p[3], p4);
+    }
 };
 
 TEST_F(NtCorruption, FrameInTransitionOfAnotherPte) { // 1A, 41284
@@ -73,6 +79,7 @@ TEST_F(NtCorruption, WorkingSetEntryOfAnotherPage) {
     EXPECT_EQ(word(1, 0xC0502690 + 4 * 4) >> 12, 0x410u);
     damage(0xC0502690 + 4 * 4, 4, 0x41A201);
     stops("free 410000 0 r", 0x1A, 0x41284);
+    says(0x410000, 4, 0xC0502000); // NT-32: va, index, list
 }
 
 TEST_F(NtCorruption, WorkingSetEntryOfAnotherSharedPage) { // 41884, searched for in vain
@@ -80,6 +87,7 @@ TEST_F(NtCorruption, WorkingSetEntryOfAnotherSharedPage) { // 41884, searched fo
     uint32_t index = pfn(frame_of(0x500000)).u1;
     damage(0xC0502690 + 4 * index, 4, 0x41A201);
     stops("unmap 500000", 0x1A, 0x41884);
+    says(0x500000, 0x500000, 0xC0502000); // NT-32: what is searched for, twice, and the list
 }
 
 TEST_F(NtCorruption, WorkingSetEntryWithoutPte) {
@@ -99,7 +107,25 @@ TEST_F(NtCorruption, CounterOfAPageTable) { // 41790: entries in use, and no VAD
     EXPECT_EQ(half(1, 0xC0502032), 1u);
     damage(0xC0502032, 2, 2);
     ok("free 410000 0 r");
+    uint32_t table = pde(1, 0x410000) >> 12;
     stops("proc- 1", 0x1A, 0x41790);
+    says(table, 0, 1); // NT-37: the page table's frame, expected, found
+}
+
+TEST_F(NtCorruption, CounterOfAPageTableRunsOut) { // 41790: fewer entries in use than there are
+    ok("w 410000 4\nw 411000 4");
+    damage(0xC0502032, 2, 1);
+    uint32_t table = pde(1, 0x410000) >> 12;
+    stops("free 410000 0 r", 0x1A, 0x41790); // one entry is left that counts as a share
+    says(table, 1, 2);
+}
+
+TEST_F(NtCorruption, CounterOfAPageTableBelowNothing) {
+    ok("w 410000 4\nalloc 1000000 10000 rc rw\nw 1001000 4");
+    damage(0xC0502032, 2, 0);
+    uint32_t table = pde(1, 0x410000) >> 12;
+    stops("move 410000 1000000 1000", 0x1A, 0x41790);
+    says(table, 1, 0);
 }
 
 TEST_F(NtCorruption, SlotBeyondThePagingFile) { // 41284: file 0 has 100 pages
