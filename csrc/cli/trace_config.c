@@ -84,6 +84,12 @@ static int apply_popup(struct machine_config *config, struct directives *seen, c
     return config->os_config.refuse_popups || strcmp(item->words[1], "accept") == 0 ? 0 : -1;
 }
 
+static int apply_unhandled(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
+    config->ends_unhandled = strcmp(item->words[1], "end") == 0;
+    return config->ends_unhandled || strcmp(item->words[1], "report") == 0 ? 0 : -1;
+}
+
 static int apply_ram(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     seen->ram = true;
     return parse_trace_size(item->words[1], &config->os_config.ram_free) || config->os_config.ram_free == 0 ? -1 : 0;
@@ -154,6 +160,7 @@ static const struct setting settings[] = {
     {"profile", 1, 1, "NT4, NT5 or NT5PAE", apply_profile},
     {"threads", 1, 1, "manual or auto", apply_threads},
     {"popup", 1, 1, "accept or refuse", apply_popup},
+    {"unhandled", 1, 1, "end or report", apply_unhandled},
     {"ram", 1, 1, "a size above 0", apply_ram},
     {"pagefile", 1, 2, "a size, or SIZE MAX, at most 16 times, or 0 once", apply_pagefile},
     {"disk", 1, 1, DISK_EXPECTED, apply_disk},

@@ -21,6 +21,7 @@ struct brackets {
     bool unwinding;
     unsigned target;
     unsigned skipped; /* brackets opened in what is skipped */
+    uint32_t dying;   /* the process that ends behind the outermost bracket, 0: none */
 };
 
 static struct brackets *make_brackets(struct machine *m, struct machine_thread *t) {
@@ -99,4 +100,19 @@ enum bracket_verdict brackets_search(struct machine *m, unsigned reruns) {
     }
     if (b && b->depth) { unwind(b, 0); }
     return BRACKET_NONE;
+}
+
+bool brackets_delay_end(struct machine *m, uint32_t pid) {
+    struct brackets *b = threads_current(m)->brackets;
+    if (!b || b->depth == 0) { return false; }
+    b->dying = pid;
+    return true;
+}
+
+uint32_t brackets_take_end(struct machine *m) {
+    struct brackets *b = threads_current(m)->brackets;
+    if (!b || b->depth != 0) { return 0; }
+    uint32_t pid = b->dying;
+    b->dying = 0;
+    return pid;
 }

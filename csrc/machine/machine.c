@@ -223,6 +223,7 @@ static bool settle_exception(struct machine *m, const struct event *event, struc
     case BRACKET_RERUN: progress->reruns++; return true;
     default: break;
     }
+    progress->dying = m->config.ends_unhandled && !in_kernel_mode(event) ? m->config.os->current_pid(m->os) : 0;
     if (m->driver && in_kernel_mode(event)) { /* nobody knows the eip of a driver that is only a trace */
         machine_bugcheck(m, BUGCHECK_KMODE_EXCEPTION_NOT_HANDLED, r->exception_code, 0, r->exception_p[0],
                          r->exception_p[1]);
@@ -230,20 +231,44 @@ static bool settle_exception(struct machine *m, const struct event *event, struc
     return false;
 }
 
+/* NT-05: nobody handled what the process did. True: its end waits. */
+static bool end_process(struct machine *m, struct progress *progress) {
+    struct event event = {.kind = EV_PROC_EXIT, .index = m->log.event};
+    event.proc.pid = progress->dying;
+    if (progress->call) {
+        upcall_resume(progress->call);
+    } else {
+        progress->call = upcall_service(m, &event);
+    }
+    m->log.pid = m->config.os->current_pid(m->os);
+    if (progress->call->waits) { return true; }
+    progress->call = NULL;
+    follow(m, &event);
+    return false;
+}
+
+/* An exception that nobody handles ends the process, once what stands in `finally` has run. */
+static bool end_if_dying(struct machine *m, struct progress *progress) {
+    if (progress->dying == 0 || brackets_delay_end(m, progress->dying)) { return false; }
+    return end_process(m, progress);
+}
+
 bool machine_replay(struct machine *m, const struct event *event, struct progress *progress) {
+    if (progress->dying) { return end_process(m, progress); }
     bool begun = progress->started || progress->call;
     if ((m->open_brackets || event->kind == EV_TRY || event->kind == EV_EXCEPT || event->kind == EV_FINALLY ||
          event->kind == EV_END_TRY) &&
         !begun && brackets_take(m, event)) {
         m->result.skipped = true;
-        return false;
+        progress->dying = brackets_take_end(m);
+        return end_if_dying(m, progress);
     }
     while (!replay_once(m, event, progress)) {
-        if (!m->result.exception || !(m->open_brackets || m->driver)) {
+        if (!m->result.exception || !(m->open_brackets || m->driver || m->config.ends_unhandled)) {
             if (progress->reruns && !m->result.exception) { m->result.exception = m->result.handled = true; }
             return false;
         }
-        if (!settle_exception(m, event, progress)) { return false; }
+        if (!settle_exception(m, event, progress)) { return end_if_dying(m, progress); }
         m->result.exception = false;
         progress->started = event->kind == EV_ACCESS || event->kind == EV_RUN;
     }

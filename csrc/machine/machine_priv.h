@@ -33,6 +33,7 @@ struct progress {
     bool started;        /* an access whose first touches are done, or that faulted already */
     unsigned reruns;     /* by brackets with filter -1 */
     unsigned touch;      /* of an access: where it goes on */
+    uint32_t dying;      /* the process that an exception ends: only that is left to do. 0: none */
     struct upcall *call; /* the call of the kernel that waits, NULL if none */
 };
 
@@ -121,6 +122,9 @@ _Noreturn void machine_panic(struct machine *m, const char *format, ...) __attri
 enum bracket_verdict { BRACKET_NONE, BRACKET_HANDLED, BRACKET_RERUN, BRACKET_EXHAUSTED };
 bool brackets_take(struct machine *m, const struct event *event);
 enum bracket_verdict brackets_search(struct machine *m, unsigned reruns);
+/* The process ends when the outermost bracket closes; false: no bracket is open. brackets_take_end: it has, 0: none. */
+bool brackets_delay_end(struct machine *m, uint32_t pid);
+uint32_t brackets_take_end(struct machine *m);
 
 /* inject.c: whether this occasion is to fail */
 bool inject_now(struct machine *m, enum os_injection what);

@@ -269,6 +269,18 @@ static bool waits(const struct machine_thread *t) {
     return call && call->object != 0;
 }
 
+/* A program that has ended does nothing of what the trace has it do afterwards. */
+static void drop_held(struct machine *m, struct machine_thread *t) {
+    for (struct held_event *h = t->first; h;) {
+        struct held_event *after = h->next;
+        free(h);
+        m->held--;
+        h = after;
+    }
+    t->first = NULL;
+    t->first_barrier = UINT64_MAX;
+}
+
 static bool run_thread(struct machine *m, struct machine_thread *t) {
     bool progressed = false;
     while (t->first && t->born && !waits(t) && (t->first->progress.call || !is_barred(m, t, &t->first->event))) {
@@ -277,6 +289,7 @@ static bool run_thread(struct machine *m, struct machine_thread *t) {
         if (!run_first(m, t)) { return true; }
         struct held_event *done = t->first;
         t->first = done->next;
+        if (t->exited && m->config.ends_unhandled) { drop_held(m, t); }
         if (!t->first) { t->last = &t->first; }
         m->held--;
         if (done->event.index == t->first_barrier) { find_barrier(t); } /* else none has gone */

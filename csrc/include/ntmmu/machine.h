@@ -34,6 +34,7 @@ struct machine_config {
     bool mmu_assertions;
     const struct os_ops *os;
     struct os_config os_config;
+    bool ends_unhandled;     /* !unhandled end: an exception that no bracket handles ends its process (NT-05) */
     bool kernel_direct;      /* --kernel direct: kernel accesses bypass the TLB and cost nothing */
     uint32_t memory_latency; /* cycles of a table access, default 4 */
     struct disk_model disk;
