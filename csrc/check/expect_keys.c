@@ -346,7 +346,8 @@ static enum check_verdict key_signal(struct expect *e, const char *value) {
                                        [LOG_MAPPED_WRITER] = "mapped-writer",
                                        [LOG_PAGEFILE_FULL] = "pagefile-full",
                                        [LOG_ASSERT_PAGED_CODE] = "assert-paged-code",
-                                       [LOG_SWAP_EVENT] = "swap"};
+                                       [LOG_SWAP_EVENT] = "swap",
+                                       [LOG_DEADLOCK] = "deadlock"};
     struct found found = {0};
     size_t i = 0, length;
     const struct log_record *r;

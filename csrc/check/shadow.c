@@ -382,6 +382,8 @@ static void call_event(struct shadow *s, const struct event *event, uint32_t pid
         ideal_map(s->ideal, process, (uint32_t)arg[0], out0, out1, arg[5], mask < 0 ? 0 : (unsigned)mask, true);
     } else if (strcmp(name, "NtUnmapViewOfSection") == 0 || strcmp(name, "MmUnmapViewOfSection") == 0) {
         ideal_unmap(s->ideal, process, arg[1]);
+    } else if (strcmp(name, "ZwReadFile") == 0) { /* what the file has is not looked up */
+        ideal_forget(s->ideal, pid, arg[3], (out0 + PAGE_MASK) & ~(uint64_t)PAGE_MASK);
     } else {
         mdl_call(s, event, pid, (uint32_t)out0);
     }

@@ -19,9 +19,16 @@ void MiIssueWrite(struct os *os, struct mmwrite *write) {
     MiStartTransfer(os, &write->Io, IopCompletePageWrite, write);
 }
 
+/* A system thread borrows the processor of a thread, whose level and region it keeps. */
+bool MiCanTakeApc(const struct os *os) {
+    const struct kprcb *prcb = KeGetCurrentPrcb((struct os *)os);
+    const struct ethread *thread = prcb->SystemThread ? os->Interrupted.CurrentThread : prcb->CurrentThread;
+    return os->M->ops->irql(os->M) == 0 && !(thread && thread->ApcDisable != 0);
+}
+
 void KiDeliverApc(struct os *os) {
     os->M->ops->disk_poll(os->M, true);
-    while (os->CompletedWrites && os->M->ops->irql(os->M) == 0) {
+    while (os->CompletedWrites && MiCanTakeApc(os)) {
         struct mmwrite *write = os->CompletedWrites;
         os->CompletedWrites = write->Next;
         MiWriteComplete(os, write);

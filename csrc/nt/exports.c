@@ -46,6 +46,7 @@ static const struct mi_export *const tables[] = {
     MiRtlExports,
     MiProbeExports,
     MiReadWriteExports,
+    MiReadFileExports,
     MiHandleExports,
     MiSystemPteExports,
     MiSectionExports,

@@ -30,6 +30,7 @@ extern const struct mi_export MiConstantExports[];      /* exports.c */
 extern const struct mi_export MiRtlExports[];           /* rtl.c */
 extern const struct mi_export MiProbeExports[];         /* probe.c */
 extern const struct mi_export MiReadWriteExports[];     /* readwrite.c */
+extern const struct mi_export MiReadFileExports[];      /* readfile.c */
 extern const struct mi_export MiLockExports[];          /* locks.c */
 extern const struct mi_export MiDriverExports[];        /* driver.c */
 extern const struct mi_export MiProcessExports[];       /* psobject.c */

@@ -267,6 +267,7 @@ struct ethread {
     va_t KernelStackBase;                           /* NT-92; 0: the trace asked for none */
     uint32_t KernelStackPages, KernelStackReserved; /* committed; system PTEs, the guard's included */
     bool DisablePageFaultClustering, ForwardClusterOnly; /* NT-58 */
+    uint32_t ApcDisable;                                 /* regions without APCs that it is in, NT-43 */
 };
 
 /* What NT keeps for a processor. */

@@ -49,7 +49,7 @@ uint32_t MiExtendPagingFiles(struct os *os, uint32_t pages); /* what they grew b
 /* Called when the transfer ends, from anywhere that waits or polls: must not wait itself. */
 typedef void (*mmtransfer_done)(struct os *os, void *context, ntstatus_t status);
 uint64_t MiStartTransfer(struct os *os, const struct os_io *io, mmtransfer_done done, void *context);
-ntstatus_t MiReadAndWait(struct os *os, const struct os_io *io); /* not for a fault: no collision can be met */
+ntstatus_t MiReadAndWait(struct os *os, const struct os_io *io);     /* not for a fault: no collision can be met */
 void MiTransferEnded(struct os *os, uint64_t id, ntstatus_t status); /* os_ops.io_complete */
 void MiFreeTransfers(struct os *os, void (*release)(void *context)); /* host memory, when the machine goes */
 #define MM_MODIFIED_WRITE_CLUSTER OS_IO_PAGES_MAX
@@ -78,6 +78,7 @@ void MiMappedPagesAge(struct os *os, uint64_t milliseconds); /* time passes: NT-
 void MiIssueWrite(struct os *os, struct mmwrite *write);     /* IoAsynchronousPageWrite */
 void MiWriteComplete(struct os *os, struct mmwrite *write);
 void MiMappedWriteComplete(struct os *os, struct mmwrite *write);
+bool MiCanTakeApc(const struct os *os); /* special kernel APCs: IRQL 0, and no region without APCs */
 void KiDeliverApc(struct os *os);       /* the writes that have ended, if the IRQL allows it */
 void MiRunSystemThreads(struct os *os); /* those of whose events one is set, NT-02 */
 void MiFreeWrites(struct os *os);

@@ -41,6 +41,7 @@ enum log_signal {
     LOG_PAGEFILE_FULL,
     LOG_ASSERT_PAGED_CODE,
     LOG_SWAP_EVENT,
+    LOG_DEADLOCK, /* a thread waits for what cannot come, NT-43 */
     LOG_SIGNALS
 };
 
