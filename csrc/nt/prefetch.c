@@ -38,16 +38,17 @@ static bool MiStartItem(struct prefetch *p, struct subsection *s, uint64_t *offs
     pte_t first = MiReadPte(os, prototype);
     *offset += PAGE_SIZE;
     if (!MiIsUnread(first)) { return true; }
+    if (!MiFramesForCluster(os, 1)) { return false; } /* never at anybody's expense */
     struct mmread read = {
         .PteAddress = {prototype}, .Count = 1, .Colour = MiPageColor(os, prototype / PTE_SIZE << PAGE_SHIFT)};
     va_t array_end = s->BasePte + (va_t)s->PtesInSubsection * PTE_SIZE;
     for (va_t at = prototype + PTE_SIZE; read.Count < OS_IO_PAGES_MAX && *offset < end && at < array_end &&
-                                         (at & PAGE_MASK) && MiJoins(os, &read, first, MiReadPte(os, at));
+                                         (at & PAGE_MASK) && MiFramesForCluster(os, read.Count + 1) &&
+                                         MiJoins(os, &read, first, MiReadPte(os, at));
          at += PTE_SIZE) {
         read.PteAddress[read.Count++] = at;
         *offset += PAGE_SIZE;
     }
-    if (!MiFramesForCluster(os, read.Count)) { return false; } /* never at anybody's expense */
     if (pte_form(first) == PTE_FORM_PROTOTYPE) {
         MiDescribeFileRead(os, s, &read);
     } else {
