@@ -41,6 +41,7 @@ struct progress {
 struct held_event {
     struct held_event *next;
     struct progress progress;
+    bool foreign; /* concerns a process that is not its thread's */
     struct event event;
 };
 
@@ -96,7 +97,7 @@ struct machine {
     struct machine_process *processes, *process; /* by pid; the current one, NULL if not looked up */
     struct machine_thread *threads, *stuck;      /* by tid; in the order they got stuck */
     struct machine_thread *logical;              /* the thread the trace is in, while any is stuck */
-    uint64_t held;
+    uint64_t held, held_foreign;
 };
 
 static inline struct machine *machine_of(struct os_machine *downward) { return (struct machine *)downward; }

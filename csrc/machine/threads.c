@@ -1,7 +1,7 @@
 /* Waiting threads. A thread that waits keeps its later events until it can go on, while other threads' events go on.
  * Memory, schedule and kernel events are barriers for their process: one runs after all earlier held events of the
- * process, and before all later ones; not with `!threads manual`. Steps of the machine itself (`run`, `trim`, `time`…)
- * are never held back. */
+ * process, and before all later ones; with `!threads manual` only the end of a thread that waits. Steps of the machine
+ * itself (`run`, `trim`, `time`…) are never held back. */
 #include "machine_priv.h"
 #include "ntmmu/status.h"
 
@@ -118,8 +118,12 @@ bool threads_is_machine_step(const struct event *event) {
 }
 
 /* The process an event of a thread of process PID concerns. */
-static uint32_t process_of(const struct event *event, uint32_t pid) {
+static uint32_t process_of(struct machine *m, const struct event *event, uint32_t pid) {
     switch (event->kind) {
+    case EV_THREAD_EXIT: {
+        const struct machine_thread *ended = find_thread(m, event->thread.tid);
+        return ended ? ended->pid : pid;
+    }
     case EV_PROC_CREATE: return event->proc.ppid;
     case EV_PROC_EXIT:
     case EV_EXEC: return event->proc.pid;
@@ -144,6 +148,8 @@ static void hold(struct machine *m, struct machine_thread *t, const struct event
     *t->last = h;
     t->last = &h->next;
     m->held++;
+    h->foreign = process_of(m, event, t->pid) != t->pid;
+    m->held_foreign += h->foreign;
     if (!is_access(event) && t->first_barrier == UINT64_MAX) { t->first_barrier = event->index; }
     stick(m, t);
 }
@@ -189,13 +195,36 @@ static bool intercept_switch(struct machine *m, const struct event *event) {
     return t->stuck;
 }
 
+/* Did U keep an event before INDEX that concerns the process PID, which is not its own? */
+static bool holds_for(struct machine *m, const struct machine_thread *u, uint32_t pid, uint64_t index) {
+    for (const struct held_event *h = u->first; h && h->event.index < index; h = h->next) {
+        if (process_of(m, &h->event, u->pid) == pid) { return true; }
+    }
+    return false;
+}
+
+/* A thread that waits in the kernel comes out of it before it ends, whoever ends it. */
+static bool ends_waiting(const struct machine_thread *u, const struct event *event) {
+    bool ended = event->kind == EV_THREAD_EXIT ? u->tid == event->thread.tid
+                                               : event->kind == EV_PROC_EXIT && u->pid == event->proc.pid;
+    return ended && u->first && u->first->event.index < event->index;
+}
+
 /* Must the event wait for a thread other than T? index: of the event. */
-static bool is_barred(const struct machine *m, const struct machine_thread *t, const struct event *event) {
-    if (m->config.os_config.manual_threads) { return false; } /* a scenario says itself what happens while it waits */
-    uint32_t pid = process_of(event, t->pid);
+static bool is_barred(struct machine *m, const struct machine_thread *t, const struct event *event) {
+    bool manual = m->config.os_config.manual_threads; /* a scenario says itself what happens while it waits */
+    uint32_t pid = process_of(m, event, t->pid);
     bool access = is_access(event);
     for (const struct machine_thread *u = m->stuck; u; u = u->next_stuck) {
-        if (u == t || u->pid != pid) { continue; }
+        if (u == t) { continue; }
+        if (manual) {
+            if (ends_waiting(u, event)) { return true; }
+            continue;
+        }
+        if (u->pid != pid) {
+            if (m->held_foreign && holds_for(m, u, pid, event->index)) { return true; }
+            continue;
+        }
         if (access ? u->first_barrier < event->index : u->first && u->first->event.index < event->index) {
             return true;
         }
@@ -292,6 +321,7 @@ static bool run_thread(struct machine *m, struct machine_thread *t) {
         if (t->exited && m->config.ends_unhandled) { drop_held(m, t); }
         if (!t->first) { t->last = &t->first; }
         m->held--;
+        if (done->foreign) { m->held_foreign--; }
         if (done->event.index == t->first_barrier) { find_barrier(t); } /* else none has gone */
         free(done);
     }
