@@ -78,7 +78,7 @@ static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, s
     while (!MiPageIsReady(os, fault->Va, fault->Write)) {
         there = false;
         ntstatus_t status = MiAccessFault(os, fault);
-        if (!NT_SUCCESS(status)) { return status; }
+        if (!NT_SUCCESS(status) && status != MI_REFAULT) { return status; }
     }
     pfn_t frame = MmGetPhysicalAddress(os, fault->Va) >> PAGE_SHIFT;
     MiSetMdlFrame(os, mdl, index, frame);
