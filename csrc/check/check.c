@@ -156,7 +156,6 @@ enum check_verdict check_event(struct check *c, const struct event *event) {
     step(c, event);
     expect_after(c->expect, event, &c->records[0], c->result[0]);
     if (!judge_event(c, event)) { return fail(c, CHECK_FAILED); }
-    if (c->stopped && c->result[0]->stop == MACHINE_PANIC) { return check_settle(c); }
     if (!c->stopped && audit_is_due(c) && !audit_all(c)) {
         report_event(&c->report, "  after ", event);
         return fail(c, CHECK_FAILED);
@@ -190,13 +189,17 @@ static bool finish_machines(struct check *c) {
                         !lockstep_statistics(c->lockstep, &c->report))) {
         return false;
     }
+    if (c->result[0]->stop != MACHINE_RUNS) {
+        report_add(&c->report, "the machine stopped behind the end of the trace, with events that had been held back\n");
+        report_stop(&c->report, c->result[0]);
+        return false;
+    }
     if (held[0]) {
         report_add(&c->report, "%" PRIu64 " events still wait for a thread that never wakes when the trace ends\n",
                    held[0]);
         return false;
     }
-    bool late = c->result[0]->late_failures && !machine_has_injected(c->machine[0]);
-    if (c->result[0]->stop != MACHINE_RUNS || late) {
+    if (c->result[0]->late_failures && !machine_has_injected(c->machine[0])) {
         report_add(&c->report,
                    "an event that had been held back failed at the end of the trace: event %" PRIu64 ", status %08x\n",
                    c->result[0]->late_event, c->result[0]->late_status);

@@ -345,6 +345,7 @@ static enum check_verdict judge_outcome(struct expect *e, struct report *report)
     const struct machine_result *r = e->result;
     enum check_verdict verdict;
     if (r->stop == MACHINE_PANIC) {
+        if (e->expected & EXPECTED_ASSERTION) { return CHECK_OK; }
         char text[EVENT_TEXT_MAX * 2];
         event_format(&e->event, text, sizeof text);
         report_add(report, "%s:%" PRIu64 ": event %" PRIu64 ": %s: %s\n", e->trace, e->event.line, e->event.index, text,
@@ -354,9 +355,7 @@ static enum check_verdict judge_outcome(struct expect *e, struct report *report)
     if (r->stop == MACHINE_BUGCHECK) {
         if (e->expected & EXPECTED_BUGCHECK) { return CHECK_OK; }
         verdict = unexpected(e, report, "the machine stopped (bugcheck)");
-        report_add(report, "  %02x %s (%08" PRIx64 ", %08" PRIx64 ", %08" PRIx64 ", %08" PRIx64 ")\n", r->bugcheck_code,
-                   bugcheck_name(r->bugcheck_code) ? bugcheck_name(r->bugcheck_code) : "", r->bugcheck_p[0],
-                   r->bugcheck_p[1], r->bugcheck_p[2], r->bugcheck_p[3]);
+        report_stop(report, r);
         return verdict;
     }
     if (r->livelock) { return unexpected(e, report, "the access faulted more than 16 times (livelock)"); }

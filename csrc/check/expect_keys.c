@@ -5,6 +5,7 @@
 #include "ntmmu/pte_pae.h"
 #include "ntmmu/status.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -150,6 +151,20 @@ static enum check_verdict key_bugcheck(struct expect *e, const char *value) {
     const struct machine_result *r = e->result;
     if (strcmp(value, "none") != 0) { e->expected |= EXPECTED_BUGCHECK; }
     return code_list(e, value, r->stop == MACHINE_BUGCHECK, r->bugcheck_code, r->bugcheck_p, 4, "bugcheck");
+}
+
+/* The model's assertion that stopped the machine: its text, with a dash for whatever is no letter or digit. */
+static enum check_verdict key_assert(struct expect *e, const char *value) {
+    const struct machine_result *r = e->result;
+    char text[sizeof r->message] = "none";
+    if (r->stop == MACHINE_PANIC) {
+        size_t i = 0;
+        for (; r->message[i]; i++) { text[i] = isalnum((unsigned char)r->message[i]) ? r->message[i] : '-'; }
+        text[i] = 0;
+    }
+    if (strcmp(value, "none") != 0) { e->expected |= EXPECTED_ASSERTION; }
+    bool same = strcmp(value, "*") == 0 ? r->stop == MACHINE_PANIC : strcmp(value, text) == 0;
+    return same ? CHECK_OK : expect_mismatch(e, "%s", text);
 }
 
 /* Events held back behind a waiting thread that ran now and failed: the first one's status, how many. */
@@ -394,6 +409,7 @@ static enum check_verdict plain_key(struct expect *e, const char *key, const cha
     if (strcmp(key, "out") == 0) { return key_out(e, value); }
     if (strcmp(key, "exc") == 0) { return key_exc(e, value); }
     if (strcmp(key, "bugcheck") == 0) { return key_bugcheck(e, value); }
+    if (strcmp(key, "assert") == 0) { return key_assert(e, value); }
     if (strcmp(key, "late") == 0) { return key_late(e, value); }
     if (strcmp(key, "callbacks") == 0) { return decimal(e, value, e->result->callbacks); }
     if (strcmp(key, "data") == 0) { return hexadecimal(e, value, e->result->data); }

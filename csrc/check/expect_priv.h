@@ -5,7 +5,7 @@
 #include "expect.h"
 #include "peek.h"
 
-enum { EXPECTED_EXCEPTION = 1, EXPECTED_STATUS = 2, EXPECTED_BUGCHECK = 4, EXPECTED_LATE = 8 };
+enum { EXPECTED_EXCEPTION = 1, EXPECTED_STATUS = 2, EXPECTED_BUGCHECK = 4, EXPECTED_LATE = 8, EXPECTED_ASSERTION = 16 };
 
 struct counter {
     char name[48];

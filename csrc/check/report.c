@@ -1,6 +1,7 @@
 /* Text of failures and buffers of log records. */
 #include "report.h"
 
+#include "ntmmu/status.h"
 #include "ntmmu/trace.h"
 
 #include <inttypes.h>
@@ -54,6 +55,16 @@ void report_record(struct report *report, const char *prefix, const struct log_r
     char text[512];
     log_format(record, text, sizeof text);
     report_add(report, "%s%s\n", prefix, text);
+}
+
+void report_stop(struct report *report, const struct machine_result *r) {
+    const char *name = bugcheck_name(r->bugcheck_code);
+    if (r->stop == MACHINE_PANIC) {
+        report_add(report, "  %s\n", r->message);
+    } else {
+        report_add(report, "  %02x %s (%08" PRIx64 ", %08" PRIx64 ", %08" PRIx64 ", %08" PRIx64 ")\n", r->bugcheck_code,
+                   name ? name : "", r->bugcheck_p[0], r->bugcheck_p[1], r->bugcheck_p[2], r->bugcheck_p[3]);
+    }
 }
 
 void report_free(struct report *report) {

@@ -4,6 +4,7 @@
 
 #include "ntmmu/event.h"
 #include "ntmmu/log.h"
+#include "ntmmu/machine.h"
 
 struct report {
     char *text; /* never NULL once something was added */
@@ -14,6 +15,8 @@ void report_add(struct report *report, const char *format, ...) __attribute__((f
 /* `event 12 (line 40): r 410000 4` and a newline. */
 void report_event(struct report *report, const char *prefix, const struct event *event);
 void report_record(struct report *report, const char *prefix, const struct log_record *record);
+/* Why a machine stopped. */
+void report_stop(struct report *report, const struct machine_result *result);
 void report_free(struct report *report);
 
 /* The records of one event in the order they were sent. */
