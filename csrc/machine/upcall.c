@@ -117,15 +117,7 @@ void upcall_adopt(struct upcall *call) {
     *at = call;
 }
 
-static bool tick_waits(const struct machine *m) {
-    for (const struct upcall *call = m->system_calls; call; call = call->next) {
-        if (call->kind == UPCALL_TICK) { return true; }
-    }
-    return false;
-}
-
 void upcall_tick(struct machine *m) {
-    if (m->system_calls && tick_waits(m)) { return; }
     struct upcall *call = take(m, UPCALL_TICK);
     uint8_t cause = m->log.cause;
     m->log.cause = LOG_KERNEL;

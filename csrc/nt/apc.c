@@ -67,9 +67,10 @@ static void MiRunPageWriters(struct os *os) {
     } while (MiWriterIsWanted(os) && os->MmPageLocationList[ModifiedPageList].Count < dirty);
 }
 
-void MiRunSystemThreads(struct os *os) {
-    if (os->M->ops->irql(os->M) >= DISPATCH_LEVEL) { return; }
-    KiDeliverApc(os);
-    MiRunPageWriters(os);
-    MiDereferenceSegmentThread(os);
+void MiApcTick(struct os *os) {
+    if (os->M->ops->irql(os->M) < DISPATCH_LEVEL) { KiDeliverApc(os); }
+}
+
+void MiPageWritersTick(struct os *os) {
+    if (os->M->ops->irql(os->M) < DISPATCH_LEVEL) { MiRunPageWriters(os); }
 }

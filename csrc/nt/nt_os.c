@@ -95,13 +95,27 @@ static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_c
     return (struct os_outcome){.kind = OS_RETRY, .status = status};
 }
 
+/* NT-02, NT-106: each is a thread of its own. One that waits (for a page of prototype PTEs, or for a write) does not stop
+ * the others, of which it may need one in order to go on. */
+static void (*const nt_system_threads[])(struct os *os) = {
+    MiApcTick, /* also while the writers wait */
+    MiPageWritersTick,
+    MiDereferenceSegmentThread,
+    MmZeroPageThread,
+    MiBalanceSetManagerTick,
+};
+
 static void nt_tick(struct os *os) {
+    const uint64_t tick = ++os->Ticks;
     KiEnterSystemThread(os);
-    MiRunSystemThreads(os);
-    MmZeroPageThread(os);
-    MiDereferenceSegmentThread(os);
-    MiBalanceSetManagerTick(os);
-    MiPageWaitersTimePasses(os, CLOCK_MILLISECONDS);
+    for (unsigned i = 0; i < sizeof nt_system_threads / sizeof nt_system_threads[0]; i++) {
+        if (os->SystemThreadsInTick & 1u << i) { continue; } /* it waits in an earlier tick */
+        os->SystemThreadsInTick |= 1u << i;
+        nt_system_threads[i](os);
+        os->SystemThreadsInTick &= ~(1u << i);
+        if (os->Ticks != tick) { break; } /* it has waited, and the others had their turn meanwhile */
+    }
+    if (os->Ticks == tick) { MiPageWaitersTimePasses(os, CLOCK_MILLISECONDS); }
     KiLeaveSystemThread(os);
 }
 

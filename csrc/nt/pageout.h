@@ -80,7 +80,8 @@ void MiWriteComplete(struct os *os, struct mmwrite *write);
 void MiMappedWriteComplete(struct os *os, struct mmwrite *write);
 bool MiCanTakeApc(const struct os *os); /* special kernel APCs: IRQL 0, and no region without APCs */
 void KiDeliverApc(struct os *os);       /* the writes that have ended, if the IRQL allows it */
-void MiRunSystemThreads(struct os *os); /* those of whose events one is set, NT-02 */
+void MiApcTick(struct os *os);
+void MiPageWritersTick(struct os *os); /* those of whose events one is set, NT-02 */
 void MiFreeWrites(struct os *os);
 
 /* ---- dereference.c: NT-106 ---- */

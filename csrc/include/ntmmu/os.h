@@ -152,8 +152,8 @@ struct os_ops {
      * EV_IO_DONE, EV_INJECT). A system thread that EV_RUN_THREAD runs may wait: the step is over then, with status 0,
      * and the call goes on by itself when it can. */
     struct os_service_result (*service)(struct os *os, const struct event *event);
-    /* Runs pending system threads to their next wait; called before each event unless manual_threads. May wait; it is
-     * then not called again until it has gone on and returned. */
+    /* Runs pending system threads to their next wait; called before each event unless manual_threads. May wait, and is
+     * called again meanwhile: the others go on. */
     void (*tick)(struct os *os);
     /* A transfer has ended. May be called inside any other call that waits or polls; must not wait itself. */
     void (*io_complete)(struct os *os, uint64_t id, ntstatus_t status);
