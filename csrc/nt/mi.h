@@ -418,6 +418,7 @@ struct os {
     bool NoFrameSimulated;     /* by --inject, for the fault being serviced */
     bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
     uint32_t FramesWanted;     /* at once by a service that waits, 0: no more than one */
+    uint32_t FramesMissing;    /* of those that were last wanted */
     uint64_t WaitMilliseconds; /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
     struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log, and for: */
@@ -463,6 +464,7 @@ bool MiFramesAvailableOrWanted(struct os *os, uint32_t count);
 /* A frame with ReferenceCount 0, unlinked. Must not be called with MmAvailablePages = 0: check first, and return
  * MI_WAIT_FOR_PAGE up to the fault (NT-24). */
 void MiWaitForFreePage(struct os *os); /* on MmAvailablePagesEvent */
+void MiWaitForFrames(struct os *os, uint32_t count);
 void MiPageWaitersTimePasses(struct os *os, uint64_t milliseconds);
 pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour); /* contents are zero */
 pfn_t MiRemoveAnyPage(struct os *os, uint32_t colour);

@@ -38,6 +38,7 @@ bool MiFramesAvailable(const struct os *os, uint32_t count) { return os->MmAvail
 bool MiFramesAvailableOrWanted(struct os *os, uint32_t count) {
     if (MiFramesAvailable(os, count)) { return true; }
     if (count > os->FramesWanted) { os->FramesWanted = count; }
+    os->FramesMissing = count - os->MmAvailablePages;
     return false;
 }
 
@@ -215,6 +216,13 @@ void MiWaitForFreePage(struct os *os) {
     if (simulated && os->MmAvailablePagesEvent) { return; }
     os->WaitingForPage = true;
     KeWaitForSingleObject(os, WRFREEPAGE_OBJECT);
+}
+
+void MiWaitForFrames(struct os *os, uint32_t count) {
+    do {
+        MiFramesAvailableOrWanted(os, count);
+        MiWaitForFreePage(os);
+    } while (!MiFramesAvailable(os, count));
 }
 
 /* NT-24: who waits for a frame gives up after 20 time-outs of 30 s, and the machine with him. */

@@ -63,8 +63,9 @@ static result_t MiFork(struct os *os, const struct event *event) {
     if (!NT_SUCCESS(status)) { return MiResult(status, 0, 0); }
     status = MiCloneProcessAddressSpace(os, parent, child);
     if (NT_SUCCESS(status)) { status = PspCreateThread(os, event->fork.tid, child); }
+    const uint32_t missing = os->FramesMissing;
     if (!NT_SUCCESS(status)) { PspExitProcess(os, child); }
-    return MiResult(status, 0, 0);
+    return MiResult(status, status == MI_WAIT_FOR_PAGE ? os->MmAvailablePages + missing : 0, 0);
 }
 
 static result_t MiExec(struct os *os, const struct event *event) {
@@ -325,7 +326,8 @@ static result_t MiDispatchGuarded(struct os *os, const struct event *event) {
 result_t MiService(struct os *os, const struct event *event) {
     result_t result = MiDispatchGuarded(os, event);
     while (result.status == MI_WAIT_FOR_PAGE) { /* nothing was done */
-        MiWaitForFreePage(os);
+        /* A fork has given back frames, which wake another one that waits: neither tries again before there are more. */
+        MiWaitForFrames(os, event->kind == EV_FORK ? (uint32_t)result.out[0] : 0);
         result = MiDispatchGuarded(os, event);
     }
     if (os->Raised) {
