@@ -72,9 +72,9 @@ static void MiSwapAtDispatch(struct os *os, struct eprocess *process) {
 void KeAttachProcess(struct os *os, struct eprocess *process) {
     struct kprcb *prcb = KeGetCurrentPrcb(os);
     if (process == prcb->CurrentProcess) { return; }
-    if (prcb->SavedProcess) {
-        KeBugCheckEx(os, BUGCHECK_INVALID_PROCESS_ATTACH_ATTEMPT, process->Address, prcb->CurrentProcess->Address, 1,
-                     0);
+    if (prcb->SavedProcess || prcb->DpcRoutineActive) {
+        KeBugCheckEx(os, BUGCHECK_INVALID_PROCESS_ATTACH_ATTEMPT, process->Address, prcb->CurrentProcess->Address,
+                     prcb->SavedProcess != NULL, prcb->DpcRoutineActive);
     }
     process->StackCount++;
     KiWaitUntilInMemory(os, process);

@@ -159,7 +159,15 @@ ROUTINE(MiCallUnmapInHyperSpace) {
     return STATUS_SUCCESS;
 }
 
+ROUTINE(MiCallSetDpcRoutineActive) {
+    (void)process;
+    (void)out;
+    KeGetCurrentPrcb(os)->DpcRoutineActive = MI_ARGUMENT(event, 0) != 0;
+    return STATUS_SUCCESS;
+}
+
 const struct mi_export MiLockExports[] = {
+    {"MiSetDpcRoutineActive", 1, MI_NO_HANDLE, MiCallSetDpcRoutineActive},
     {"MiLockPfn", 0, MI_NO_HANDLE, MiCallLockPfn},
     {"MiUnlockPfn", 1, MI_NO_HANDLE, MiCallUnlockPfn},
     {"MiLockWorkingSet", 0, MI_NO_HANDLE, MiCallLockWorkingSet},

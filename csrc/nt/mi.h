@@ -276,6 +276,7 @@ struct kprcb {
     struct eprocess *CurrentProcess; /* whose CR3 is loaded; differs from the thread's while attached */
     struct eprocess *SavedProcess;   /* attached: where to return to */
     bool SystemThread;               /* a system thread has borrowed the processor */
+    bool DpcRoutineActive;           /* by MiSetDpcRoutineActive only: nothing in the model queues a DPC */
 };
 
 /* An MDL in memory, NT-86: offsets, then its flags. */
