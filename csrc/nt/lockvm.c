@@ -9,8 +9,15 @@
 
 static uint32_t MiPages(va_t start, va_t end) { return (uint32_t)((end + 1 - start) >> PAGE_SHIFT); }
 
-/* The frame behind a valid user page; false: not valid. */
-static bool MiValidFrame(struct os *os, va_t va, pfn_t *frame) {
+/* Locked pages that are mapped once more are in no working set there, and so not to be locked in it. */
+static bool MiIsPhysicalMapping(const struct eprocess *process, va_t va) {
+    const struct mmvad *vad = MiLocateAddress(process, va);
+    return vad && vad->PhysicalMapping;
+}
+
+/* The frame behind a valid page of the working set; false: not valid. */
+static bool MiValidFrame(struct os *os, struct mmsupport *vm, va_t va, pfn_t *frame) {
+    if (MiIsPhysicalMapping(vm->Process, va)) { return false; }
     if (!(MiReadPte(os, MiGetPdeAddress(va)) & PTE_VALID)) { return false; }
     pte_t pte = MiReadPte(os, MiGetPteAddress(va));
     *frame = pte_frame(pte);
@@ -19,7 +26,7 @@ static bool MiValidFrame(struct os *os, va_t va, pfn_t *frame) {
 
 static bool MiIsLocked(struct os *os, struct mmsupport *vm, va_t va, uint32_t bits) {
     pfn_t frame;
-    return MiValidFrame(os, va, &frame) && (MiReadWsle(os, vm, MiLocateWsle(os, vm, va, frame)) & bits);
+    return MiValidFrame(os, vm, va, &frame) && (MiReadWsle(os, vm, MiLocateWsle(os, vm, va, frame)) & bits);
 }
 
 static ntstatus_t MiCheckArguments(uint32_t base, uint32_t size, uint32_t kind, bool privilege) {
@@ -46,7 +53,8 @@ static bool MiLockFits(struct os *os, struct mmsupport *vm, va_t start, va_t end
 /* Brings the page in and locks it before it can leave again. */
 static ntstatus_t MiLockPageInWorkingSet(struct os *os, struct mmsupport *vm, va_t va, uint32_t bit, bool *fresh) {
     pfn_t frame;
-    while (!MiValidFrame(os, va, &frame)) {
+    if (MiIsPhysicalMapping(vm->Process, va)) { return STATUS_ACCESS_VIOLATION; }
+    while (!MiValidFrame(os, vm, va, &frame)) {
         ntstatus_t status = MmAccessFault(os, false, va, true);
         if (!NT_SUCCESS(status)) { return status; }
     }
@@ -56,7 +64,7 @@ static ntstatus_t MiLockPageInWorkingSet(struct os *os, struct mmsupport *vm, va
 
 static void MiUnlockPage(struct os *os, struct mmsupport *vm, va_t va, uint32_t bit) {
     pfn_t frame;
-    if (MiValidFrame(os, va, &frame)) { MiUnlockWsle(os, vm, va, frame, bit); }
+    if (MiValidFrame(os, vm, va, &frame)) { MiUnlockWsle(os, vm, va, frame, bit); }
 }
 
 /* In the process's context. A lock that cannot be had for all pages is had for none. */

@@ -67,6 +67,7 @@ ntstatus_t MiMapLockedPagesUser(struct os *os, struct mmmdl *mdl, bool no_cache,
     *vad = (struct mmvad){.StartingAddress = start,
                           .EndingAddress = start + size - 1,
                           .PhysicalMapping = true,
+                          .PrivateMemory = true,
                           .Protection = MM_READWRITE};
     if (MiInsertVad(os, process, vad) != STATUS_SUCCESS) {
         free(vad);

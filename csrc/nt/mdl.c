@@ -137,6 +137,7 @@ ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool
 void MmUnlockPages(struct os *os, struct mmmdl *mdl) {
     uint16_t flags = MiMdlFlags(os, mdl);
     if (flags & MDL_MAPPED_TO_SYSTEM_VA) { MmUnmapLockedPages(os, MiRead32(os, mdl->Address + MDL_MAPPED_VA), mdl); }
+    if (mdl->UserProcess) { MmUnmapLockedPages(os, mdl->UserVa, mdl); }
     for (uint32_t index = 0; index < mdl->Pages; index++) {
         MiUnlockFrame(os, MiMdlFrame(os, mdl, index), (flags & MDL_WRITE_OPERATION) != 0);
     }

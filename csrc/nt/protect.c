@@ -86,6 +86,11 @@ static void MiClassifyValid(struct os *os, struct eprocess *process, struct page
 
 static struct page_state MiClassifyPage(struct os *os, struct eprocess *process, const struct mmvad *vad, va_t va) {
     struct page_state page = {.Va = va, .PteVa = MiGetPteAddress(va), .Committed = true};
+    if (vad->PhysicalMapping) { /* what the frame's PFN entry says is about the mapping of whoever locked it */
+        page.Private = true;
+        page.Protection = vad->Protection;
+        return page;
+    }
     page.Pte = MiReadPte(os, MiGetPdeAddress(va)) == 0 ? 0 : MiReadPte(os, page.PteVa);
     page.Form = pte_form(page.Pte);
     switch (page.Form) {

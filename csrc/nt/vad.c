@@ -269,7 +269,7 @@ void MiRemoveVad(struct os *os, struct eprocess *process, struct mmvad *vad) {
 /* The flags as NT5 packs them; NT4's model keeps the same facts. */
 uint32_t MiVadFlags(const struct mmvad *vad) {
     const uint32_t charge_mask = 0x7FFFF;
-    return (vad->CommitCharge & charge_mask) | (uint32_t)vad->ImageMap << 20 | (uint32_t)vad->NoChange << 22 |
-           (uint32_t)(vad->Protection & 0x1F) << 24 | (uint32_t)vad->MemCommit << 30 |
+    return (vad->CommitCharge & charge_mask) | (uint32_t)vad->PhysicalMapping << 19 | (uint32_t)vad->ImageMap << 20 |
+           (uint32_t)vad->NoChange << 22 | (uint32_t)(vad->Protection & 0x1F) << 24 | (uint32_t)vad->MemCommit << 30 |
            (uint32_t)vad->PrivateMemory << 31;
 }
