@@ -119,6 +119,7 @@ static ntstatus_t MiReprotectCommitted(struct os *os, struct eprocess *process, 
 
 static ntstatus_t MiCommitPrivate(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
                                   unsigned protection) {
+    if (MiIsSecured(process, start, end, protection)) { return STATUS_INVALID_PAGE_PROTECTION; } /* as NtProtect */
     uint32_t charge = MiCountUncommitted(os, vad, start, end), used = 0;
     ntstatus_t charged = MiChargeProcessCommitment(os, charge, process);
     if (!NT_SUCCESS(charged)) { return charged; }
@@ -156,6 +157,10 @@ static void MiResetPage(struct os *os, va_t va) {
     va_t pte_va = MiGetPteAddress(va);
     pte_t pte = MiReadPte(os, pte_va);
     enum pte_form form = pte_form(pte);
+    if (form == PTE_FORM_PAGE_FILE) { /* what nobody needs is not read back */
+        MiReleasePageFileSpace(os, pte);
+        MiWritePte(os, pte_va, pte_demand_zero(pte_protection(pte)));
+    }
     if (form != PTE_FORM_VALID && form != PTE_FORM_TRANSITION) { return; }
     pfn_t frame = pte_frame(pte);
     struct mmpfn pfn = MiReadPfn(os, frame);

@@ -277,9 +277,11 @@ static void MiFreeBlock(struct os *os, struct mmpool *pool, va_t va) {
 
 /* ---- offered ---- */
 
-static void MiCheckPoolIrql(struct os *os, bool paged, uint32_t bytes) {
+static void MiCheckPoolIrql(struct os *os, unsigned type, uint32_t bytes) {
     unsigned irql = os->M->ops->irql(os->M);
-    if (irql > (paged ? 1u : 2u)) { KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_BAD_IRQL, irql, paged, bytes); }
+    if (irql > (type & PagedPool ? 1u : 2u)) {
+        KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_BAD_IRQL, irql, type, bytes);
+    }
 }
 
 static va_t MiAllocateFrom(struct os *os, struct mmpool *pool, uint32_t bytes, bool aligned, uint32_t tag) {
@@ -301,7 +303,7 @@ static va_t MiAllocateFrom(struct os *os, struct mmpool *pool, uint32_t bytes, b
 
 va_t ExAllocatePool(struct os *os, unsigned type, uint32_t bytes, uint32_t tag) {
     bool paged = type & PagedPool, aligned = type & NonPagedPoolCacheAligned;
-    MiCheckPoolIrql(os, paged, bytes);
+    MiCheckPoolIrql(os, type, bytes);
     va_t va = 0;
     for (struct mmpool *pool = paged ? os->PagedPool : os->NonPagedPool; pool && !va; pool = pool->next) {
         va = MiAllocateFrom(os, pool, bytes ? bytes : 1, aligned, tag ? tag : POOL_TAG_NONE);
@@ -313,7 +315,7 @@ va_t ExAllocatePool(struct os *os, unsigned type, uint32_t bytes, uint32_t tag) 
 }
 
 va_t MiAllocateInitialPool(struct os *os, uint32_t bytes, uint32_t tag) {
-    MiCheckPoolIrql(os, false, bytes);
+    MiCheckPoolIrql(os, NonPagedPool, bytes);
     return MiAllocateFrom(os, os->NonPagedPool, bytes, false, tag);
 }
 
