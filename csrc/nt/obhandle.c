@@ -43,6 +43,16 @@ uint32_t MiSectionAccess(uint32_t protect) {
     return SECTION_MAP_READ | (write ? SECTION_MAP_WRITE : 0u) | (mask & MM_EXECUTE ? SECTION_MAP_EXECUTE : 0u);
 }
 
+/* What a file handle must allow for a section of this Win32 protection. Write-copy writes to no file. */
+uint32_t MiFileAccess(uint32_t protect) {
+    enum { FILE_READ_DATA = 1, FILE_WRITE_DATA = 2, FILE_EXECUTE = 0x20 };
+    int mask = MiMakeProtectionMask(protect);
+    if (mask < 0) { return 0; } /* the service says so */
+    bool write = (mask & 7) == MM_READWRITE || (mask & 7) == MM_EXECUTE_READWRITE, execute = mask & MM_EXECUTE;
+    return (write ? FILE_WRITE_DATA : 0u) | (execute ? FILE_EXECUTE : 0u) |
+           ((mask & 7) == MM_EXECUTE ? 0u : (uint32_t)FILE_READ_DATA);
+}
+
 static struct mi_handle *MiFindHandle(const struct os *os, const struct eprocess *owner, uint32_t value) {
     struct mi_handle *handle = os->Handles;
     while (handle && (handle->Value != value || handle->OwnerPid != owner->Pid)) { handle = handle->Next; }

@@ -28,9 +28,13 @@ static ntstatus_t MiCallUnmapView(struct os *os, struct eprocess *process, const
 static ntstatus_t MiCallCreateSection(struct os *os, struct eprocess *process, const struct event *event,
                                       uint64_t out[2]) {
     (void)process;
-    struct file_object *file = MI_ARGUMENT(event, 4) ? MiLookupFile(os, MI_ARGUMENT(event, 4)) : NULL;
     out[0] = MI_ARGUMENT(event, 0);
-    if (MI_ARGUMENT(event, 4) && !file) { return STATUS_INVALID_HANDLE; }
+    uint32_t id;
+    ntstatus_t handle = ObReferenceObjectByHandle(os, MI_ARGUMENT(event, 4), MI_OBJECT_FILE,
+                                                  MiFileAccess(MI_ARGUMENT(event, 2)), &id);
+    if (!NT_SUCCESS(handle)) { return handle; }
+    struct file_object *file = id ? MiLookupFile(os, id) : NULL;
+    if (id && !file) { return STATUS_INVALID_HANDLE; }
     return MmCreateSection(os, MI_ARGUMENT(event, 0), event->args.arg[1], MI_ARGUMENT(event, 2), MI_ARGUMENT(event, 3),
                            file);
 }

@@ -323,8 +323,9 @@ ntstatus_t MmCreateSection(struct os *os, uint32_t sid, uint64_t maximum_size, u
     if (mask < 0 || mask == MM_NOACCESS || (mask & MM_GUARD_PAGE)) { return STATUS_INVALID_PAGE_PROTECTION; }
     uint32_t kinds = attributes & (SEC_COMMIT | SEC_RESERVE | SEC_IMAGE);
     uint32_t known = SEC_COMMIT | SEC_RESERVE | SEC_NO_CHANGE | SEC_NOCACHE | SEC_BASED | SEC_IMAGE;
+    if (file) { known |= SEC_FILE; }
     if ((attributes & ~known) || (kinds != SEC_COMMIT && kinds != SEC_RESERVE && kinds != SEC_IMAGE) ||
-        ((kinds & SEC_IMAGE) && attributes != SEC_IMAGE)) {
+        ((kinds & SEC_IMAGE) && (attributes & (SEC_NOCACHE | SEC_BASED)))) {
         return STATUS_INVALID_PARAMETER_6;
     }
     if (MiLookupSection(os, sid)) { return STATUS_INVALID_PARAMETER_1; }
