@@ -323,7 +323,7 @@ static void mdl_call(struct shadow *s, const struct event *event, uint32_t pid, 
     } else if (unmap) {
         *(arg[0] < USER_END ? &m->user : &m->kernel) = 0;
     } else if (strcmp(name, "MmUnlockPages") == 0) {
-        m->kernel = 0;
+        m->kernel = m->user = 0;
     } else if (strcmp(name, "IoFreeMdl") == 0) {
         mdl_free(s, m);
     }
@@ -355,6 +355,18 @@ static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid,
 
 #define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
 
+/* Without a section a fork, with that of an image a view of it, at base. A parent or section named by a handle is not
+ * followed. */
+static void process_call(struct shadow *s, const uint64_t *arg, uint32_t pid, va_t base) {
+    uint32_t parent = (uint32_t)arg[3] == CURRENT_PROCESS_HANDLE ? pid : (uint32_t)arg[3];
+    if (arg[5] == 0) {
+        ideal_fork(s->ideal, (uint32_t)arg[0], parent);
+        return;
+    }
+    ideal_process_create(s->ideal, (uint32_t)arg[0]);
+    if (base) { ideal_map(s->ideal, (uint32_t)arg[0], (uint32_t)arg[5], base, 0, 0, EVENT_MAP_IMAGE, false); }
+}
+
 /* A service with raw arguments, in the order of NT-105; a process handle is -1 or a process id. */
 static void call_event(struct shadow *s, const struct event *event, uint32_t pid, uint64_t out0, uint64_t out1) {
     const uint64_t *arg = event->args.arg;
@@ -380,6 +392,8 @@ static void call_event(struct shadow *s, const struct event *event, uint32_t pid
         process = (uint32_t)arg[1] == CURRENT_PROCESS_HANDLE ? pid : (uint32_t)arg[1];
         int mask = MiMakeProtectionMask((uint32_t)arg[9]);
         ideal_map(s->ideal, process, (uint32_t)arg[0], out0, out1, arg[5], mask < 0 ? 0 : (unsigned)mask, true);
+    } else if (strcmp(name, "NtCreateProcess") == 0) {
+        process_call(s, arg, pid, out1);
     } else if (strcmp(name, "NtUnmapViewOfSection") == 0 || strcmp(name, "MmUnmapViewOfSection") == 0) {
         ideal_unmap(s->ideal, process, arg[1]);
     } else if (strcmp(name, "ZwReadFile") == 0) { /* what the file has is not looked up */

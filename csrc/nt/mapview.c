@@ -4,8 +4,6 @@
 #include <stdlib.h>
 
 #define X64K                 ((va_t)0x10000)
-#define VIEW_SHARE           1u
-#define VIEW_UNMAP           2u
 #define MM_MAXIMUM_ZERO_BITS 21u
 
 enum { MI_READ = 1, MI_WRITE = 2, MI_EXECUTE = 4 };
@@ -101,7 +99,7 @@ static ntstatus_t MiCheckViewArguments(const struct view_request *r) {
     va_t unit = r->Type & MEM_DOS_LIM ? PAGE_SIZE : X64K;
     if (r->ZeroBits > MM_MAXIMUM_ZERO_BITS) { return STATUS_INVALID_PARAMETER_4; }
     if (r->Inherit != VIEW_SHARE && r->Inherit != VIEW_UNMAP) { return STATUS_INVALID_PARAMETER_8; }
-    if (r->Type & ~(uint32_t)(MEM_TOP_DOWN | MEM_DOS_LIM | MEM_RESERVE)) { return STATUS_INVALID_PARAMETER_9; }
+    if (r->Type & ~(uint32_t)(MEM_TOP_DOWN | MEM_DOS_LIM | MEM_LARGE_PAGES | MEM_RESERVE)) { return STATUS_INVALID_PARAMETER_9; }
     if (r->Process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
     if (r->Base > MM_HIGHEST_VAD_ADDRESS || r->Base + r->Size > (va_t)MM_HIGHEST_VAD_ADDRESS + 1) {
         return STATUS_INVALID_PARAMETER_3;
@@ -201,8 +199,11 @@ static ntstatus_t MiMapView(struct os *os, struct view_request *r) {
     if (!in_pieces && !MiExtendSection(os, r->Area, end)) { return STATUS_INSUFFICIENT_RESOURCES; }
     if (r->Area->Size < end && !r->Area->Image) { r->Area->Size = end; }
     struct mmvad *vad = MiMakeViewVad(os, r);
+    r->Area->SectionRef++; /* the section may be closed while commit is waited for */
     status = MiInsertView(os, r, vad);
+    r->Area->SectionRef--;
     if (!NT_SUCCESS(status)) {
+        MiDereferenceControlArea(os, r->Area);
         free(vad);
         return status;
     }

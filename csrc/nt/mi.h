@@ -660,8 +660,9 @@ void MiFreeSectionStructures(struct os *os); /* the same for sections and clone 
 ntstatus_t MmCreateProcessAddressSpace(struct os *os, struct eprocess *process); /* its frames come to stand in it */
 /* Directories, hyperspace tables and the working-set page: kernel PDEs and ring mappings do not count as shares. */
 void MiInitializeProcessPfns(struct os *os, const struct eprocess *process, mmpte_t original, uint16_t flags);
+/* section: NULL, or the image it runs, which is mapped. */
 ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const char *image, uint32_t min_ws,
-                            uint32_t max_ws, struct eprocess **out);
+                            uint32_t max_ws, const struct section_object *section, struct eprocess **out);
 void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process);
 void PspExitProcess(struct os *os, struct eprocess *process);
 struct eprocess *PsLookupProcess(const struct os *os, uint32_t pid); /* 0 = System */
@@ -695,6 +696,7 @@ ntstatus_t NtAllocateVirtualMemory(struct os *os, struct eprocess *process, uint
 ntstatus_t NtFreeVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t *size, uint32_t type);
 ntstatus_t NtProtectVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t *size,
                                   uint32_t protect, uint32_t *old);
+enum { VIEW_SHARE = 1, VIEW_UNMAP = 2 }; /* inherit */
 ntstatus_t NtMapViewOfSection(struct os *os, const struct section_object *section, struct eprocess *process,
                               uint32_t *base, uint32_t zero_bits, uint32_t commit, uint64_t *offset, uint32_t *size,
                               uint32_t inherit, uint32_t type, uint32_t protect);

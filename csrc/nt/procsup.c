@@ -116,14 +116,34 @@ void MiInitializeProcessPfns(struct os *os, const struct eprocess *process, mmpt
     MiWritePfn(os, process->WorkingSetPage, &list);
 }
 
-/* The set-up part of MmInitializeProcessAddressSpace, also for the system process, which has no frames of the lists. */
-static void MmInitializeProcessAddressSpace(struct os *os, struct eprocess *process) {
+/* At the base that the image has elsewhere, or relocated. */
+static ntstatus_t MiMapProcessImage(struct os *os, struct eprocess *process, const struct section_object *section) {
+    const struct control_area *area = section->ControlArea;
+    if (!area->Image) { return STATUS_SUCCESS; }
+    unsigned protection = section->Protection ? section->Protection : area->Protection;
+    uint32_t base = (uint32_t)area->ImageBase, size = 0;
+    uint64_t offset = 0;
+    ntstatus_t status = STATUS_CONFLICTING_ADDRESSES;
+    for (unsigned attempt = 0; attempt < 2 && status == STATUS_CONFLICTING_ADDRESSES; attempt++) {
+        if (attempt) { base = 0; }
+        status = NtMapViewOfSection(os, section, process, &base, 0, 0, &offset, &size, VIEW_SHARE, 0,
+                                    MiProtectionToWin32(protection));
+    }
+    if (NT_SUCCESS(status)) { MiWrite32(os, process->Address + EPROCESS_SECTION_BASE_ADDRESS, base); }
+    return status;
+}
+
+/* The set-up part of MmInitializeProcessAddressSpace. section: NULL, or what the process runs. */
+static ntstatus_t MmInitializeProcessAddressSpace(struct os *os, struct eprocess *process,
+                                                  const struct section_object *section) {
     KeAttachProcess(os, process);
     MiInitializeProcessPfns(os, process, (mmpte_t)pte_demand_zero(MM_READWRITE),
                             ActiveAndValid << PFN_LOCATION_SHIFT | PFN_MODIFIED);
     MiInitializeWorkingSetList(os, process);
     MiInsertInExpansionList(os, &process->Vm);
+    ntstatus_t status = section ? MiMapProcessImage(os, process, section) : STATUS_SUCCESS;
     KeDetachProcess(os);
+    return status;
 }
 
 static uint32_t MiLimit(uint32_t asked, uint32_t configured, uint32_t standard) {
@@ -131,7 +151,7 @@ static uint32_t MiLimit(uint32_t asked, uint32_t configured, uint32_t standard) 
 }
 
 ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const char *image, uint32_t min_ws,
-                            uint32_t max_ws, struct eprocess **out) {
+                            uint32_t max_ws, const struct section_object *section, struct eprocess **out) {
     if (PsLookupProcess(os, pid)) { return STATUS_CONFLICTING_ADDRESSES; }
     struct eprocess *process = MiAllocateHost(os, sizeof *process);
     process->Pid = pid;
@@ -157,12 +177,13 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
         return status;
     }
     PspInitializeProcessObject(os, process, PsLookupProcess(os, ppid));
-    MmInitializeProcessAddressSpace(os, process);
     struct eprocess **link = &os->Processes;
     while (*link) { link = &(*link)->Next; }
     *link = process;
     *out = process;
-    return STATUS_SUCCESS;
+    status = MmInitializeProcessAddressSpace(os, process, section);
+    if (!NT_SUCCESS(status)) { PspExitProcess(os, process); }
+    return status;
 }
 
 ntstatus_t PspCreateThread(struct os *os, uint32_t tid, struct eprocess *process) {

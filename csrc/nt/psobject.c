@@ -47,20 +47,20 @@ void PspInitializeProcessObject(struct os *os, const struct eprocess *process, c
 
 /* ---- NtCreateProcess ---- */
 
-/* Without a section the parent is forked; a section's image, like one that comes with System as parent, is mapped by
- * whoever asked for it. */
-static ntstatus_t MiCreateProcessObject(struct os *os, uint32_t pid, struct eprocess *parent, bool fork,
-                                        struct eprocess **child) {
+/* Without a section the parent is forked; System's children without one have nothing. There is no system DLL to map. */
+static ntstatus_t MiCreateProcessObject(struct os *os, uint32_t pid, struct eprocess *parent,
+                                        const struct section_object *section, struct eprocess **child) {
     ntstatus_t status = PspCreateProcess(os, pid, parent->Pid, parent->ImageName, parent->Vm.MinimumWorkingSet,
-                                         parent->Vm.MaximumWorkingSet, child);
-    if (!NT_SUCCESS(status) || !fork) { return status; }
+                                         parent->Vm.MaximumWorkingSet, section, child);
+    if (!NT_SUCCESS(status) || section || parent == &os->SystemProcess) { return status; }
     MiStore(os, *child, EPROCESS_SECTION_BASE_ADDRESS, MiRead32(os, parent->Address + EPROCESS_SECTION_BASE_ADDRESS));
     status = MiCloneProcessAddressSpace(os, parent, *child);
     if (!NT_SUCCESS(status)) { PspExitProcess(os, *child); }
     return status;
 }
 
-/* PID of the new process, access, attributes, parent, inherit handles, section, debug port, exception port */
+/* PID of the new process, access, attributes, parent, inherit handles, section, debug port, exception port; out: its
+ * handle, and where its image is */
 static ntstatus_t MiCallCreateProcess(struct os *os, struct eprocess *process, const struct event *event,
                                       uint64_t out[2]) {
     (void)process;
@@ -72,16 +72,25 @@ static ntstatus_t MiCallCreateProcess(struct os *os, struct eprocess *process, c
     uint32_t sid = 0;
     if (section) { status = ObReferenceObjectByHandle(os, section, MI_OBJECT_SECTION, 0, &sid); }
     if (!NT_SUCCESS(status)) { return status; }
-    if (section && !MiLookupSection(os, sid)) { return STATUS_INVALID_HANDLE; }
-    bool fork = section == 0 && parent != &os->SystemProcess;
-    status = MiCreateProcessObject(os, MI_ARGUMENT(event, 0), parent, fork, &child);
+    const struct section_object *named = section ? MiLookupSection(os, sid) : NULL;
+    if (section && !named) { return STATUS_INVALID_HANDLE; }
+    struct section_object image = {0};
+    if (named) { /* referenced: it may be closed while commit is waited for */
+        image = *named;
+        MiReferenceControlArea(os, image.ControlArea);
+    }
+    status = MiCreateProcessObject(os, MI_ARGUMENT(event, 0), parent, named ? &image : NULL, &child);
+    if (image.ControlArea) {
+        image.ControlArea->SectionRef--;
+        MiDereferenceControlArea(os, image.ControlArea);
+    }
     if (!NT_SUCCESS(status)) { return status; }
     MiStore(os, child, EPROCESS_SECTION_HANDLE, section);
     MiStore(os, child, EPROCESS_DEBUG_PORT, MI_ARGUMENT(event, 6));
     MiStore(os, child, EPROCESS_EXCEPTION_PORT, MI_ARGUMENT(event, 7));
     if (MI_ARGUMENT(event, 4)) { MiInheritHandles(os, parent, child); }
     out[0] = MiInsertHandle(os, PsGetCurrentProcess(os), MI_OBJECT_PROCESS, child->Pid, access);
-    out[1] = child->Address;
+    out[1] = MiRead32(os, child->Address + EPROCESS_SECTION_BASE_ADDRESS);
     return STATUS_SUCCESS;
 }
 

@@ -31,7 +31,7 @@ static result_t MiProcessCreate(struct os *os, const struct event *event) {
     struct eprocess *process;
     if (!PsLookupProcess(os, event->proc.ppid)) { return MiResult(MiNoSuchProcess(os, event->proc.ppid), 0, 0); }
     return MiResult(PspCreateProcess(os, event->proc.pid, event->proc.ppid, event->text, event->proc.min_ws,
-                                     event->proc.max_ws, &process),
+                                     event->proc.max_ws, NULL, &process),
                     0, 0);
 }
 
@@ -59,7 +59,7 @@ static result_t MiFork(struct os *os, const struct event *event) {
     struct eprocess *parent = PsLookupProcess(os, event->fork.parent), *child;
     if (!parent || parent == &os->SystemProcess) { return MiResult(MiNoSuchProcess(os, event->fork.parent), 0, 0); }
     ntstatus_t status = PspCreateProcess(os, event->fork.pid, parent->Pid, parent->ImageName,
-                                         parent->Vm.MinimumWorkingSet, parent->Vm.MaximumWorkingSet, &child);
+                                         parent->Vm.MinimumWorkingSet, parent->Vm.MaximumWorkingSet, NULL, &child);
     if (!NT_SUCCESS(status)) { return MiResult(status, 0, 0); }
     status = MiCloneProcessAddressSpace(os, parent, child);
     if (NT_SUCCESS(status)) { status = PspCreateThread(os, event->fork.tid, child); }
