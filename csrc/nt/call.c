@@ -74,13 +74,14 @@ struct os_service_result MiServiceCall(struct os *os, const struct event *event)
     struct eprocess *process = PsGetCurrentProcess(os), *current = process;
     bool attach = false;
     if (service->Handle != MI_NO_HANDLE) {
-        uint32_t handle = MI_ARGUMENT(event, service->Handle & ~MI_NO_ATTACH);
-        ntstatus_t status = MiReferenceProcess(os, handle, service->Name, &process);
+        uint32_t value = MI_ARGUMENT(event, service->Handle & ~(MI_NO_ATTACH | MI_POINTER));
+        ntstatus_t status = service->Handle & MI_POINTER ? MiProcessByPointer(os, value, &process)
+                                                         : MiReferenceProcess(os, value, service->Name, &process);
         if (!NT_SUCCESS(status)) { return (struct os_service_result){.status = status}; }
         attach = process != current && !(service->Handle & MI_NO_ATTACH);
     }
     struct os_service_result result = {0};
-    bool guarded = service->Handle < MI_NO_ATTACH; /* it works on the address space as a whole */
+    bool guarded = (service->Handle & MI_NO_ATTACH) == 0; /* it works on the address space as a whole */
     if (guarded && !MiLockAddressCreation(os, process)) {
         return (struct os_service_result){.status = STATUS_PROCESS_IS_TERMINATING};
     }

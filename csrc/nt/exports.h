@@ -12,6 +12,7 @@ typedef ntstatus_t (*mi_export_routine)(struct os *os, struct eprocess *process,
 
 #define MI_NO_HANDLE          0xFFu
 #define MI_NO_ATTACH          0x40u /* or'ed to the position: the function attaches by itself */
+#define MI_POINTER            0x20u /* likewise: a kernel function, which takes the object and no handle */
 #define MI_ARGUMENT(event, n) ((uint32_t)(event)->args.arg[n])
 
 struct mi_export {

@@ -99,7 +99,9 @@ static ntstatus_t MiCheckViewArguments(const struct view_request *r) {
     va_t unit = r->Type & MEM_DOS_LIM ? PAGE_SIZE : X64K;
     if (r->ZeroBits > MM_MAXIMUM_ZERO_BITS) { return STATUS_INVALID_PARAMETER_4; }
     if (r->Inherit != VIEW_SHARE && r->Inherit != VIEW_UNMAP) { return STATUS_INVALID_PARAMETER_8; }
-    if (r->Type & ~(uint32_t)(MEM_TOP_DOWN | MEM_DOS_LIM | MEM_LARGE_PAGES | MEM_RESERVE)) { return STATUS_INVALID_PARAMETER_9; }
+    if (r->Type & ~(uint32_t)(MEM_TOP_DOWN | MEM_DOS_LIM | MEM_LARGE_PAGES | MEM_RESERVE)) {
+        return STATUS_INVALID_PARAMETER_9;
+    }
     if (r->Process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
     if (r->Base > MM_HIGHEST_VAD_ADDRESS || r->Base + r->Size > (va_t)MM_HIGHEST_VAD_ADDRESS + 1) {
         return STATUS_INVALID_PARAMETER_3;

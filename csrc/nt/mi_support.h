@@ -64,6 +64,7 @@ va_t MmResetDriverPaging(struct os *os, va_t va);
 enum mi_object_kind { MI_OBJECT_PROCESS = 1, MI_OBJECT_SECTION, MI_OBJECT_FILE };
 ntstatus_t ObReferenceObjectByHandle(struct os *os, uint32_t value, enum mi_object_kind kind, uint32_t access,
                                      uint32_t *id);
+ntstatus_t MiProcessByPointer(struct os *os, uint32_t pointer, struct eprocess **process);
 uint32_t MiSectionAccess(uint32_t protect);
 uint32_t MiFileAccess(uint32_t protect);
 /* The process that the service's handle names. */

@@ -108,6 +108,15 @@ ntstatus_t MiReferenceProcess(struct os *os, uint32_t value, const char *service
     return *process ? STATUS_SUCCESS : MiNoSuchProcess(os, pid);
 }
 
+/* What kernel functions are given instead of handles: the EPROCESS; or, as all of a trace's objects, the number. */
+ntstatus_t MiProcessByPointer(struct os *os, uint32_t pointer, struct eprocess **process) {
+    for (*process = os->Processes; *process; *process = (*process)->Next) {
+        if ((*process)->Address == pointer) { return STATUS_SUCCESS; }
+    }
+    if (pointer >= FIRST_HANDLE && pointer != CURRENT_PROCESS_HANDLE) { return STATUS_INVALID_HANDLE; }
+    return MiReferenceProcess(os, pointer, "", process);
+}
+
 /* Handles of a process that has ended, and all of them when the machine goes. */
 void MiCloseHandles(struct os *os, const struct eprocess *process) {
     for (struct mi_handle **link = &os->Handles, *handle; (handle = *link) != NULL;) {

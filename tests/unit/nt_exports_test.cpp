@@ -24,10 +24,7 @@ TEST(NtExports, CatalogueIsOrdinals467To514) {
 }
 
 TEST(NtExports, EveryEntryCanBeCalled) {
-    for (const nt_export &entry : nt_exports) {
-        if (strcmp(entry.name, "MmAdjustWorkingSetSize") == 0) { continue; } // NT-36 is not there yet
-        EXPECT_TRUE(nt_export_callable(entry.name)) << entry.name;
-    }
+    for (const nt_export &entry : nt_exports) { EXPECT_TRUE(nt_export_callable(entry.name)) << entry.name; }
 }
 
 TEST(NtExports, CallFromC) {
