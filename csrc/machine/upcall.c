@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void run(struct upcall *call) {
+static void run(void *arg) {
+    struct upcall *call = arg;
     struct machine *m = call->m;
     const struct os_ops *os = m->config.os;
     switch (call->kind) {
@@ -21,15 +22,7 @@ static void run(struct upcall *call) {
     }
     case UPCALL_TICK: os->tick(m->os); break;
     }
-}
-
-static void body(void *arg) {
-    struct upcall *call = arg;
-    for (;;) {
-        run(call);
-        call->waits = false;
-        coroutine_leave(call->stack);
-    }
+    call->waits = false;
 }
 
 static struct upcall *take(struct machine *m, enum upcall_kind kind) {
@@ -38,7 +31,7 @@ static struct upcall *take(struct machine *m, enum upcall_kind kind) {
         m->idle_calls = call->next;
     } else {
         call = calloc(1, sizeof *call);
-        if (call) { call->stack = coroutine_create(body, call); }
+        if (call) { call->stack = coroutine_create(run, call); }
         if (!call || !call->stack) {
             free(call);
             machine_panic(m, "out of memory");
