@@ -164,10 +164,20 @@ static void write_pages(struct machine *m, va_t va, const void *data, size_t len
     }
 }
 
+/* Makes an access that hits, whoever may listen to stores; false: nothing is done. */
+static bool translate_shortly(struct machine *m, va_t va, unsigned type, size_t length, pa_t *pa) {
+    const struct mmu_shortcut *s = os_shortcut(&m->downward, va, type, length);
+    if (!s) { return false; }
+    mmu_shortcut_use(m->downward.shortcuts, s);
+    m->counts.kernel_accesses++;
+    *pa = s->frame | (va & PAGE_MASK);
+    return true;
+}
+
 static void down_read(struct os_machine *downward, va_t va, void *out, size_t length) {
     struct machine *m = machine_of(downward);
     pa_t pa;
-    if (os_shortcut(downward, va, MMU_READ, length, &pa)) {
+    if (translate_shortly(m, va, MMU_READ, length, &pa)) {
         physmem_read(&m->mem, pa, out, (unsigned)length);
     } else {
         read_pages(m, va, out, length);
@@ -177,7 +187,7 @@ static void down_read(struct os_machine *downward, va_t va, void *out, size_t le
 static void down_write(struct os_machine *downward, va_t va, const void *data, size_t length) {
     struct machine *m = machine_of(downward);
     pa_t pa;
-    if (os_shortcut(downward, va, MMU_WRITE, length, &pa)) {
+    if (translate_shortly(m, va, MMU_WRITE, length, &pa)) {
         physmem_write(&m->mem, pa, data, (unsigned)length);
     } else {
         write_pages(m, va, data, length);

@@ -21,6 +21,8 @@ struct mmsupport_image {
 };
 _Static_assert(sizeof(struct mmsupport_image) == VM_WORKING_SET_LINKS, "NT-29: the links follow at 24");
 
+OS_TYPED_ACCESS(vm, struct mmsupport_image);
+
 void MiWriteVm(struct os *os, const struct mmsupport *vm) {
     const struct mmsupport_image image = {.UpdateTime = {(uint32_t)vm->UpdateTime, (uint32_t)(vm->UpdateTime >> 32)},
                                           .PageFaultCount = vm->PageFaultCount,
@@ -29,7 +31,7 @@ void MiWriteVm(struct os *os, const struct mmsupport *vm) {
                                           .MinimumWorkingSet = vm->MinimumWorkingSet,
                                           .MaximumWorkingSet = vm->MaximumWorkingSet,
                                           .WorkingSetList = (uint32_t)vm->WorkingSetList};
-    os_write(os->M, vm->Address, &image, sizeof image);
+    os_write_vm(os->M, vm->Address, image);
 }
 
 /* ---- MmWorkingSetExpansionHead: a LIST_ENTRY, its links in memory ---- */

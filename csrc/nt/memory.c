@@ -6,27 +6,15 @@
 #include "ntmmu/paging.h"
 #include <stdlib.h>
 
-uint32_t MiRead32(struct os *os, va_t va) {
-    uint32_t value;
-    os_read(os->M, va, &value, sizeof value);
-    return value;
-}
+OS_TYPED_ACCESS(16, uint16_t);
+OS_TYPED_ACCESS(32, uint32_t);
+OS_TYPED_ACCESS(pte, mmpte_t);
 
-void MiWrite32(struct os *os, va_t va, uint32_t value) { os_write(os->M, va, &value, sizeof value); }
-
-uint16_t MiRead16(struct os *os, va_t va) {
-    uint16_t value;
-    os_read(os->M, va, &value, sizeof value);
-    return value;
-}
-
-void MiWrite16(struct os *os, va_t va, uint16_t value) { os_write(os->M, va, &value, sizeof value); }
-
-pte_t MiReadPte(struct os *os, va_t pte) {
-    mmpte_t value;
-    os_read(os->M, pte, &value, sizeof value);
-    return value;
-}
+uint32_t MiRead32(struct os *os, va_t va) { return os_read_32(os->M, va); }
+void MiWrite32(struct os *os, va_t va, uint32_t value) { os_write_32(os->M, va, value); }
+uint16_t MiRead16(struct os *os, va_t va) { return os_read_16(os->M, va); }
+void MiWrite16(struct os *os, va_t va, uint16_t value) { os_write_16(os->M, va, value); }
+pte_t MiReadPte(struct os *os, va_t pte) { return os_read_pte(os->M, pte); }
 
 #if MI_PAE
 static void MiStorePte(struct os *os, va_t pte, pte_t old, pte_t value) {

@@ -476,7 +476,7 @@ pfn_t MiRemovePageFromList(struct os *os, enum mm_list list); /* its head; the l
 /* A frame in transition (NT-54) leaves its list with reference count 1, or if it is on none gains a reference. Share
  * stays 0, location becomes TransitionPage. Returns its entry as written. */
 struct mmpfn MiReferenceTransitionPage(struct os *os, pfn_t frame);
-void MiReferenceTransitionPfn(struct os *os, pfn_t frame, struct mmpfn *pfn); /* its entry is known */
+struct mmpfn MiReferenceTransitionPfn(struct os *os, pfn_t frame, struct mmpfn pfn); /* its entry is known */
 /* The frame becomes active behind *pte_va: share 1, ref 1, flags 0600|flags; containing's share count rises. */
 void MiInitializePfn(struct os *os, pfn_t frame, va_t pte_va, pte_t original_pte, uint16_t flags, pfn_t containing);
 void MiIncrementShareCount(struct os *os, pfn_t frame);

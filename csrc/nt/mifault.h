@@ -20,6 +20,7 @@ struct mmfault {              /* one fault on its way through the resolvers */
     struct eprocess *Process; /* NULL: system working set */
     struct mmsupport *Vm;
     va_t PointerPte;
+    pfn_t PageTable;       /* in which PointerPte is; 0: its PDE was not looked at */
     unsigned Protection;   /* effective mask */
     va_t PrototypeAddress; /* 0 if private */
     enum fault_kind Kind;  /* for LOG_RESOLVED */
@@ -33,9 +34,6 @@ bool MiSimulateNoFrame(struct os *os, const struct mmfault *fault);
 ntstatus_t MmAccessFault(struct os *os, bool write, va_t va, bool user);
 /* The same; Va, Write and User are given, Kind, File and FileOffset come back. */
 ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault);
-/* A demand-zero page behind *pte_va for va, in vm: NT-53. User pages, page tables (va in the window) and system pages.
- */
-ntstatus_t MiMakeDemandZeroPage(struct os *os, struct mmsupport *vm, va_t va, va_t pte_va, unsigned protection);
 unsigned MiPrototypeProtection(struct os *os,
                                pte_t prototype_pte); /* of a prototype PTE in any form; valid: its PFN's */
 /* Valid PTE of a page at va: user, kernel or page-table template by address; D not set. */
@@ -47,7 +45,8 @@ bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, uns
 ntstatus_t MiAccessCheck(struct os *os, struct mmfault *fault, pte_t pte); /* NT-49 */
 /* NT-52. pte: what stands at fault->PointerPte. */
 ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault, pte_t pte);
-ntstatus_t MiResolveDemandZeroFault(struct os *os, struct mmfault *fault);
+/* NT-53: of user pages, page tables (Va in the window) and system pages. old: what stands at fault->PointerPte. */
+ntstatus_t MiResolveDemandZeroFault(struct os *os, struct mmfault *fault, pte_t old);
 ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault, pte_t pte);
 ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault); /* NT-51 */
 pa_t MmGetPhysicalAddress(struct os *os, va_t va);                            /* NT-19 */

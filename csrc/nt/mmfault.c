@@ -99,7 +99,7 @@ static ntstatus_t MiResolvePageTableFault(struct os *os, va_t va, pte_t pde, nts
                             .Vm = &process->Vm,
                             .PointerPte = MiGetPdeAddress(va),
                             .Protection = MM_READWRITE};
-    ntstatus_t status = pde == 0 ? MiResolveDemandZeroFault(os, &table) : MiDispatchFault(os, &table, pde);
+    ntstatus_t status = pde == 0 ? MiResolveDemandZeroFault(os, &table, pde) : MiDispatchFault(os, &table, pde);
     *io_status = table.IoStatus;
     return status;
 }
@@ -141,7 +141,7 @@ static ntstatus_t MiMapSharedUserPage(struct os *os, struct mmfault *fault) {
     if (fault->Write) { return STATUS_ACCESS_VIOLATION; }
     pfn_t frame = os->MmSharedUserFrame;
     MiIncrementShareCount(os, frame);
-    MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(fault->Va))));
+    MiIncrementShareCount(os, fault->PageTable);
     MiIncrementUsedPteCount(os, fault->Va);
     MiWritePte(os, fault->PointerPte, pte_valid_user(frame, MM_READONLY));
     MiAddValidPageToWorkingSet(os, fault->Vm, MM_SHARED_USER_PAGE, frame, true, 0);
@@ -153,7 +153,10 @@ static bool MiIsSharedUserPage(va_t va) { return page_of(va) == MM_SHARED_USER_P
 /* U2. MI_REFAULT: it took a read, or met one, so everything is looked at again. */
 static ntstatus_t MiUserPageTable(struct os *os, struct mmfault *fault) {
     pte_t pde = MiReadPte(os, MiGetPdeAddress(fault->Va));
-    if (pde & PTE_VALID) { return STATUS_SUCCESS; }
+    if (pde & PTE_VALID) {
+        fault->PageTable = pte_frame(pde);
+        return STATUS_SUCCESS;
+    }
     if (pde == 0 && !MiIsSharedUserPage(fault->Va)) {
         bool known = MiCheckVirtualAddress(os, fault->Process, fault->Va, &fault->Protection, &fault->PrototypeAddress);
         if (!known || (fault->Protection & 7) == 0) { return STATUS_ACCESS_VIOLATION; }
@@ -248,7 +251,7 @@ static ntstatus_t MiResolveFault(struct os *os, struct mmfault *fault, pte_t pte
     switch (pte_form(pte)) {
     case PTE_FORM_PROTOTYPE: return MiResolveProtoPteFault(os, fault);
     case PTE_FORM_TRANSITION: return MiResolveTransitionFault(os, fault, pte);
-    case PTE_FORM_DEMAND_ZERO: return MiResolveDemandZeroFault(os, fault);
+    case PTE_FORM_DEMAND_ZERO: return MiResolveDemandZeroFault(os, fault, pte);
     case PTE_FORM_PAGE_FILE: return MiResolvePageFileFault(os, fault, fault->PointerPte, MM_HYPER_BASE, NULL);
     default: return MI_REFAULT; /* it was resolved meanwhile */
     }

@@ -12,26 +12,40 @@
 
 enum { PFN_OFFSET_U1 = 0x00, PFN_OFFSET_U2 = 0x08, PFN_OFFSET_ORIGINAL = 0x10 };
 
-struct mmpfn MiReadPfn(struct os *os, pfn_t frame) {
-    struct mmpfn pfn;
-    os_read(os->M, pfn_address(frame), &pfn, sizeof pfn);
-    return pfn;
-}
+/* What of an entry the share count is about. */
+struct mmpfncounts {
+    uint32_t u2;
+    uint16_t Flags, ReferenceCount;
+};
 
-void MiWritePfn(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
-    os_write(os->M, pfn_address(frame), pfn, sizeof *pfn);
+OS_TYPED_ACCESS(pfn, struct mmpfn);
+OS_TYPED_ACCESS(pfn_counts, struct mmpfncounts);
+
+/* The log and the table of moves learn of the frame's new state. */
+OS_ALWAYS_INLINE void MiNotePfn(struct os *os, pfn_t frame, uint32_t u2, uint16_t flags, uint16_t references) {
     struct mmpfnlog *last = &os->LoggedPfn[frame];
-    struct mmpfnlog now = {pfn_location(pfn) < MM_LISTS ? 0 : pfn->u2, pfn->Flags, pfn->ReferenceCount};
-    if (now.Share == last->Share && now.Flags == last->Flags && now.ReferenceCount == last->ReferenceCount) { return; }
-    unsigned before = MiPfnState(last->Flags), after = MiPfnState(now.Flags);
+    uint32_t share = (flags & PFN_LOCATION) >> PFN_LOCATION_SHIFT < MM_LISTS ? 0 : u2;
+    if (share == last->Share && flags == last->Flags && references == last->ReferenceCount) { return; }
+    unsigned before = MiPfnState(last->Flags), after = MiPfnState(flags);
     if (before != after && !(os->PfnMoves[before][after / 32] >> after % 32 & 1)) {
-        MiIllegalPfnMove(os, frame, last->Flags, now.Flags);
+        MiIllegalPfnMove(os, frame, last->Flags, flags);
     }
     if (log_wants(os->M->log, LOG_PFN)) {
-        log_send(os->M->log, LOG_PFN, frame, last->Flags, now.Flags, now.Share, now.ReferenceCount);
+        log_send(os->M->log, LOG_PFN, frame, last->Flags, flags, share, references);
     }
-    *last = now;
+    *last = (struct mmpfnlog){share, flags, references};
 }
+
+/* The two of mi.h, inline for the ways of a page fault. */
+OS_ALWAYS_INLINE struct mmpfn MiLoadPfn(struct os *os, pfn_t frame) { return os_read_pfn(os->M, pfn_address(frame)); }
+
+OS_ALWAYS_INLINE void MiStorePfn(struct os *os, pfn_t frame, struct mmpfn pfn) {
+    os_write_pfn(os->M, pfn_address(frame), pfn);
+    MiNotePfn(os, frame, pfn.u2, pfn.Flags, pfn.ReferenceCount);
+}
+
+struct mmpfn MiReadPfn(struct os *os, pfn_t frame) { return MiLoadPfn(os, frame); }
+void MiWritePfn(struct os *os, pfn_t frame, const struct mmpfn *pfn) { MiStorePfn(os, frame, *pfn); }
 
 bool MiFramesAvailable(const struct os *os, uint32_t count) { return os->MmAvailablePages >= count; }
 
@@ -110,27 +124,27 @@ static void MiAfterRemoval(struct os *os) {
     os->MmAvailablePagesEvent = false;
 }
 
-static void MiUnlink(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
+static inline void MiUnlink(struct os *os, pfn_t frame, struct mmpfn pfn) {
     MiEnterPfnLock(os);
-    enum mm_list list = (enum mm_list)pfn_location(pfn);
+    enum mm_list list = (enum mm_list)pfn_location(&pfn);
     if (list >= MM_LISTS || list == BadPageList) {
-        KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, pfn_location(pfn), 0);
+        KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, pfn_location(&pfn), 0);
     }
     struct mmpfnlist *head = &os->MmPageLocationList[list];
     if (head->Count == 0) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 1, list, 0, 0); }
-    if (pfn->u2 == MM_EMPTY_LIST) {
-        head->FirstFrame = pfn->u1;
+    if (pfn.u2 == MM_EMPTY_LIST) {
+        head->FirstFrame = pfn.u1;
     } else {
-        MiSetLink(os, pfn->u2, PFN_OFFSET_U1, pfn->u1);
+        MiSetLink(os, pfn.u2, PFN_OFFSET_U1, pfn.u1);
     }
-    if (pfn->u1 == MM_EMPTY_LIST) {
-        head->LastFrame = pfn->u2;
+    if (pfn.u1 == MM_EMPTY_LIST) {
+        head->LastFrame = pfn.u2;
     } else {
-        MiSetLink(os, pfn->u1, PFN_OFFSET_U2, pfn->u2);
+        MiSetLink(os, pfn.u1, PFN_OFFSET_U2, pfn.u2);
     }
     head->Count--;
-    if (list == ModifiedPageList && MiIsFilePage(pfn)) { os->MmModifiedMappedPages--; }
-    if (MiColored(os, list)) { MiRemoveFromColorList(os, list, frame, (uint32_t)pfn->OriginalPte); }
+    if (list == ModifiedPageList && MiIsFilePage(&pfn)) { os->MmModifiedMappedPages--; }
+    if (MiColored(os, list)) { MiRemoveFromColorList(os, list, frame, (uint32_t)pfn.OriginalPte); }
     if (MiListIsAvailable(list)) { os->MmAvailablePages--; }
     MiLogList(os, list, frame, false);
     MiAfterRemoval(os);
@@ -138,36 +152,35 @@ static void MiUnlink(struct os *os, pfn_t frame, const struct mmpfn *pfn) {
 }
 
 void MiUnlinkPageFromList(struct os *os, pfn_t frame) {
-    struct mmpfn pfn = MiReadPfn(os, frame);
-    MiUnlink(os, frame, &pfn);
+    MiUnlink(os, frame, MiLoadPfn(os, frame));
 }
 
 /* NT-28: a standby frame is taken for something else; its page is from now on only where OriginalPte says. The entry is
  * stored through its frame, because its process need not be the current one. */
-static void MiRestoreTransitionPte(struct os *os, const struct mmpfn *pfn) {
-    pa_t entry = ((pa_t)pfn->ContainingFrame << PAGE_SHIFT) | (pfn->PteAddress & PAGE_MASK);
-    bool prototype = pfn->Flags & PFN_PROTOTYPE;
+static void MiRestoreTransitionPte(struct os *os, struct mmpfn pfn) {
+    pa_t entry = ((pa_t)pfn.ContainingFrame << PAGE_SHIFT) | (pfn.PteAddress & PAGE_MASK);
+    bool prototype = pfn.Flags & PFN_PROTOTYPE;
     pte_t old = MiReadPhysicalPte(os, entry);
-    MiWritePhysicalPte(os, entry, pfn->OriginalPte);
+    MiWritePhysicalPte(os, entry, pfn.OriginalPte);
     if (log_wants(os->M->log, LOG_PTE)) {
-        va_t va = prototype ? 0 : MiGetVirtualAddressMappedByPte(pfn->PteAddress);
-        log_send(os->M->log, LOG_PTE, pfn->PteAddress, old, pfn->OriginalPte, va, 0);
+        va_t va = prototype ? 0 : MiGetVirtualAddressMappedByPte(pfn.PteAddress);
+        log_send(os->M->log, LOG_PTE, pfn.PteAddress, old, pfn.OriginalPte, va, 0);
     }
     if (prototype) {
-        MiPrototypeLeftMemory(os, pfn->PteAddress);
+        MiPrototypeLeftMemory(os, pfn.PteAddress);
     } else {
-        MiDecrementShareCount(os, pfn->ContainingFrame);
+        MiDecrementShareCount(os, pfn.ContainingFrame);
     }
 }
 
 static pfn_t MiTakeFrame(struct os *os, pfn_t frame) {
-    struct mmpfn pfn = MiReadPfn(os, frame);
+    struct mmpfn pfn = MiLoadPfn(os, frame);
     if (frame > os->MmHighestPhysicalPage || (pfn_location(&pfn) < StandbyPageList && pfn.ReferenceCount != 0)) {
         KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 2, frame, os->MmHighestPhysicalPage, pfn.ReferenceCount);
     }
-    MiUnlink(os, frame, &pfn);
+    MiUnlink(os, frame, pfn);
     if (pfn_location(&pfn) == StandbyPageList) {
-        MiRestoreTransitionPte(os, &pfn);
+        MiRestoreTransitionPte(os, pfn);
         os->MmInfoCounters.StandbyRepurposed++;
     }
     return frame;
@@ -319,7 +332,7 @@ void MiInitializePfn(struct os *os, pfn_t frame, va_t pte_va, pte_t original_pte
                         .ReferenceCount = 1,
                         .OriginalPte = (mmpte_t)original_pte,
                         .ContainingFrame = (uint32_t)containing};
-    MiWritePfn(os, frame, &pfn);
+    MiStorePfn(os, frame, pfn);
     MiIncrementShareCount(os, containing);
 }
 
@@ -328,11 +341,15 @@ static void MiSetLocation(struct mmpfn *pfn, unsigned location) {
 }
 
 void MiIncrementShareCount(struct os *os, pfn_t frame) {
-    struct mmpfn pfn = MiReadPfn(os, frame);
-    if (pfn_location(&pfn) < MM_LISTS) { MiAssert(os, "share count raised of a frame that is on a list"); }
+    va_t at = pfn_address(frame) + PFN_OFFSET_U2;
+    struct mmpfncounts pfn = os_read_pfn_counts(os->M, at);
+    if ((pfn.Flags & PFN_LOCATION) >> PFN_LOCATION_SHIFT < MM_LISTS) {
+        MiAssert(os, "share count raised of a frame that is on a list");
+    }
     pfn.u2++;
-    MiSetLocation(&pfn, ActiveAndValid);
-    MiWritePfn(os, frame, &pfn);
+    pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_LOCATION) | ActiveAndValid << PFN_LOCATION_SHIFT);
+    os_write_pfn_counts(os->M, at, pfn);
+    MiNotePfn(os, frame, pfn.u2, pfn.Flags, pfn.ReferenceCount);
 }
 
 static void MiDropReference(struct os *os, pfn_t frame, struct mmpfn pfn) {
@@ -348,7 +365,7 @@ static void MiDropReference(struct os *os, pfn_t frame, struct mmpfn pfn) {
         MiReleasePageFileSpace(os, pfn.OriginalPte);
         MiInsertPfnInList(os, FreePageList, frame, pfn);
     } else if (pfn.Flags & PFN_IN_PAGE_ERROR) {
-        MiRestoreTransitionPte(os, &pfn);
+        MiRestoreTransitionPte(os, pfn);
         MiInsertPfnInList(os, FreePageList, frame, pfn);
     } else {
         enum mm_list dirty = MiIsModifiedNoWrite(os, &pfn) ? ModifiedNoWritePageList : ModifiedPageList; /* P29 */
@@ -382,26 +399,25 @@ void MiIncrementReferenceCount(struct os *os, pfn_t frame) {
     MiWritePfn(os, frame, &pfn);
 }
 
-void MiReferenceTransitionPfn(struct os *os, pfn_t frame, struct mmpfn *pfn) {
-    unsigned location = pfn_location(pfn);
+struct mmpfn MiReferenceTransitionPfn(struct os *os, pfn_t frame, struct mmpfn pfn) {
+    unsigned location = pfn_location(&pfn);
     if (location >= StandbyPageList && location <= ModifiedNoWritePageList) {
         MiUnlink(os, frame, pfn);
-        pfn->u1 = 0;
-        pfn->u2 = 0;
-        pfn->ReferenceCount = 1;
+        pfn.u1 = 0;
+        pfn.u2 = 0;
+        pfn.ReferenceCount = 1;
     } else if (location == TransitionPage) {
-        pfn->ReferenceCount++;
+        pfn.ReferenceCount++;
     } else {
         KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, location, 0);
     }
-    MiSetLocation(pfn, TransitionPage);
-    MiWritePfn(os, frame, pfn);
+    MiSetLocation(&pfn, TransitionPage);
+    MiStorePfn(os, frame, pfn);
+    return pfn;
 }
 
 struct mmpfn MiReferenceTransitionPage(struct os *os, pfn_t frame) {
-    struct mmpfn pfn = MiReadPfn(os, frame);
-    MiReferenceTransitionPfn(os, frame, &pfn);
-    return pfn;
+    return MiReferenceTransitionPfn(os, frame, MiLoadPfn(os, frame));
 }
 
 void MiSetPfnDeleted(struct os *os, pfn_t frame) {

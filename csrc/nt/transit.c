@@ -30,7 +30,7 @@ ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault, pte_t 
         fault->IoStatus = pfn.u1;
         return STATUS_IN_PAGE_ERROR;
     }
-    MiReferenceTransitionPfn(os, frame, &pfn);
+    pfn = MiReferenceTransitionPfn(os, frame, pfn);
     MiMakeFrameValid(os, fault, frame, &pfn, pte);
     os->MmInfoCounters.TransitionCount++;
     fault->Kind = FAULT_TRANSITION;

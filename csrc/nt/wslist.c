@@ -16,14 +16,14 @@
 
 _Static_assert(sizeof(struct mmwsl) == 0x30, "WS_LIST header is 30 bytes");
 
+OS_TYPED_ACCESS(list, struct mmwsl);
+
 struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm) {
-    struct mmwsl list;
-    os_read(os->M, vm->WorkingSetList, &list, sizeof list);
-    return list;
+    return os_read_list(os->M, vm->WorkingSetList);
 }
 
 void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list) {
-    os_write(os->M, vm->WorkingSetList, list, sizeof *list);
+    os_write_list(os->M, vm->WorkingSetList, *list);
 }
 
 static va_t MiWsleAddress(const struct mmsupport *vm, uint32_t index) {

@@ -27,15 +27,26 @@ struct mmu_shortcuts {
 
 static inline unsigned mmu_shortcut_right(unsigned type, unsigned mode) { return type + 4 * mode; }
 
-/* Makes the access and returns its entry, or returns NULL with nothing done. */
-static inline const struct mmu_shortcut *mmu_shortcut_take(struct mmu_shortcuts *shortcuts, va_t va, unsigned type,
-                                                           unsigned mode) {
+/* The entry that says that the access hits, or NULL. Nothing is done. */
+static inline const struct mmu_shortcut *mmu_shortcut_find(const struct mmu_shortcuts *shortcuts, va_t va,
+                                                           unsigned type, unsigned mode) {
     uint64_t page = (uint32_t)va >> PAGE_SHIFT;
     const struct mmu_shortcut *s = &shortcuts->at[type == MMU_FETCH ? TLB_INSTRUCTION : TLB_DATA][page % MMU_SHORTCUTS];
-    if (s->key != (shortcuts->epoch | page) || !(s->allowed >> mmu_shortcut_right(type, mode) & 1)) { return NULL; }
+    return s->key == (shortcuts->epoch | page) && (s->allowed >> mmu_shortcut_right(type, mode) & 1) ? s : NULL;
+}
+
+/* Makes the access for which it was found. */
+static inline void mmu_shortcut_use(struct mmu_shortcuts *shortcuts, const struct mmu_shortcut *s) {
     shortcuts->cycle++;
     ++*s->hits;
     *s->touched = ++*s->touches;
+}
+
+/* Makes the access and returns its entry, or returns NULL with nothing done. */
+static inline const struct mmu_shortcut *mmu_shortcut_take(struct mmu_shortcuts *shortcuts, va_t va, unsigned type,
+                                                           unsigned mode) {
+    const struct mmu_shortcut *s = mmu_shortcut_find(shortcuts, va, type, mode);
+    if (s) { mmu_shortcut_use(shortcuts, s); }
     return s;
 }
 

@@ -1,6 +1,5 @@
 /* The kernel's loads and stores: os_machine_ops.read and .write, without the call where the C MMU says at once that the
- * access hits (mmu_shortcut.h) and nobody listens. In a header, because they are a third of what a page fault costs: a
- * length that the compiler knows is a copy of a few instructions. */
+ * access hits (mmu_shortcut.h) and nobody listens. In a header, because they are a third of what a page fault costs. */
 #ifndef NTMMU_OS_ACCESS_H
 #define NTMMU_OS_ACCESS_H
 
@@ -9,35 +8,49 @@
 #include "ntmmu/physmem.h"
 
 #define OS_ALWAYS_INLINE __attribute__((always_inline)) static inline
+#define OS_LIKELY(what)  __builtin_expect(!!(what), 1)
 
-/* Makes the access and gives the physical address; false: nothing is done, only the MMU itself can tell. */
-OS_ALWAYS_INLINE bool os_shortcut(struct os_machine *m, va_t va, unsigned type, size_t length, pa_t *pa) {
-    if (!m->shortcuts || log_wants(m->log, LOG_KERNEL_ACCESS) || (va & PAGE_MASK) + length > PAGE_SIZE) {
-        return false;
-    }
-    const struct mmu_shortcut *s = mmu_shortcut_take(m->shortcuts, va, type, MMU_SUPERVISOR);
-    if (!s) { return false; }
-    *pa = s->frame | (va & PAGE_MASK);
+OS_ALWAYS_INLINE const struct mmu_shortcut *os_shortcut(const struct os_machine *m, va_t va, unsigned type,
+                                                        size_t length) {
+    bool here = m->shortcuts && !log_wants(m->log, LOG_KERNEL_ACCESS) && (va & PAGE_MASK) + length <= PAGE_SIZE;
+    return OS_LIKELY(here) ? mmu_shortcut_find(m->shortcuts, va, type, MMU_SUPERVISOR) : NULL;
+}
+
+/* Makes the access and gives where the host has its bytes, for a load or for a store that comes now. NULL: nothing is
+ * done, only os_machine_ops can. */
+OS_ALWAYS_INLINE void *os_place(struct os_machine *m, va_t va, unsigned type, size_t length) {
+    const struct mmu_shortcut *s = os_shortcut(m, va, type, length);
+    if (!OS_LIKELY(s)) { return NULL; }
+    struct physmem *mem = m->mem;
+    pa_t pa = s->frame | (va & PAGE_MASK);
+    if (!OS_LIKELY(pa + length <= mem->size) || (type != MMU_READ && mem->watch[pa >> PAGE_SHIFT])) { return NULL; }
+    mmu_shortcut_use(m->shortcuts, s);
     ++*m->accesses;
-    return true;
+    return mem->bytes + pa;
 }
 
-OS_ALWAYS_INLINE void os_read(struct os_machine *m, va_t va, void *out, size_t length) {
-    pa_t pa;
-    if (os_shortcut(m, va, MMU_READ, length, &pa)) {
-        physmem_read(m->mem, pa, out, (unsigned)length);
-    } else {
-        m->ops->read(m, va, out, length);
-    }
-}
-
-OS_ALWAYS_INLINE void os_write(struct os_machine *m, va_t va, const void *data, size_t length) {
-    pa_t pa;
-    if (os_shortcut(m, va, MMU_WRITE, length, &pa)) {
-        physmem_write(m->mem, pa, data, (unsigned)length);
-    } else {
-        m->ops->write(m, va, data, length);
-    }
-}
+/* os_read_NAME(m, va) and os_write_NAME(m, va, value) of a type. A structure goes from field to field: copied through
+ * memory after one of its fields has been changed, it would wait for that store. */
+#define OS_TYPED_ACCESS(name, type_name)                                                                               \
+    struct __attribute__((may_alias, packed)) os_##name##_in_memory {                                                  \
+        type_name value;                                                                                               \
+    };                                                                                                                 \
+    OS_ALWAYS_INLINE type_name os_read_##name(struct os_machine *m, va_t va) {                                         \
+        const struct os_##name##_in_memory *at = os_place(m, va, MMU_READ, sizeof *at);                                \
+        if (OS_LIKELY(at)) { return at->value; }                                                                       \
+        type_name value;                                                                                               \
+        m->ops->read(m, va, &value, sizeof value);                                                                     \
+        return value;                                                                                                  \
+    }                                                                                                                  \
+    OS_ALWAYS_INLINE void os_write_##name(struct os_machine *m, va_t va, type_name value) {                            \
+        struct os_##name##_in_memory *at = os_place(m, va, MMU_WRITE, sizeof *at);                                     \
+        if (OS_LIKELY(at)) {                                                                                           \
+            at->value = value;                                                                                         \
+        } else {                                                                                                       \
+            type_name copy = value;                                                                                    \
+            m->ops->write(m, va, &copy, sizeof copy);                                                                  \
+        }                                                                                                              \
+    }                                                                                                                  \
+    _Static_assert(1, "takes the semicolon")
 
 #endif
