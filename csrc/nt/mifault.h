@@ -16,6 +16,7 @@ struct mmread { /* one transfer into frames that are not there yet */
 struct mmfault {              /* one fault on its way through the resolvers */
     va_t Va;                  /* as the processor reported it */
     bool Write, User;         /* from the error code */
+    bool InVad;               /* of a zero entry: Protection and PrototypeAddress are what its VAD says */
     bool Trap;                /* KiTrap0E brought it: it can begin again at any time */
     struct eprocess *Process; /* NULL: system working set */
     struct mmsupport *Vm;

@@ -174,20 +174,16 @@ static ntstatus_t MiValidUserFault(struct os *os, struct mmfault *fault, pte_t p
 }
 
 /* NT-56 (0): where the prototype PTE of a page is, if the entry or a VAD says that it has one; 0: it has none. */
-static va_t MiPrototypeOfPage(struct os *os, const struct mmfault *fault, pte_t pte) {
-    unsigned protection;
-    va_t prototype = 0;
+static va_t MiPrototypeOfPage(struct os *os, struct mmfault *fault, pte_t pte) {
     if (pte_form(pte) == PTE_FORM_PROTOTYPE && !pte_is_vad_lookup(pte)) { return pte_pointer_target(pte); }
     if (pte != 0 && pte_form(pte) != PTE_FORM_PROTOTYPE) { return 0; }
-    MiCheckVirtualAddress(os, fault->Process, fault->Va, &protection, &prototype);
-    return prototype;
+    fault->InVad = MiCheckVirtualAddress(os, fault->Process, fault->Va, &fault->Protection, &fault->PrototypeAddress);
+    return fault->PrototypeAddress;
 }
 
 /* U4: a zero entry gets the form that its VAD calls for. false: the address stands for nothing. */
 static bool MiMaterializePte(struct os *os, struct mmfault *fault, pte_t *pte) {
-    if (!MiCheckVirtualAddress(os, fault->Process, fault->Va, &fault->Protection, &fault->PrototypeAddress)) {
-        return false;
-    }
+    if (!fault->InVad) { return false; }
     if (fault->PrototypeAddress == 0) {
         *pte = pte_demand_zero(fault->Protection);
     } else {

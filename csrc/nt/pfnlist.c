@@ -30,9 +30,7 @@ OS_ALWAYS_INLINE void MiNotePfn(struct os *os, pfn_t frame, uint32_t u2, uint16_
     if (before != after && !(os->PfnMoves[before][after / 32] >> after % 32 & 1)) {
         MiIllegalPfnMove(os, frame, last->Flags, flags);
     }
-    if (log_wants(os->M->log, LOG_PFN)) {
-        log_send(os->M->log, LOG_PFN, frame, last->Flags, flags, share, references);
-    }
+    if (log_wants(os->M->log, LOG_PFN)) { log_send(os->M->log, LOG_PFN, frame, last->Flags, flags, share, references); }
     *last = (struct mmpfnlog){share, flags, references};
 }
 
@@ -44,7 +42,9 @@ OS_ALWAYS_INLINE void MiStorePfn(struct os *os, pfn_t frame, struct mmpfn pfn) {
     MiNotePfn(os, frame, pfn.u2, pfn.Flags, pfn.ReferenceCount);
 }
 
-struct mmpfn MiReadPfn(struct os *os, pfn_t frame) { return MiLoadPfn(os, frame); }
+struct mmpfn MiReadPfn(struct os *os, pfn_t frame) {
+    return MiLoadPfn(os, frame);
+}
 void MiWritePfn(struct os *os, pfn_t frame, const struct mmpfn *pfn) { MiStorePfn(os, frame, *pfn); }
 
 bool MiFramesAvailable(const struct os *os, uint32_t count) { return os->MmAvailablePages >= count; }
@@ -151,9 +151,7 @@ static inline void MiUnlink(struct os *os, pfn_t frame, struct mmpfn pfn) {
     MiLeavePfnLock(os);
 }
 
-void MiUnlinkPageFromList(struct os *os, pfn_t frame) {
-    MiUnlink(os, frame, MiLoadPfn(os, frame));
-}
+void MiUnlinkPageFromList(struct os *os, pfn_t frame) { MiUnlink(os, frame, MiLoadPfn(os, frame)); }
 
 /* NT-28: a standby frame is taken for something else; its page is from now on only where OriginalPte says. The entry is
  * stored through its frame, because its process need not be the current one. */
@@ -340,15 +338,25 @@ static void MiSetLocation(struct mmpfn *pfn, unsigned location) {
     pfn->Flags = (uint16_t)((pfn->Flags & ~PFN_LOCATION) | location << PFN_LOCATION_SHIFT);
 }
 
-void MiIncrementShareCount(struct os *os, pfn_t frame) {
-    va_t at = pfn_address(frame) + PFN_OFFSET_U2;
-    struct mmpfncounts pfn = os_read_pfn_counts(os->M, at);
+OS_ALWAYS_INLINE struct mmpfncounts MiWithOneShareMore(struct os *os, struct mmpfncounts pfn) {
     if ((pfn.Flags & PFN_LOCATION) >> PFN_LOCATION_SHIFT < MM_LISTS) {
         MiAssert(os, "share count raised of a frame that is on a list");
     }
     pfn.u2++;
     pfn.Flags = (uint16_t)((pfn.Flags & ~PFN_LOCATION) | ActiveAndValid << PFN_LOCATION_SHIFT);
-    os_write_pfn_counts(os->M, at, pfn);
+    return pfn;
+}
+
+void MiIncrementShareCount(struct os *os, pfn_t frame) {
+    va_t va = pfn_address(frame) + PFN_OFFSET_U2;
+    struct mmpfncounts pfn;
+    struct os_pfn_counts_in_memory *at = os_place_to_change(os->M, va, sizeof *at);
+    if (OS_LIKELY(at)) {
+        pfn = at->value = MiWithOneShareMore(os, at->value);
+    } else {
+        pfn = MiWithOneShareMore(os, os_read_pfn_counts(os->M, va));
+        os_write_pfn_counts(os->M, va, pfn);
+    }
     MiNotePfn(os, frame, pfn.u2, pfn.Flags, pfn.ReferenceCount);
 }
 

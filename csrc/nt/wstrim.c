@@ -1,6 +1,7 @@
 /* Pages leave working sets: NT-33, replacement (NT-34 step 4) and trimming (NT-35). Also the used-PTE counters of page
  * tables and their deletion (NT-37). */
 #include "mi.h"
+#include "ntmmu/os_access.h"
 
 #define ANY_AGE (WSLE_AGE_MAX + 1)
 
@@ -143,8 +144,16 @@ static va_t MiUsedPteCounter(va_t va) {
     return MM_WORKING_SET_LIST + WSL_USED_PTES + MiGetPdeIndex(va) * sizeof(uint16_t);
 }
 
+OS_TYPED_ACCESS(counter, uint16_t);
+
 void MiIncrementUsedPteCount(struct os *os, va_t va) {
-    MiWrite16(os, MiUsedPteCounter(va), (uint16_t)(MiRead16(os, MiUsedPteCounter(va)) + 1));
+    struct os_counter_in_memory *at = os_place_to_change(os->M, MiUsedPteCounter(va), sizeof *at);
+    if (OS_LIKELY(at)) {
+        at->value++;
+    } else {
+        uint16_t count = os_read_counter(os->M, MiUsedPteCounter(va));
+        os_write_counter(os->M, MiUsedPteCounter(va), (uint16_t)(count + 1));
+    }
 }
 
 uint32_t MiDecrementUsedPteCount(struct os *os, va_t va) {

@@ -29,6 +29,16 @@ OS_ALWAYS_INLINE void *os_place(struct os_machine *m, va_t va, unsigned type, si
     return mem->bytes + pa;
 }
 
+/* The same for a load and then a store of the same bytes: two accesses. */
+OS_ALWAYS_INLINE void *os_place_to_change(struct os_machine *m, va_t va, size_t length) {
+    void *at = os_place(m, va, MMU_WRITE, length);
+    if (OS_LIKELY(at)) {
+        mmu_shortcut_use(m->shortcuts, mmu_shortcut_find(m->shortcuts, va, MMU_WRITE, MMU_SUPERVISOR));
+        ++*m->accesses;
+    }
+    return at;
+}
+
 /* os_read_NAME(m, va) and os_write_NAME(m, va, value) of a type. A structure goes from field to field: copied through
  * memory after one of its fields has been changed, it would wait for that store. */
 #define OS_TYPED_ACCESS(name, type_name)                                                                               \
