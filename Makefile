@@ -25,7 +25,7 @@ endif
 # One static library a room, so that a room can be built alone: `make build/lib/nt.a`.
 ROOMS := machine mmu nt trace check report
 room_objects = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/$(1)/*.c))
-ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a) $(BUILD)/lib/nt_pae.a $(BUILD)/lib/audit_pae.a
+ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a) $(BUILD)/lib/nt_pae.a $(BUILD)/lib/audit_pae.a $(BUILD)/lib/dump_pae.a
 CLI_OBJECTS := $(call room_objects,cli)
 TESTS := $(patsubst tests/unit/%.cpp,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.cpp))
 # RTL builds that only the tests use: with assertions, and with the hand-made bugs.
@@ -82,6 +82,19 @@ $(BUILD)/lib/audit_pae.a: $(patsubst csrc/check/%.c,$(BUILD)/obj/check_pae/%.o,$
 	@ld -r -o $(BUILD)/obj/audit_pae.o $^
 	@objcopy --keep-global-symbol=audit_pae_ops $(BUILD)/obj/audit_pae.o
 	@rm -f $@ && ar rcs $@ $(BUILD)/obj/audit_pae.o
+
+# So do the commands of a dump.
+DUMP_PAE := $(filter-out %/dump_image.c %/dump_which.c,$(wildcard csrc/report/dump*.c))
+$(BUILD)/obj/report_pae/%.o: csrc/report/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $< (PAE)"
+	@$(CCACHE) $(CC) $(CPPFLAGS) -DMI_PAE=1 $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/lib/dump_pae.a: $(patsubst csrc/report/%.c,$(BUILD)/obj/report_pae/%.o,$(DUMP_PAE))
+	@mkdir -p $(@D)
+	@ld -r -o $(BUILD)/obj/dump_pae.o $^
+	@objcopy --keep-global-symbol=dump_pae_command $(BUILD)/obj/dump_pae.o
+	@rm -f $@ && ar rcs $@ $(BUILD)/obj/dump_pae.o
 
 LINK = @echo "  LINK $@" && $(CXX) $(SANITIZE) -o $@ $(filter %.o,$^) -Wl,--start-group $(ROOM_LIBS) -Wl,--end-group
 

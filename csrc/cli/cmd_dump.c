@@ -123,10 +123,7 @@ int cmd_dump(int argc, char **argv) {
     struct machine_config config;
     if (cli_trace_open(&trace, &options.machine, &config, err, sizeof err)) { return cli_error("%s", err); }
     struct machine *m = NULL;
-    if (config.os == &nt_pae_os_ops && options.count) {
-        snprintf(err, sizeof err,
-                 "profile NT5PAE: dump only writes an --image: its commands do not read PAE tables yet");
-    } else if (cli_choose_mmu(options.machine.mmu, &config, false, err, sizeof err)) {
+    if (cli_choose_mmu(options.machine.mmu, &config, false, err, sizeof err)) {
         m = machine_create(&config, err, sizeof err);
     }
     int rc = m ? replay_to(&trace, m, &options) : cli_error("%s", err);

@@ -23,7 +23,17 @@ void dump_set_text(json_t *object, const char *key, const char *value) {
     json_object_set_new(object, key, json_string(value));
 }
 
+void dump_set_entry(json_t *object, const char *key, pte_t entry) {
+    char high[32];
+    dump_set(object, key, (uint32_t)entry);
+    if (!MI_PAE) { return; }
+    snprintf(high, sizeof high, "%s_high", key);
+    dump_set(object, high, entry >> 32);
+}
+
 /* ---- reading ---- */
+
+#define PAGING_MODE ((uint64_t)CR4_PSE | (MI_PAE ? (uint64_t)CR4_PAE : 0u))
 
 struct mmpfn dump_read_pfn(struct dump *d, pfn_t frame) {
     const struct physmem *mem = machine_memory(d->m);
@@ -34,20 +44,22 @@ struct mmpfn dump_read_pfn(struct dump *d, pfn_t frame) {
     return pfn;
 }
 
-bool dump_read32(struct dump *d, uint64_t directory, va_t va, uint32_t *out) {
-    struct table_path path = table_walk(machine_memory(d->m), directory, CR4_PSE, va);
-    *out = path.present ? physmem_read32(machine_memory(d->m), path.pa) : 0;
+static bool read_bytes(struct dump *d, uint64_t directory, va_t va, void *out, unsigned bytes) {
+    struct table_path path = table_walk(machine_memory(d->m), directory, PAGING_MODE, va);
+    memset(out, 0, bytes);
+    if (path.present) { physmem_read(machine_memory(d->m), path.pa, out, bytes); }
     return path.present;
 }
 
-static uint32_t pde_of(struct dump *d, uint64_t directory, va_t va) {
-    return physmem_read32(machine_memory(d->m), (directory & ~(uint64_t)PAGE_MASK) | (va >> 20 & 0xFFC));
+bool dump_read32(struct dump *d, uint64_t directory, va_t va, uint32_t *out) {
+    return read_bytes(d, directory, va, out, sizeof *out);
 }
 
-uint32_t dump_pte_of(struct dump *d, uint64_t directory, va_t va) {
-    uint32_t pde = pde_of(d, directory, va);
-    if (!(pde & PTE_VALID) || (pde & PTE_LARGE)) { return 0; }
-    return physmem_read32(machine_memory(d->m), (pte_frame(pde) << PAGE_SHIFT) | (va >> 10 & 0xFFC));
+bool dump_read_entry(struct dump *d, uint64_t directory, va_t va, pte_t *out) {
+    mmpte_t entry;
+    bool present = read_bytes(d, directory, va, &entry, sizeof entry);
+    *out = entry;
+    return present;
 }
 
 struct process_search {
@@ -64,7 +76,7 @@ static bool match_process(void *ctx, const struct nt_process_view *process) {
 }
 
 int dump_find_process(struct dump *d, const char *argument, struct nt_process_view *out) {
-    struct process_search s = {.pid = nt_os_ops.current_pid(d->os), .out = out};
+    struct process_search s = {.pid = machine_os_ops(d->m)->current_pid(d->os), .out = out};
     if (*argument) {
         char *end;
         s.pid = (uint32_t)strtoul(argument, &end, 10);
@@ -94,6 +106,18 @@ const char *dump_form_name(pte_t pte) {
     return name[pte_form(pte)];
 }
 
+/* PAE's pointer has room for a protection of its own. */
+static void describe_pointer_rights(pte_t pte, char *out, size_t out_size) {
+#if MI_PAE
+    if (pae_pointer_protection(pte) || pae_pointer_is_read_only(pte)) {
+        snprintf(out, out_size, ", Protect: %x%s", pae_pointer_protection(pte),
+                 pae_pointer_is_read_only(pte) ? ", read-only" : "");
+    }
+#else
+    (void)pte, (void)out, (void)out_size;
+#endif
+}
+
 void dump_describe_pte(pte_t pte, char *out, size_t out_size) {
     unsigned protection = pte_protection(pte);
     switch (pte_form(pte)) {
@@ -108,7 +132,8 @@ void dump_describe_pte(pte_t pte, char *out, size_t out_size) {
         if (pte_is_vad_lookup(pte)) {
             snprintf(out, out_size, "not valid, Proto: VAD, Protect: %x", protection);
         } else {
-            snprintf(out, out_size, "not valid, Proto: %08" PRIx64, pte_pointer_target(pte));
+            size_t length = (size_t)snprintf(out, out_size, "not valid, Proto: %08" PRIx64, pte_pointer_target(pte));
+            describe_pointer_rights(pte, out + length, out_size - length);
         }
         break;
     case PTE_FORM_TRANSITION:
@@ -126,7 +151,7 @@ void dump_describe_pte(pte_t pte, char *out, size_t out_size) {
 static json_t *entry_json(va_t at, pte_t entry, const char *text) {
     json_t *object = json_object();
     dump_set(object, "address", at);
-    dump_set(object, "contains", entry);
+    dump_set_entry(object, "contains", entry);
     dump_set_text(object, "form", dump_form_name(entry));
     dump_set_text(object, "text", text);
     return object;
@@ -138,14 +163,20 @@ static int parse_hex(struct dump *d, const char *text, const char *what, uint64_
     return *text && !*end ? 0 : dump_error(d, "found '%s', expected %s", text, what);
 }
 
+/* Behind the window and hyperspace. */
+#define PRIVATE_TABLES_END (MI_PAE ? 0xC0C00000u : 0xC0800000u)
+
 /* An entry by its own address ("!pte E1000008 1"): in paged pool a prototype PTE, which may hold the subsection form
  * (NT-10); then whose subsection it is (NT-64), out of memory. */
 static int dump_entry(struct dump *d, va_t at) {
     enum { SUBSECTION_CONTROL_AREA = 0x00, SUBSECTION_BASE_PTE = 0x10 };
     uint64_t system = dump_system_directory(d);
-    uint32_t pte, area = 0, base = 0;
+    bool own = at >= PTE_BASE && at < PRIVATE_TABLES_END; /* each process has its own there */
+    pte_t pte;
+    uint32_t area = 0, base = 0;
     char text[128];
-    if (!dump_read32(d, at >= PTE_BASE && at < PTE_BASE + 0x800000 ? dump_cr3(d) : system, at, &pte)) {
+    at &= ~(va_t)(PTE_SIZE - 1);
+    if (!dump_read_entry(d, own ? dump_cr3(d) : system, at, &pte)) {
         return dump_error(d, "%08" PRIx64 ": found no page there, expected the address of a PTE", at);
     }
     dump_describe_pte(pte, text, sizeof text);
@@ -160,13 +191,41 @@ static int dump_entry(struct dump *d, va_t at) {
         dump_set(d->json, "control_area", area);
         dump_set(d->json, "page", (at - base) / PTE_SIZE);
     }
-    fprintf(d->out, "%s at %08" PRIx64 "\ncontains %08x  %s\n", prototype ? "Prototype PTE" : "PTE", at, pte, text);
+    fprintf(d->out, "%s at %08" PRIx64 "\ncontains %0*" PRIx64 "  %s\n", prototype ? "Prototype PTE" : "PTE", at,
+            ENTRY_DIGITS, pte, text);
     if (area) { fprintf(d->out, "control area %08x, page %" PRIx64 "\n", area, (at - base) / PTE_SIZE); }
     json_object_set_new(d->json, "pte", entry_json(at, pte, text));
     return 0;
 }
 
 uint64_t dump_cr3(struct dump *d) { return machine_mmu_ops(d->m)->read_control(machine_mmu(d->m), MMU_CR3); }
+
+static void print_entry(struct dump *d, const char *name, const char *key, va_t at, pte_t entry) {
+    char text[96];
+    dump_describe_pte(entry, text, sizeof text);
+    fprintf(d->out, "%s at   %08" PRIx64 "\ncontains %0*" PRIx64 "  %s\n", name, at, ENTRY_DIGITS, entry, text);
+    json_object_set_new(d->json, key, entry_json(at, entry, text));
+}
+
+/* PAE's third level. No window shows it: its address is physical. False: it leads to no directory. */
+static bool print_pointer(struct dump *d, uint64_t cr3, va_t va) {
+#if MI_PAE
+    pa_t at = (cr3 & 0xFFFFFFE0u) + 8 * pae_pdpt_index(va);
+    pte_t pointer = 0;
+    char text[64] = "not valid";
+    physmem_read(machine_memory(d->m), at, &pointer, sizeof pointer);
+    if (pointer & PTE_VALID) {
+        snprintf(text, sizeof text, "pfn %" PRIx64 "%s", pae_frame(pointer),
+                 pae_pdpte_is_legal(pointer) ? "" : ", reserved bits set");
+    }
+    fprintf(d->out, "PDPTE at %08" PRIx64 " physical\ncontains %0*" PRIx64 "  %s\n", at, ENTRY_DIGITS, pointer, text);
+    json_object_set_new(d->json, "pdpte", entry_json(at, pointer, text));
+    return pointer & PTE_VALID;
+#else
+    (void)d, (void)cr3, (void)va;
+    return true;
+#endif
+}
 
 int dump_pte(struct dump *d, const char *argument) {
     uint64_t va;
@@ -179,20 +238,14 @@ int dump_pte(struct dump *d, const char *argument) {
     if (parse_hex(d, argument, "a virtual address", &va)) { return -1; }
     va &= 0xFFFFFFFFu;
     uint64_t cr3 = dump_cr3(d);
-    uint32_t pde = pde_of(d, cr3, va), pte = dump_pte_of(d, cr3, va);
-    char pde_text[96], pte_text[96];
-    dump_describe_pte(pde, pde_text, sizeof pde_text);
-    dump_describe_pte(pte, pte_text, sizeof pte_text);
-    bool table = (pde & PTE_VALID) && !(pde & PTE_LARGE);
-    fprintf(d->out, "                    VA %08" PRIx64 "\nPDE at   %08" PRIx64 "\ncontains %08x  %s\n", va,
-            MiGetPdeAddress(va), pde, pde_text);
+    struct table_path path = table_walk(machine_memory(d->m), cr3, PAGING_MODE, va);
+    fprintf(d->out, "                    VA %08" PRIx64 "\n", va);
     dump_set(d->json, "va", va);
-    json_object_set_new(d->json, "pde", entry_json(MiGetPdeAddress(va), pde, pde_text));
-    if (table) {
-        fprintf(d->out, "PTE at   %08" PRIx64 "\ncontains %08x  %s\n", MiGetPteAddress(va), pte, pte_text);
-        json_object_set_new(d->json, "pte", entry_json(MiGetPteAddress(va), pte, pte_text));
+    if (!print_pointer(d, cr3, va)) { return 0; }
+    print_entry(d, "PDE", "pde", MiGetPdeAddress(va), path.pde);
+    if ((path.pde & PTE_VALID) && !(path.pde & PTE_LARGE)) {
+        print_entry(d, "PTE", "pte", MiGetPteAddress(va), path.pte);
     }
-    struct table_path path = table_walk(machine_memory(d->m), cr3, CR4_PSE, va);
     if (path.present) { dump_set(d->json, "pa", path.pa); }
     return 0;
 }
@@ -204,12 +257,36 @@ static const char *u1_name(const struct mmpfn *pfn, bool table) {
     if (pfn_location(pfn) < MM_LISTS) { return "flink"; }
     if (pfn->Flags & PFN_READ_IN_PROGRESS) { return "support block"; }
     if (pfn->Flags & PFN_IN_PAGE_ERROR) { return "status"; }
-    return table ? "u1" : "wsindex";
+    return table || pfn->PteAddress == PFN_DELETED_PTE ? "u1" : "wsindex";
 }
 
-static void print_pfn_use(struct dump *d, const struct mmpfn *pfn, bool table) {
+struct pointer_search {
+    pfn_t frame;
+    bool found;
+    uint32_t pid;
+};
+
+static bool match_pointers(void *ctx, const struct nt_process_view *process) {
+    struct pointer_search *s = ctx;
+    s->found = process->directory_base[0] >> PAGE_SHIFT == s->frame;
+    s->pid = process->pid;
+    return !s->found;
+}
+
+static void print_unaddressed(struct dump *d, pfn_t frame) {
+    struct pointer_search s = {.frame = frame};
+    if (MI_PAE) { nt_view_processes(d->os, match_pointers, &s); }
+    if (s.found) { /* what its CR3 points to has no virtual address at all */
+        fprintf(d->out, "    page-directory pointers of process %u\n", s.pid);
+        dump_set(d->json, "pointers_of", s.pid);
+    } else {
+        fprintf(d->out, "    its address was freed\n");
+    }
+}
+
+static void print_pfn_use(struct dump *d, pfn_t frame, const struct mmpfn *pfn, bool table) {
     char text[96];
-    if (pfn->PteAddress == PFN_DELETED_PTE) { fprintf(d->out, "    its address was freed\n"); }
+    if (pfn->PteAddress == PFN_DELETED_PTE) { print_unaddressed(d, frame); }
     if (table) {
         va_t first = MiGetVirtualAddressMappedByPte(MiGetVirtualAddressMappedByPte(pfn->PteAddress));
         fprintf(d->out, "    page table of %08" PRIx64 ", entries in use: %u\n", first, pfn->u2 ? pfn->u2 - 1 : 0);
@@ -237,7 +314,7 @@ int dump_pfn(struct dump *d, const char *argument) {
     struct mmpfn pfn = dump_read_pfn(d, frame);
     unsigned location = pfn_location(&pfn);
     bool listed = location < MM_LISTS;
-    bool table = location >= StandbyPageList && pfn.PteAddress >= PDE_BASE && pfn.PteAddress < PDE_BASE + PAGE_SIZE;
+    bool table = location >= StandbyPageList && pfn.PteAddress >= PDE_BASE && pfn.PteAddress < PDE_END;
     static const struct {
         unsigned flag;
         const char *name;
@@ -251,20 +328,20 @@ int dump_pfn(struct dump *d, const char *argument) {
     fprintf(d->out, "    %-5s %08x  %s %08x  pteaddress %08x\n", u1_name(&pfn, table), pfn.u1,
             listed ? "blink" : "share count", pfn.u2, pfn.PteAddress);
     fprintf(d->out, "    reference count %04x   color %" PRIx64 "\n", pfn.ReferenceCount, frame & memory.color_mask);
-    fprintf(d->out, "    restore pte %08x  containing page %06x  %s", pfn.OriginalPte, pfn.ContainingFrame,
-            dump_location_name(location));
+    fprintf(d->out, "    restore pte %0*" PRIx64 "  containing page %06x  %s", ENTRY_DIGITS, (pte_t)pfn.OriginalPte,
+            pfn.ContainingFrame, dump_location_name(location));
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         if (pfn.Flags & flags[i].flag) { fprintf(d->out, " %s", flags[i].name); }
     }
     fputc('\n', d->out);
-    print_pfn_use(d, &pfn, table);
+    print_pfn_use(d, frame, &pfn, table);
     dump_set_text(d->json, "u1_is", u1_name(&pfn, table));
     dump_set(d->json, "frame", frame);
     dump_set(d->json, "u1", pfn.u1);
     dump_set(d->json, "u2", pfn.u2);
     dump_set(d->json, "pte_address", pfn.PteAddress);
     dump_set(d->json, "reference_count", pfn.ReferenceCount);
-    dump_set(d->json, "original_pte", pfn.OriginalPte);
+    dump_set_entry(d->json, "original_pte", pfn.OriginalPte);
     dump_set(d->json, "containing", pfn.ContainingFrame);
     dump_set(d->json, "flags", pfn.Flags);
     dump_set_text(d->json, "location", dump_location_name(location));
@@ -273,7 +350,13 @@ int dump_pfn(struct dump *d, const char *argument) {
 
 /* ---- which commands there are ---- */
 
-int dump_command(struct machine *m, const char *line, FILE *out, json_t **json, char *err, size_t err_size) {
+#if MI_PAE
+#define THIS_COMMAND dump_pae_command
+#else
+#define THIS_COMMAND dump_plain_command
+#endif
+
+int THIS_COMMAND(struct machine *m, const char *line, FILE *out, json_t **json, char *err, size_t err_size) {
     static const struct {
         const char *name;
         int (*run)(struct dump *d, const char *argument);

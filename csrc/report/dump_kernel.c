@@ -20,10 +20,15 @@ struct pte_lists {
     uint64_t directory;
 };
 
+/* Bits 12..31 of a free entry: the number that it holds; bit 1. With PAE the number is the upper half (NT-12). */
 static uint32_t free_entry(struct pte_lists *s, va_t pte) {
-    uint32_t value = MM_PTE_LIST_END;
-    dump_read32(s->d, s->directory, pte, &value);
-    return value;
+    pte_t entry;
+    dump_read_entry(s->d, s->directory, pte, &entry);
+#if MI_PAE
+    return pae_list_next(entry) << PTE_FRAME_SHIFT | (uint32_t)(entry & PAE_LIST_ONE_ENTRY);
+#else
+    return (uint32_t)entry;
+#endif
 }
 
 static va_t referenced(const struct pte_lists *s, uint32_t reference) {
@@ -57,7 +62,9 @@ static void print_blocks(struct pte_lists *s) {
 static uint32_t valid_entries(struct pte_lists *s, unsigned space) {
     uint32_t valid = 0;
     for (va_t pte = s->view.start[space]; pte < s->view.end[space]; pte += PTE_SIZE) {
-        valid += free_entry(s, pte) & PTE_VALID;
+        pte_t entry;
+        dump_read_entry(s->d, s->directory, pte, &entry);
+        valid += entry & PTE_VALID;
     }
     return valid;
 }
@@ -177,19 +184,25 @@ static void print_tag(struct dump *d, json_t *object, const struct pool_tag *t, 
     fprintf(d->out, " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " ", values[0], values[1], values[4]);
 }
 
-/* Behind the PFN database in the direct map. */
+/* Behind the PFN database in the direct map, which has room for 64 MB's entries at least. */
+#define DATABASE_LEAST_END (MM_PFN_DATABASE + 0x4000u * PFN_SIZE)
 va_t dump_nonpaged_pool(struct dump *d) {
     struct nt_memory_view memory;
     nt_view_memory(d->os, &memory);
     va_t database = (pfn_address((pfn_t)memory.highest_page + 1) + PAGE_MASK) & ~(va_t)PAGE_MASK;
-    return database > 0x80260000u ? database : 0x80260000u;
+    return database > DATABASE_LEAST_END ? database : DATABASE_LEAST_END;
+}
+
+/* It has what 64 MB's database leaves of physical 200000..3FFFFF, and all up to the next 4 MB. */
+static va_t initial_pool_end(va_t first) {
+    return (first + (0x80400000u - DATABASE_LEAST_END) + 0x3FFFFFu) & ~(va_t)0x3FFFFF;
 }
 
 int dump_poolused(struct dump *d, const char *argument) {
     (void)argument;
     struct pool_usage usage = {.count = 0};
     va_t initial = dump_nonpaged_pool(d);
-    scan(d, initial, initial + ((va_t)0x1A0 << PAGE_SHIFT), false, &usage);
+    scan(d, initial, initial_pool_end(initial), false, &usage);
     scan(d, NONPAGED_FIRST, NONPAGED_END, false, &usage);
     scan(d, PAGED_POOL_FIRST, PAGED_POOL_END, true, &usage);
     nt_view_pool_tags(d->os, add_tag, &usage);

@@ -5,11 +5,7 @@
 
 #define VM_WORKING_SET_SIZE 0x14u /* NT-29 */
 
-uint64_t dump_system_directory(struct dump *d) {
-    struct nt_memory_view memory;
-    nt_view_memory(d->os, &memory);
-    return (uint64_t)memory.system_directory << PAGE_SHIFT;
-}
+uint64_t dump_system_directory(struct dump *d) { return machine_os_ops(d->m)->directory(d->os, 0); }
 
 /* ---- !vm, !memusage ---- */
 
@@ -25,7 +21,7 @@ static struct census count_frames(struct dump *d, const struct nt_memory_view *m
         bool active = pfn_location(&pfn) == ActiveAndValid;
         c.modified_active += active && (pfn.Flags & PFN_MODIFIED);
         c.shared += active && (pfn.Flags & PFN_PROTOTYPE);
-        c.tables += active && pfn.PteAddress >= PDE_BASE && pfn.PteAddress < PDE_BASE + PAGE_SIZE;
+        c.tables += active && pfn.PteAddress >= PDE_BASE && pfn.PteAddress < PDE_END;
     }
     return c;
 }
@@ -47,7 +43,7 @@ static void match_counter(void *ctx, const char *name, uint64_t value) {
 
 static uint64_t counter(struct dump *d, const char *name) {
     struct named_counter wanted = {name, 0};
-    nt_os_ops.counters(d->os, match_counter, &wanted);
+    machine_os_ops(d->m)->counters(d->os, match_counter, &wanted);
     return wanted.value;
 }
 

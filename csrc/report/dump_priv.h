@@ -1,4 +1,5 @@
-/* What the commands of a dump share. */
+/* What the commands of a dump share. They are compiled once for 4-byte page-table entries and once, with MI_PAE=1, for
+ * those of PAE (NT-12), as the kernel is whose memory they read; dump_which.c has the choice. */
 #ifndef NTMMU_REPORT_DUMP_PRIV_H
 #define NTMMU_REPORT_DUMP_PRIV_H
 
@@ -8,6 +9,13 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+
+#define ENTRY_DIGITS ((int)PTE_SIZE * 2)
+/* Where the window shows the page directories. */
+#define PDE_END (PDE_BASE + MM_DIRECTORIES * PAGE_SIZE)
+
+int dump_plain_command(struct machine *m, const char *line, FILE *out, json_t **json, char *err, size_t err_size);
+int dump_pae_command(struct machine *m, const char *line, FILE *out, json_t **json, char *err, size_t err_size);
 
 struct dump {
     struct machine *m;
@@ -21,17 +29,18 @@ struct dump {
 /* One line in err; returns -1. */
 int dump_error(struct dump *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void dump_set(json_t *object, const char *key, uint64_t value);
+/* A page-table entry. Of 8 bytes, key is the lower half and key_high the upper one: no JSON reader rounds them. */
+void dump_set_entry(json_t *object, const char *key, pte_t entry);
 void dump_set_text(json_t *object, const char *key, const char *value);
 
 struct mmpfn dump_read_pfn(struct dump *d, pfn_t frame);
 /* Four bytes at va in the address space of a CR3 value; false: not mapped. */
 bool dump_read32(struct dump *d, uint64_t directory, va_t va, uint32_t *out);
+bool dump_read_entry(struct dump *d, uint64_t directory, va_t va, pte_t *out);
 uint64_t dump_system_directory(struct dump *d); /* as a CR3 value */
 uint64_t dump_cr3(struct dump *d);              /* now */
 va_t dump_nonpaged_pool(struct dump *d);        /* where the initial one begins */
 void dump_line(struct dump *d, const char *label, const char *key, uint64_t pages);
-/* The PTE word of va; 0 where there is no page table. */
-uint32_t dump_pte_of(struct dump *d, uint64_t directory, va_t va);
 /* "pfn 404 ---DA--UWEV" or what an invalid entry says. prototype: the entry is a prototype PTE. */
 void dump_describe_pte(pte_t pte, char *out, size_t out_size);
 const char *dump_form_name(pte_t pte);

@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-#define WS_LIST         0xC0502000u /* NT-30 */
-#define WS_ENTRIES      0xC0502690u
+#define WS_LIST         (MI_PAE ? 0xC0882000u : 0xC0502000u) /* NT-30, NT-12 */
 #define WS_HEADER_WORDS 11u
 #define IMAGE_NAME      16u
 
@@ -202,7 +201,7 @@ int dump_wsle(struct dump *d, const char *argument) {
     static const char *const name[WS_HEADER_WORDS] = {
         "Quota",           "FirstFree", "FirstDynamic", "LastEntry",    "NextSlot", "Wsle", "CommittedPageTables",
         "LastInitialized", "NonDirect", "HashTable",    "HashTableSize"};
-    enum { LAST = 3, HASH = 9, HASH_SIZE = 10 };
+    enum { LAST = 3, ENTRIES = 5, HASH = 9, HASH_SIZE = 10 };
     struct nt_process_view p;
     if (dump_find_process(d, argument, &p)) { return -1; }
     uint32_t header[WS_HEADER_WORDS];
@@ -210,14 +209,15 @@ int dump_wsle(struct dump *d, const char *argument) {
         if (!dump_read32(d, p.directory_base[0], WS_LIST + i * 4, &header[i])) {
             return dump_error(d, "process %u: its working-set list is not mapped", p.pid);
         }
-        fprintf(d->out, "%s%s %x", i ? "  " : "Working Set @ c0502000\n    ", name[i], header[i]);
+        if (i == 0) { fprintf(d->out, "Working Set @ %08x\n  ", WS_LIST); }
+        fprintf(d->out, "  %s %x", name[i], header[i]);
         dump_set(d->json, name[i], header[i]);
     }
     fprintf(d->out, "\nindex    address   flags\n");
     json_t *entries = json_array();
     for (uint32_t i = 0; i <= header[LAST]; i++) {
         uint32_t entry;
-        if (!dump_read32(d, p.directory_base[0], WS_ENTRIES + (va_t)i * 4, &entry)) { break; }
+        if (!dump_read32(d, p.directory_base[0], header[ENTRIES] + (va_t)i * 4, &entry)) { break; }
         if (entry & WSLE_VALID) { print_entry(d, entries, i, entry); }
     }
     json_object_set_new(d->json, "entries", entries);

@@ -31,7 +31,8 @@ done
 for value in 'boot CFG-P' 'profile NT5PAE'; do
     sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/pae.vmt"
     expect 2 'NT5PAE.*--mmu c' "$ntmmu" check "$work/pae.vmt"
-    expect 2 'NT5PAE.*dump' "$ntmmu" dump "$work/pae.vmt" '!vm'
+    expect 2 'NT5PAE.*--mmu c' "$ntmmu" dump --mmu rtl "$work/pae.vmt" '!vm'
+    expect 0 '' "$ntmmu" dump "$work/pae.vmt" '!vm'
     expect 0 '' "$ntmmu" run --mmu c "$work/pae.vmt"
 done
 # a share count of PAE's longer PFN entries, and the audit that reads them

@@ -11,6 +11,8 @@
 struct json_t; /* jansson's */
 
 /* Runs one command line ("!pte 410000"). Text for a person goes to out; *json receives an object with the same facts.
+ * There a page-table entry of 8 bytes (NT5PAE) is its lower half under the name that one of 4 bytes has, and its upper
+ * half under that name and _high.
  * 0, or -1 with one line in err. The machine must run the NT kernel. */
 int dump_command(struct machine *m, const char *line, FILE *out, struct json_t **json, char *err, size_t err_size);
 
