@@ -41,9 +41,9 @@ static int apply_boot(struct machine_config *config, struct directives *seen, co
         enum os_boot boot;
         enum os_profile profile;
     } table[] = {
-        {"CFG-A", OS_CFG_A, OS_NT4},         {"CFG-B", OS_CFG_B, OS_NT4}, {"CFG-COL", OS_CFG_COL, OS_NT4},
-        {"CFG-NOPGE", OS_CFG_NOPGE, OS_NT4}, {"CFG-S", OS_CFG_S, OS_NT4}, {"CFG-N5", OS_CFG_A, OS_NT5},
-        {"CFG-P", OS_CFG_A, OS_NT5PAE},
+        {"CFG-A", OS_CFG_A, OS_NT4},         {"CFG-B", OS_CFG_B, OS_NT4},         {"CFG-COL", OS_CFG_COL, OS_NT4},
+        {"CFG-NOPGE", OS_CFG_NOPGE, OS_NT4}, {"CFG-S", OS_CFG_S, OS_NT4},         {"CFG-N5", OS_CFG_A, OS_NT5},
+        {"CFG-P", OS_CFG_A, OS_NT5PAE},      {"CFG-NOPSE", OS_CFG_NOPSE, OS_NT4},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strcasecmp(item->words[1], table[i].name) == 0 || strcasecmp(item->words[1], table[i].name + 4) == 0) {
@@ -156,7 +156,7 @@ static int apply_checked(struct machine_config *config, struct directives *seen,
 
 static const struct setting settings[] = {
     {"checked", 0, 0, "nothing behind it", apply_checked},
-    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-S, CFG-N5 or CFG-P", apply_boot},
+    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-NOPSE, CFG-S, CFG-N5 or CFG-P", apply_boot},
     {"profile", 1, 1, "NT4, NT5 or NT5PAE", apply_profile},
     {"threads", 1, 1, "manual or auto", apply_threads},
     {"popup", 1, 1, "accept or refuse", apply_popup},

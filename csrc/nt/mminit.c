@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #define MEGABYTE             ((uint64_t)1 << 20)
-#define LARGE_PAGE_BYTES     MM_PAGE_TABLE_SPAN
 #define RAM_UNIT             (4 * MEGABYTE)
 #define FRAMES_64MB          0x4000u
 #define PFN_DATABASE_FRAME   0x200u
@@ -43,8 +42,23 @@ struct boot_layout {
     uint32_t frames, database_frames, first_free;
 };
 
-static uint32_t MiBootTopFrames(void) {
-    uint32_t frames = BOOT_PAGES;
+static uint32_t MiKseg2Frame(const struct os_config *config) {
+    return config->boot == OS_CFG_B ? 0x400u : MM_DIRECT_MAP_FRAMES;
+}
+
+/* Directory entries of the direct map of so many frames. */
+static uint32_t MiDirectMapPdes(const struct os_config *config, uint64_t frames) {
+    uint64_t limit = MiKseg2Frame(config);
+    return (uint32_t)(((frames < limit ? frames : limit) + MM_PTE_PER_PAGE - 1) / MM_PTE_PER_PAGE);
+}
+
+/* A processor without large pages needs page tables there, the last that boot takes (NT-13). */
+static uint32_t MiDirectMapTables(const struct os_config *config, uint64_t frames) {
+    return config->boot == OS_CFG_NOPSE ? MiDirectMapPdes(config, frames) : 0;
+}
+
+static uint32_t MiBootTopFrames(const struct os_config *config, uint64_t of) {
+    uint32_t frames = BOOT_PAGES + MiDirectMapTables(config, of);
     for (size_t i = 0; i < BOOT_TABLE_RANGES; i++) { frames += mi_boot_tables[i].last - mi_boot_tables[i].first + 1u; }
     return frames;
 }
@@ -65,7 +79,7 @@ static bool MiLayout(const struct os_config *config, struct boot_layout *out, ch
     } else {
         uint64_t free_frames = config->ram_free >> PAGE_SHIFT, frames = 0;
         MiLayoutOf(MAXIMUM_FRAMES, out);
-        uint64_t most = MAXIMUM_FRAMES - out->first_free - MiBootTopFrames();
+        uint64_t most = MAXIMUM_FRAMES - out->first_free - MiBootTopFrames(config, MAXIMUM_FRAMES);
         if (free_frames < MINIMUM_FREE_FRAMES || free_frames > most) {
             snprintf(err, err_size, "--ram: found %llu bytes, expected %llu to %llu",
                      (unsigned long long)config->ram_free, (unsigned long long)(MINIMUM_FREE_FRAMES * PAGE_SIZE),
@@ -73,15 +87,16 @@ static bool MiLayout(const struct os_config *config, struct boot_layout *out, ch
             return false;
         }
         MiLayoutOf(free_frames, out);
-        while (frames != out->first_free + free_frames + MiBootTopFrames()) {
-            frames = out->first_free + free_frames + MiBootTopFrames();
+        while (frames != out->first_free + free_frames + MiBootTopFrames(config, frames)) {
+            frames = out->first_free + free_frames + MiBootTopFrames(config, frames);
             MiLayoutOf(frames, out);
         }
     }
     if (config->max_page != 0 && config->max_page < out->frames) { MiLayoutOf(config->max_page + 1ull, out); }
-    if (out->frames > MAXIMUM_FRAMES || out->frames < out->first_free + MiBootTopFrames() + MINIMUM_FREE_FRAMES) {
-        snprintf(err, err_size, "memory of %u frames: expected %u to %llu", out->frames,
-                 out->first_free + MiBootTopFrames() + MINIMUM_FREE_FRAMES, (unsigned long long)MAXIMUM_FRAMES);
+    uint32_t least = out->first_free + MiBootTopFrames(config, out->frames) + MINIMUM_FREE_FRAMES;
+    if (out->frames > MAXIMUM_FRAMES || out->frames < least) {
+        snprintf(err, err_size, "memory of %u frames: expected %u to %llu", out->frames, least,
+                 (unsigned long long)MAXIMUM_FRAMES);
         return false;
     }
     return true;
@@ -109,17 +124,27 @@ static void MiBootStore(struct os *os, pfn_t frame, uint32_t index, pte_t value)
     os->M->ops->write(os->M, (frame << PAGE_SHIFT) + index * PTE_SIZE, &entry, sizeof entry);
 }
 
-static void MiBuildDirectMap(struct os *os, uint32_t frames) {
-    uint64_t limit = frames < os->MmKseg2Frame ? frames : os->MmKseg2Frame;
-    for (uint64_t frame = 0; frame < limit; frame += LARGE_PAGE_BYTES >> PAGE_SHIFT) {
-        uint32_t index = MiGetPdeIndex(MM_KSEG0_BASE) + (uint32_t)(frame / MM_PTE_PER_PAGE);
-        uint64_t pde = frame << PTE_FRAME_SHIFT | (PTE_TEMPLATE_DIRECT_MAP & ~(uint64_t)PTE_GLOBAL) | os->GlobalBit;
-        MiBootStore(os, MM_SYSTEM_DIRECTORY_FRAME, index, pde);
-    }
-}
-
 static uint64_t MiKernelTemplate(const struct os *os) {
     return (PTE_TEMPLATE_KERNEL & ~(uint64_t)PTE_GLOBAL) | os->GlobalBit;
+}
+
+/* Large pages; without them, the page tables from frame `table` downward. */
+static void MiBuildDirectMap(struct os *os, uint32_t table) {
+    const uint32_t first = MiGetPdeIndex(MM_KSEG0_BASE), frames = os->MmHighestPhysicalPage + 1;
+    const bool large = os->Config.boot != OS_CFG_NOPSE;
+    for (uint32_t i = 0; i < MiDirectMapPdes(&os->Config, frames); i++) {
+        uint64_t frame = (uint64_t)i * MM_PTE_PER_PAGE;
+        if (large) {
+            uint64_t bits = (PTE_TEMPLATE_DIRECT_MAP & ~(uint64_t)PTE_GLOBAL) | os->GlobalBit;
+            MiBootStore(os, MM_SYSTEM_DIRECTORY_FRAME, first + i, frame << PTE_FRAME_SHIFT | bits);
+            continue;
+        }
+        uint64_t pde = (uint64_t)(table - i) << PTE_FRAME_SHIFT | MiKernelTemplate(os);
+        MiBootStore(os, MM_SYSTEM_DIRECTORY_FRAME, first + i, pde);
+        for (uint32_t page = 0; page < MM_PTE_PER_PAGE; page++) {
+            MiBootStore(os, table - i, page, (frame + page) << PTE_FRAME_SHIFT | MiKernelTemplate(os));
+        }
+    }
 }
 
 /* Takes frames from the top downward; PFN entries follow once the database is there. */
@@ -137,7 +162,8 @@ static void MiBuildKernelTables(struct os *os) {
         MiBootStore(os, table, MiGetPteIndex(va), (uint64_t)frame << PTE_FRAME_SHIFT | MiKernelTemplate(os));
         if (va == MM_SHARED_KERNEL_PAGE) { os->MmSharedUserFrame = frame; }
     }
-    os->FirstKernelTopFrame = frame + 1;
+    MiBuildDirectMap(os, frame);
+    os->FirstKernelTopFrame = frame + 1 - MiDirectMapTables(&os->Config, os->MmHighestPhysicalPage + 1);
 }
 
 static void MiBuildSystemProcessTables(struct os *os) {
@@ -223,21 +249,28 @@ static void MiBuildPfnDatabase(struct os *os) {
     os->MmAvailablePages = os->MmPageLocationList[FreePageList].Count;
 }
 
+static void MiDescribeBootTable(struct os *os, uint32_t frame, uint32_t pde) {
+    const uint32_t directory = MM_SYSTEM_DIRECTORY_FRAME + pde / MM_PTE_PER_PAGE;
+    const struct mmpfn table = {0, PDE_BASE + pde * PTE_SIZE, 1, ACTIVE_FLAGS, 1, 0, directory};
+    MiWritePfn(os, frame, &table);
+}
+
 /* Entries of the frames that are not plain loader memory. */
 static void MiDescribeBootFrames(struct os *os) {
     MiInitializeProcessPfns(os, &os->SystemProcess, 0, ACTIVE_FLAGS);
     uint32_t frame = os->MmHighestPhysicalPage;
     for (size_t i = 0; i < BOOT_TABLE_RANGES; i++) {
         for (uint32_t pde = mi_boot_tables[i].first; pde <= mi_boot_tables[i].last; pde++, frame--) {
-            const uint32_t directory = MM_SYSTEM_DIRECTORY_FRAME + pde / MM_PTE_PER_PAGE;
-            const struct mmpfn table = {0, PDE_BASE + pde * PTE_SIZE, 1, ACTIVE_FLAGS, 1, 0, directory};
-            MiWritePfn(os, frame, &table);
+            MiDescribeBootTable(os, frame, pde);
         }
     }
     for (size_t i = 0; i < BOOT_PAGES; i++, frame--) {
         pfn_t table = pte_frame(MiReadPte(os, MiGetPdeAddress(mi_boot_pages[i])));
         bool shared = frame == os->MmSharedUserFrame; /* processes map it, too: its first mapping is its prototype */
         MiInitializePfn(os, frame, MiGetPteAddress(mi_boot_pages[i]), 0, shared ? PFN_PROTOTYPE : 0, table);
+    }
+    for (uint32_t i = 0; frame - i >= os->FirstKernelTopFrame; i++) {
+        MiDescribeBootTable(os, frame - i, MiGetPdeIndex(MM_KSEG0_BASE) + i);
     }
 }
 
@@ -250,7 +283,7 @@ static void MiSetConfiguration(struct os *os) {
     if (!MiLayout(config, &layout, err, sizeof err)) { MiAssert(os, err); }
     os->GlobalBit = config->boot == OS_CFG_NOPGE ? 0 : PTE_GLOBAL;
     os->MmSecondaryColorMask = config->boot == OS_CFG_COL ? COLOR_MASK : 0;
-    os->MmKseg2Frame = config->boot == OS_CFG_B ? 0x400u : MM_DIRECT_MAP_FRAMES;
+    os->MmKseg2Frame = MiKseg2Frame(config);
     os->MmHighestPhysicalPage = layout.frames - 1;
     os->MmFirstFreeFrame = layout.first_free;
     os->MmNonPagedPoolStart = MiDirectMapAddress(PFN_DATABASE_FRAME + layout.database_frames);
@@ -269,7 +302,8 @@ static void MiSetConfiguration(struct os *os) {
 
 static void MiEnablePaging(struct os *os) {
     const struct os_machine_ops *ops = os->M->ops;
-    ops->write_control(os->M, MMU_CR4, CR4_PSE | (MI_PAE ? CR4_PAE : 0) | (os->GlobalBit ? CR4_PGE : 0));
+    uint64_t large_pages = os->Config.boot == OS_CFG_NOPSE ? 0 : CR4_PSE;
+    ops->write_control(os->M, MMU_CR4, large_pages | (MI_PAE ? CR4_PAE : 0) | (os->GlobalBit ? CR4_PGE : 0));
     ops->write_control(os->M, MMU_CR3, os->SystemProcess.DirectoryTableBase[0]);
     ops->write_control(os->M, MMU_CR0, CR0_PG | CR0_WP | CR0_PE | 0x10);
 }
@@ -278,7 +312,6 @@ void MiInitializeMachine(struct os *os) {
     struct eprocess *system = &os->SystemProcess;
     MiSetConfiguration(os);
     MiInitializePfnMoves(os);
-    MiBuildDirectMap(os, os->MmHighestPhysicalPage + 1);
     MiBuildKernelTables(os);
     MiBuildSystemProcessTables(os);
     MiBuildPfnDatabase(os);

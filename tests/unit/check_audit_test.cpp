@@ -78,6 +78,31 @@ TEST_P(AuditInjection, IsReported) {
 
 static const pa_t WS = 0x402000, TABLE = 0x403000;
 
+// NT-13: the system's directory 30 and the process's copy of it agree, and are wrong.
+static std::function<void(machine *)> direct_map_pde(unsigned index, uint32_t value) {
+    return [=](machine *m) {
+        change32(m, 0x30000 + 4 * index, value);
+        change32(m, 0x400000 + 4 * index, value);
+    };
+}
+
+TEST(Audit, DirectMap) {
+    EXPECT_TRUE(corrupted(direct_map_pde(0x20F, 0x038001E3))
+                    .says("audit I10: direct map: PDE of 83c00000 expected 03c00083, found 038001e3"));
+    EXPECT_TRUE(corrupted(direct_map_pde(0x20F, 0x03C001E7))
+                    .says("audit I10: direct map: PDE of 83c00000 expected 03c00083, found 03c001e7"));
+    EXPECT_TRUE(corrupted(direct_map_pde(0x20E, 0)).says("audit I10: direct map: a hole below 83c00000"));
+}
+
+TEST(Audit, DirectMapOfPageTables) { // 80400000's is frame 3FD5
+    Replay quiet = nt_replay(), wrong = nt_replay(store32(0x3FD5010, 0x00405163));
+    quiet.os_options.boot = wrong.os_options.boot = OS_CFG_NOPSE;
+    Outcome o = quiet.run(std::string(START) + "irql 0 0\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+    o = wrong.run(std::string(START) + "irql 0 0\n");
+    EXPECT_TRUE(o.says("audit I10: direct map: PTE of 80404000 expected 00404003, found 00405163")) << o.report;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Fields, AuditInjection,
     ::testing::

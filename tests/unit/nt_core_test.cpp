@@ -59,6 +59,24 @@ TEST(Boot, WithoutGlobalPages) {
     EXPECT_EQ(machine_mmu_ops(nt.m)->read_control(machine_mmu(nt.m), MMU_CR4), CR4_PSE);
 }
 
+TEST(Boot, WithoutLargePages) { // NT-13: 29h frames of boot at the top, below them 16 page tables of the direct map
+    NtMachine nt(NtMachine::manual(OS_CFG_NOPSE));
+    ASSERT_NE(nt.m, nullptr) << nt.error;
+    EXPECT_EQ(nt.pde(0, 0xF8000000), 0x03FFF163u);
+    EXPECT_EQ(nt.view().first_kernel_top_frame, 0x3FC7u);
+    EXPECT_EQ(nt.view().available_pages, 0x3FC7u - 0x400u);
+    for (uint32_t i = 0; i < 16; i++) {
+        EXPECT_EQ(nt.pde(0, 0x80000000 + (i << 22)), (0x3FD6 - i) << 12 | 0x163);
+        EXPECT_EQ(nt.pfn(0x3FD6 - i).PteAddress, 0xC0300800 + 4 * i);
+        EXPECT_EQ(nt.pfn(0x3FD6 - i).ContainingFrame, 0x30u);
+    }
+    for (uint32_t frame = 0; frame < 0x4000; frame++) {
+        ASSERT_EQ(nt.pte(0, 0x80000000 + (frame << 12)), frame << 12 | 0x163);
+    }
+    EXPECT_EQ(nt.pde(0, 0x84000000), 0u);
+    EXPECT_EQ(machine_mmu_ops(nt.m)->read_control(machine_mmu(nt.m), MMU_CR4), CR4_PGE);
+}
+
 class BootRam : public ::testing::TestWithParam<uint64_t> {};
 TEST_P(BootRam, FreeFramesAreWhatWasAskedFor) {
     os_config config = NtMachine::manual();

@@ -101,7 +101,7 @@ struct os_machine {
 /* ---- upward: what the kernel offers the machine ---- */
 
 enum os_profile { OS_NT4, OS_NT5, OS_NT5PAE };
-enum os_boot { OS_CFG_A, OS_CFG_B, OS_CFG_COL, OS_CFG_NOPGE, OS_CFG_S }; /* NT-02 */
+enum os_boot { OS_CFG_A, OS_CFG_B, OS_CFG_COL, OS_CFG_NOPGE, OS_CFG_S, OS_CFG_NOPSE }; /* NT-02; NOPSE: NT-13 */
 
 struct os_config {
     enum os_profile profile;
