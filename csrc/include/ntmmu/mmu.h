@@ -3,7 +3,8 @@
  *
  * Time. An MMU counts cycles. A request accepted at the end of cycle c is looked up in cycle c+1; a hit completes
  * there, so back-to-back hits complete one a cycle. Between calls no cycle passes: the next request is accepted in the
- * very cycle in which the last one completed. Control writes and INVLPG take one cycle each.
+ * very cycle in which the last one completed. Control writes, INVLPG and INVPCID take one cycle each; a control write
+ * that loads the four PDPTEs (PAE) takes 1 + the four reads' (latency + 1).
  *
  * A memory read or compare-and-exchange issued in cycle c is answered in cycle c + latency(pa, c), latency >= 1. */
 #ifndef NTMMU_MMU_H
@@ -13,7 +14,7 @@
 #include "ntmmu/preset.h"
 #include "ntmmu/types.h"
 
-#define MMU_ABI_VERSION 1
+#define MMU_ABI_VERSION 2
 
 enum mmu_type { MMU_READ, MMU_WRITE, MMU_FETCH, MMU_MODIFY }; /* MODIFY: locked read-modify-write, a write throughout */
 enum mmu_mode {
@@ -31,7 +32,8 @@ struct mmu_request {
 
 enum mmu_hit {
     MMU_HIT_OFF,  /* CR0.PG = 0: no translation */
-    MMU_HIT_L1,   /* served from a TLB, without a walk (a permission fault may be served so, too) */
+    MMU_HIT_L1,   /* served by the first level, without a walk (a permission fault may be served so, too) */
+    MMU_HIT_L2,   /* served by the second level, likewise */
     MMU_HIT_WALK, /* walked because no TLB entry covered the address */
     MMU_HIT_DIRTY /* walked again to set D: first write through a clean TLB entry */
 };
@@ -47,7 +49,7 @@ struct mmu_table_access {
 };
 
 #define MMU_TABLE_MAX 12
-enum { MMU_VECTOR_NONE = 0, MMU_VECTOR_GP = 13, MMU_VECTOR_PF = 14 };
+enum { MMU_VECTOR_NONE = 0, MMU_VECTOR_UD = 6, MMU_VECTOR_GP = 13, MMU_VECTOR_PF = 14 };
 
 struct mmu_result {
     pa_t pa;             /* valid when vector is 0 */
@@ -55,9 +57,11 @@ struct mmu_result {
     uint64_t done;       /* MMU cycle in which the access completed */
     uint32_t cycles;     /* cycles since the previous access or control operation completed: 1 for a hit */
     uint32_t error_code; /* PF_* */
-    uint8_t vector;
+    uint8_t vector;       /* #GP: the address is not canonical; nothing was looked up */
     uint8_t hit;          /* enum mmu_hit */
-    uint8_t page_shift;   /* 12 or 22; 0 if no leaf was found or paging is off */
+    uint8_t page_shift;   /* 12, 21, 22 or 30; 0 if no leaf was found or paging is off */
+    uint8_t memory_type;  /* enum memory_type, by PAT, PCD and PWT of the leaf; valid when vector is 0 */
+    uint8_t psc_level;    /* of the paging-structure-cache entry a walk began from: 2 PDE, 3 PDPTE, 4 PML4E; 0 none */
     uint8_t table_count;  /* entries filled in table[] */
     uint16_t table_total; /* table accesses made, may exceed MMU_TABLE_MAX when walks start again */
     uint16_t restarts;    /* walks started again after a compare-and-exchange mismatch */
@@ -80,29 +84,34 @@ struct mmu_config {
     bool assertions; /* RTL only: use the build with assertions on */
 };
 
-struct mmu_tlb_counts {
-    uint64_t hits, misses;
-};
-
 struct mmu_statistics {
-    /* Every request looks one side's TLBs up once. A hit counts for the array that served it. A miss counts for the
-     * page size the walk found, or in miss_fault if the walk faulted before a leaf gave the size. */
-    struct mmu_tlb_counts tlb[TLB_SIDES][TLB_PAGE_SIZES];
+    /* Every request with paging on looks its side's first level up once. A hit counts for the array that served it,
+     * first or second level. A miss of both levels counts for the page size the walk found, or in miss_fault if the
+     * walk faulted before a leaf gave the size; a walk to set D counts as such a miss. */
+    uint64_t hits[MMU_ARRAYS]; /* of a paging-structure cache: walks that began from an entry of it */
+    uint64_t pde_hits[2];      /* walks that began from a PDE entry of the second level: [0] of istlb or stlb, [1] dstlb */
+    uint64_t misses[TLB_SIDES][TLB_PAGE_SIZES];
     uint64_t miss_fault[TLB_SIDES];
     uint64_t walks, walk_restarts, dirty_walks, walk_cycles; /* walks includes dirty_walks */
-    uint64_t table_reads, table_writes;                      /* writes: successful compare-and-exchange */
-    uint64_t faults;
-    uint64_t invlpg, cr3_writes, flush_all, fault_drops; /* flush_all: CR0.PG, CR4.PGE/PSE/PAE changed, SMEP 0 to 1 */
+    uint64_t table_reads, table_writes; /* of walks; writes: successful compare-and-exchange */
+    uint64_t pdpte_loads;               /* times that the four registers were read */
+    uint64_t faults;                    /* #PF */
+    uint64_t invlpg, invpcid, cr3_writes, fault_drops;
+    uint64_t flush_all; /* CR0.PG, CR4.PGE/PSE/PAE changed, PCIDE 1 to 0, SMEP 0 to 1 */
     uint64_t cycles;
 };
 
-/* One valid TLB entry, for dumps and checks. */
+/* One valid entry, for dumps and checks. Of a paging-structure cache or of class TLB_PDE: va is the lowest address
+ * below it, pa the address of the table it points to. */
 struct mmu_tlb_entry {
     va_t va;
     pa_t pa;
-    uint8_t side, pages; /* enum tlb_side, enum tlb_pages */
+    uint8_t array, tlb_class; /* enum mmu_array, enum tlb_class */
     uint16_t set, way;
-    bool writable, user, dirty, global;
+    uint16_t pcid;
+    uint8_t memory; /* PAT << 2 | PCD << 1 | PWT of the leaf */
+    bool writable, user, execute_disable, dirty, global;
+    bool fragment; /* of a larger page: an entry of a smaller size stands for part of it */
 };
 
 struct mmu; /* opaque to everybody but its implementation */
@@ -123,9 +132,11 @@ struct mmu_ops {
     int (*write_control)(struct mmu *mmu, enum mmu_control which, uint64_t value);
     uint64_t (*read_control)(const struct mmu *mmu, enum mmu_control which);
     void (*invlpg)(struct mmu *mmu, va_t va);
+    /* Returns MMU_VECTOR_NONE; MMU_VECTOR_GP (SDM volume 2) or MMU_VECTOR_UD with nothing done. One cycle. */
+    int (*invpcid)(struct mmu *mmu, uint64_t type, uint64_t pcid, va_t va);
     uint64_t (*cycles)(const struct mmu *mmu);
     void (*statistics)(const struct mmu *mmu, struct mmu_statistics *out);
-    /* Fills at most max valid entries, by side, page size, set, way; returns how many there are. */
+    /* Fills at most max valid entries, by array, set, way; returns how many there are. */
     size_t (*tlb_entries)(struct mmu *mmu, struct mmu_tlb_entry *out, size_t max);
     /* Dumps cycles [from, to) to an FST file; path NULL closes it. Returns 0, or -1 where it cannot (the C MMU). */
     int (*wave)(struct mmu *mmu, const char *path, uint64_t from, uint64_t to);
