@@ -5,7 +5,13 @@
 
 #include "ntmmu/mmu.h"
 
-enum { ENTRY_PRESENT = 1 << 0, ENTRY_ACCESSED = 1 << 5, ENTRY_DIRTY = 1 << 6, ENTRY_LARGE = 1 << 7 };
+enum {
+    ENTRY_PRESENT = 1 << 0,
+    ENTRY_ACCESSED = 1 << 5,
+    ENTRY_DIRTY = 1 << 6,
+    ENTRY_LARGE = 1 << 7,
+    ENTRY_GLOBAL = 1 << 8
+};
 
 struct vectors_entry {
     pa_t pa;

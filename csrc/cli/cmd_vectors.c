@@ -1,6 +1,5 @@
 /* `ntmmu vectors`: runs an MMU through files of paging vectors and counts the lines it passes. */
 #include "cli.h"
-#include "ntmmu/mmu_pae.h"
 #include "ntmmu/vectors.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -62,15 +61,31 @@ static void print_count(const char *name, const struct vectors_count *count) {
     printf("%-16s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", name, count->passed, count->failed, count->skipped);
 }
 
+/* By their names in the SDM; bit 0 first, as in enum cpu_feature. */
+static const char *const feature_names[CPU_FEATURES] = {
+    "PSE", "PSE-36", "PGE", "PAE", "NX", "4-level paging", "1 GB pages", "PCID", "INVPCID", "SMEP", "SMAP", "PAT"};
+
+static void print_missing(const struct vectors_report *report) {
+    printf("%" PRIu64 " skipped because the CPU lacks", report->skipped_missing);
+    const char *separator = " ";
+    for (unsigned i = 0; i < CPU_FEATURES; i++) {
+        if (!(report->missing & 1u << i)) { continue; }
+        printf("%s%s", separator, feature_names[i]);
+        separator = ", ";
+    }
+    printf("\n");
+}
+
 static void print_summary(const struct options *options, const struct vectors_report *report) {
     printf("%-16s %10s %10s %10s\n", "set", "passed", "failed", "skipped");
     for (unsigned i = 0; i < report->set_count; i++) { print_count(report->sets[i].name, &report->sets[i].count); }
     print_count("total", &report->total);
-    if (report->excused_p || report->excused_n) {
+    if (report->excused_p || report->excused_n || report->excused_f) {
         printf("passed by a stale entry that the accesses before allow: %" PRIu64 " of class P, %" PRIu64
-               " of class N\n",
-               report->excused_p, report->excused_n);
+               " of class N, %" PRIu64 " of class F\n",
+               report->excused_p, report->excused_n, report->excused_f);
     }
+    if (report->missing) { print_missing(report); }
     printf("MMU %s, CPU %s: %s\n", options->mmu, options->cpu, report->total.failed ? "FAILED" : "passed");
 }
 
@@ -84,9 +99,14 @@ static json_t *vectors_json(const struct options *options, const struct vectors_
     for (unsigned i = 0; i < report->set_count; i++) {
         json_object_set_new(sets, report->sets[i].name, count_json(&report->sets[i].count));
     }
-    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I}", "mmu", options->mmu, "cpu", options->cpu, "sets", sets, "total",
-                     count_json(&report->total), "excused_p", (json_int_t)report->excused_p, "excused_n",
-                     (json_int_t)report->excused_n);
+    json_t *missing = json_array();
+    for (unsigned i = 0; i < CPU_FEATURES; i++) {
+        if (report->missing & 1u << i) { json_array_append_new(missing, json_string(feature_names[i])); }
+    }
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o}", "mmu", options->mmu, "cpu", options->cpu, "sets",
+                     sets, "total", count_json(&report->total), "excused_p", (json_int_t)report->excused_p, "excused_n",
+                     (json_int_t)report->excused_n, "excused_f", (json_int_t)report->excused_f, "skipped_missing",
+                     (json_int_t)report->skipped_missing, "missing", missing);
 }
 
 static int run_files(const struct options *options, const struct vectors_config *config,
@@ -106,8 +126,6 @@ int cmd_vectors(int argc, char **argv) {
     if (cli_load_preset(&config.preset, options.cpu, err, sizeof err) < 0) { return cli_error("%s", err); }
     config.mmu = cli_load_mmu(options.mmu, &config.preset, false, err, sizeof err);
     if (!config.mmu) { return cli_error("%s", err); }
-    config.pae = strcmp(options.mmu, "c") == 0;
-    if (config.pae) { config.mmu = &mmu_c_pae_ops; }
     struct vectors_report report = {0};
     int status = run_files(&options, &config, &report);
     if (status == EXIT_CANNOT) { return status; }

@@ -16,13 +16,13 @@ struct vectors_config {
     const struct mmu_ops *mmu;
     struct mmu_preset preset; /* its physical_bits give way to the file's MAXPHYADDR */
     bool assertions;          /* RTL only, see struct mmu_config */
-    bool pae;                 /* the MMU has PAE: single accesses of mode 3 are run, too */
     void (*on_failure)(void *ctx, const struct vectors_failure *failure); /* may be NULL */
     void *ctx;
 };
 
-/* Counted are the lines with an outcome: V, A, I, P and R. Skipped are those of modes that this version has not, and
- * those that are no oracle (class X). A sequence's set is its name. */
+/* Counted are the lines with an outcome: V, A, I, P and R. Skipped are those that need what the preset's CPU has not (a
+ * paging mode, a feature; of a sequence from there on), and those that are no oracle (class X). A sequence's set is its
+ * name. */
 struct vectors_count {
     uint64_t passed, failed, skipped;
 };
@@ -38,8 +38,10 @@ struct vectors_report {
     struct vectors_set sets[VECTORS_SET_MAX];
     unsigned set_count;
     struct vectors_count total;
-    /* Passed lines of class P and N whose stale outcome the accesses before allow (tests/vectors/README.md). */
-    uint64_t excused_p, excused_n;
+    uint64_t skipped_missing; /* of the skipped lines, those for want of a feature */
+    unsigned missing;         /* enum cpu_feature: which ones they were */
+    /* Passed lines of class P, N and F whose stale outcome the accesses before allow (tests/vectors/README.md). */
+    uint64_t excused_p, excused_n, excused_f;
 };
 
 /* Runs one file; adds to *report, which starts zeroed. 0, or -1 with one line in err: bad input ("FILE:LINE: found …,
