@@ -192,11 +192,17 @@ static enum check_verdict hexadecimal(struct expect *e, const char *value, uint6
 }
 
 static enum check_verdict key_tlb(struct expect *e, const char *value) {
-    static const char *const name[] = {"off", "hit", "walk", "dirty"}; /* enum mmu_hit */
+    static const char *const name[] = {[MMU_HIT_OFF] = "off",
+                                       [MMU_HIT_L1] = "hit",
+                                       [MMU_HIT_L2] = "l1miss",
+                                       [MMU_HIT_WALK] = "walk",
+                                       [MMU_HIT_DIRTY] = "dirty"};
+    enum { NAMES = sizeof name / sizeof *name };
     unsigned want = 0;
-    while (want < 4 && strcmp(value, name[want]) != 0) { want++; }
-    if (want == 4) { return expect_bad(e, "tlb=hit, walk, dirty or off"); }
-    return want == e->result->first_hit ? CHECK_OK : expect_mismatch(e, "%s", name[e->result->first_hit & 3]);
+    while (want < NAMES && strcmp(value, name[want]) != 0) { want++; }
+    if (strcmp(value, "l2miss") == 0) { want = MMU_HIT_WALK; }
+    if (want == NAMES) { return expect_bad(e, "tlb=hit, l1miss, l2miss, walk, dirty or off"); }
+    return want == e->result->first_hit ? CHECK_OK : expect_mismatch(e, "%s", name[e->result->first_hit]);
 }
 
 /* ---- table entries and memory ---- */

@@ -6,6 +6,7 @@
 #include "ntmmu/trace.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,36 +257,68 @@ bool lockstep_compare(struct lockstep *l, const struct event *event, const struc
     return false;
 }
 
+/* The arrays' and sizes' counters, then the others. */
+#define STATISTICS_MAX 64
+
+struct pairs {
+    struct pair at[STATISTICS_MAX];
+    char name[STATISTICS_MAX][48];
+    size_t count;
+};
+
+__attribute__((format(printf, 4, 5))) static void add_pair(struct pairs *pairs, uint64_t a, uint64_t b,
+                                                           const char *format, ...) {
+    char *name = pairs->name[pairs->count];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof pairs->name[0], format, args);
+    va_end(args);
+    pairs->at[pairs->count++] = (struct pair){name, a, b};
+}
+
+static void add_tlb_pairs(struct pairs *pairs, const struct mmu_preset *preset, const struct mmu_statistics *a,
+                          const struct mmu_statistics *b) {
+    static const char *const side_name[TLB_SIDES] = {"instruction", "data"};
+    static const char *const size_name[TLB_PAGE_SIZES] = {"4 KB", "large", "1 GB"};
+    for (unsigned i = 0; i < MMU_ARRAYS; i++) {
+        char name[PRESET_NAME_MAX];
+        preset_array_name(preset, i, name);
+        add_pair(pairs, a->hits[i], b->hits[i], "hits of %s", name);
+    }
+    for (unsigned side = 0; side < TLB_SIDES; side++) {
+        const char *name = side_name[side];
+        for (unsigned size = 0; size < TLB_PAGE_SIZES; size++) {
+            add_pair(pairs, a->misses[side][size], b->misses[side][size], "%s TLB %s misses", name, size_name[size]);
+        }
+        add_pair(pairs, a->miss_fault[side], b->miss_fault[side], "%s TLB misses that faulted", name);
+        add_pair(pairs, a->pde_hits[side], b->pde_hits[side], "second-level PDE hits %u", side);
+    }
+}
+
+#define ADD(pairs, a, b, field) add_pair(pairs, (a).field, (b).field, #field)
+
 bool lockstep_statistics(struct lockstep *l, struct report *report) {
     struct mmu_statistics a, b;
     machine_statistics(l->machine[0], &a);
     machine_statistics(l->machine[1], &b);
-    const struct pair pairs[] = {
-        {"instruction TLB 4 KB hits", a.tlb[0][0].hits, b.tlb[0][0].hits},
-        {"instruction TLB 4 KB misses", a.tlb[0][0].misses, b.tlb[0][0].misses},
-        {"instruction TLB large hits", a.tlb[0][1].hits, b.tlb[0][1].hits},
-        {"instruction TLB large misses", a.tlb[0][1].misses, b.tlb[0][1].misses},
-        {"data TLB 4 KB hits", a.tlb[1][0].hits, b.tlb[1][0].hits},
-        {"data TLB 4 KB misses", a.tlb[1][0].misses, b.tlb[1][0].misses},
-        {"data TLB large hits", a.tlb[1][1].hits, b.tlb[1][1].hits},
-        {"data TLB large misses", a.tlb[1][1].misses, b.tlb[1][1].misses},
-        {"instruction TLB misses that faulted", a.miss_fault[0], b.miss_fault[0]},
-        {"data TLB misses that faulted", a.miss_fault[1], b.miss_fault[1]},
-        {"walks", a.walks, b.walks},
-        {"walk restarts", a.walk_restarts, b.walk_restarts},
-        {"dirty walks", a.dirty_walks, b.dirty_walks},
-        {"walk cycles", a.walk_cycles, b.walk_cycles},
-        {"table reads", a.table_reads, b.table_reads},
-        {"table writes", a.table_writes, b.table_writes},
-        {"faults", a.faults, b.faults},
-        {"INVLPG", a.invlpg, b.invlpg},
-        {"CR3 writes", a.cr3_writes, b.cr3_writes},
-        {"full flushes", a.flush_all, b.flush_all},
-        {"drops by faults", a.fault_drops, b.fault_drops},
-        {"cycles", a.cycles, b.cycles},
-    };
+    struct pairs pairs = {.count = 0};
+    add_tlb_pairs(&pairs, machine_preset(l->machine[0]), &a, &b);
+    ADD(&pairs, a, b, walks);
+    ADD(&pairs, a, b, walk_restarts);
+    ADD(&pairs, a, b, dirty_walks);
+    ADD(&pairs, a, b, walk_cycles);
+    add_pair(&pairs, a.table_reads, b.table_reads, "table reads");
+    add_pair(&pairs, a.table_writes, b.table_writes, "table writes");
+    ADD(&pairs, a, b, pdpte_loads);
+    ADD(&pairs, a, b, faults);
+    ADD(&pairs, a, b, invlpg);
+    ADD(&pairs, a, b, invpcid);
+    ADD(&pairs, a, b, cr3_writes);
+    ADD(&pairs, a, b, flush_all);
+    ADD(&pairs, a, b, fault_drops);
+    ADD(&pairs, a, b, cycles);
     char difference[256];
-    if (!pairs_differ(pairs, sizeof pairs / sizeof *pairs, false, difference, sizeof difference)) { return true; }
+    if (!pairs_differ(pairs.at, pairs.count, false, difference, sizeof difference)) { return true; }
     report_add(report, "lockstep: the MMUs' statistics differ (%s and %s), %s\n", l->name[0], l->name[1], difference);
     return false;
 }

@@ -1,5 +1,5 @@
 /* Check 3, staleness. A translation is compared with a walk of memory once; while no table entry changes, the same hit
- * needs no second walk. Table frames that any walk here went through are watched: a store that changes more than A or a
+ * needs no second walk. A walk of the MMU is such a hit, too, where it may begin from a PDE that it has cached. Table frames that any walk here went through are watched: a store that changes more than A or a
  * growing D there makes all remembered walks invalid, and is kept as the entry's last change, for the report. */
 #include "staleness.h"
 
@@ -18,6 +18,8 @@
 /* System PTEs and nonpaged pool expansion: released lazily, NT-16, NT-17 */
 #define SYSTEM_PTE_START 0xF8000000u
 #define SYSTEM_PTE_END   0xFFBE0000u
+
+#define TABLE_ADDRESS 0x000FFFFFFFFFF000ull
 
 enum { RIGHT_WRITE = 1, RIGHT_USER = 2, RIGHT_DIRTY = 4 };
 
@@ -52,6 +54,7 @@ struct staleness {
     struct table **tables; /* by frame, NULL: never walked through */
     pfn_t frames;
     uint32_t generation;
+    bool caches_pdes; /* the CPU has paging-structure caches, or PDEs in its second level */
     struct walked cache[CACHE_SIZE];
     void *next_watcher;
     void (*next_on_store)(void *watcher, pa_t pa, unsigned bytes, const void *data);
@@ -177,7 +180,8 @@ static void receive(void *ctx, const struct log_record *r) {
     uint64_t cr3 = s->ops->read_control(s->mmu, MMU_CR3);
     vpn_t vpn = r->a >> PAGE_SHIFT;
     struct walked *slot = &s->cache[(vpn ^ vpn >> 10 ^ cr3 >> PAGE_SHIFT) % CACHE_SIZE];
-    if (hit != MMU_HIT_L1) { /* walked just now: watch the tables, so that a later change is seen */
+    bool walked = hit == MMU_HIT_WALK || hit == MMU_HIT_DIRTY;
+    if (walked && !s->caches_pdes) { /* just now: watch the tables, so that a later change is seen */
         remember(s, slot, cr3, r->a);
         return;
     }
@@ -192,6 +196,15 @@ static void receive(void *ctx, const struct log_record *r) {
 
 /* ---- life ---- */
 
+static bool caches_pdes(const struct mmu_preset *preset) {
+    bool found = false;
+    for (unsigned i = 0; i < MMU_ARRAYS; i++) {
+        const struct tlb_geometry *array = &preset->array[i];
+        found = found || (array->ways && (i >= ARRAY_PSC_PDE || (array->classes >> TLB_PDE & 1)));
+    }
+    return found;
+}
+
 struct staleness *staleness_create(struct machine *m) {
     struct staleness *s = check_alloc(sizeof *s);
     s->machine = m;
@@ -202,6 +215,7 @@ struct staleness *staleness_create(struct machine *m) {
     s->frames = s->mem->size >> PAGE_SHIFT;
     s->tables = check_alloc(s->frames * sizeof *s->tables);
     s->generation = 1;
+    s->caches_pdes = caches_pdes(machine_preset(m));
     s->next_watcher = s->mem->watcher;
     s->next_on_store = s->mem->on_store;
     if (log_subscribe(s->log, LOG_BIT(LOG_ACCESS), receive, s)) {
@@ -270,25 +284,41 @@ bool staleness_event(struct staleness *s, const struct event *event, struct repo
 
 /* ---- the TLBs' whole contents ---- */
 
+static bool is_of_pde(const struct mmu_tlb_entry *e) { return e->array >= ARRAY_PSC_PDE || e->tlb_class == TLB_PDE; }
+
+/* The table that memory's PDE gives, and the rights down to it. */
+static bool pde_allowed(const struct mmu_tlb_entry *e, pte_t pde) {
+    bool rights = (!e->writable || (pde & PTE_WRITE)) && (!e->user || (pde & PTE_OWNER));
+    return (pde & PTE_VALID) && !(pde & PTE_LARGE) && (pde & TABLE_ADDRESS) == e->pa && rights;
+}
+
 static bool entry_allowed(const struct mmu_tlb_entry *e, const struct table_path *path, pa_t page) {
+    if (is_of_pde(e)) { return pde_allowed(e, path->pde); }
     bool rights = (!e->writable || path->writable) && (!e->user || path->user) && (!e->dirty || path->dirty);
     return path->present && (path->pa & ~page) == (e->pa & ~page) && rights;
 }
 
+/* Lowest bits of an address in the entry's page. */
+static pa_t page_bits(struct staleness *s, const struct mmu_tlb_entry *e) {
+    if (e->tlb_class == TLB_4K) { return PAGE_MASK; }
+    return s->ops->read_control(s->mmu, MMU_CR4) & CR4_PAE ? 0x1FFFFF : 0x3FFFFF;
+}
+
 static bool check_entry(struct staleness *s, const struct mmu_tlb_entry *e, struct report *report) {
     uint64_t cr3 = s->ops->read_control(s->mmu, MMU_CR3);
-    pa_t page = e->pages == TLB_LARGE ? 0x3FFFFF : PAGE_MASK;
+    pa_t page = page_bits(s, e);
     struct table_path path = walk(s, cr3, e->va);
     if (entry_allowed(e, &path, page) || is_released_lazily(e->va, &path)) { return true; }
-    if (e->global) {
+    if (e->global || is_of_pde(e)) {
         struct table_path system = walk_system(s, e->va);
         if (entry_allowed(e, &system, page)) { return true; }
     }
+    char array[PRESET_NAME_MAX];
+    preset_array_name(machine_preset(s->machine), e->array, array);
     report_add(report,
-               "audit I11: TLB entry %s %s set %u way %u: %08" PRIx64 " -> %08" PRIx64 "%s%s%s%s is not what memory "
+               "audit I11: TLB entry %s set %u way %u: %08" PRIx64 " -> %08" PRIx64 "%s%s%s%s is not what memory "
                "allows (after event %" PRIu64 ")\n",
-               e->side == TLB_INSTRUCTION ? "instruction" : "data", e->pages == TLB_LARGE ? "large" : "4 KB", e->set,
-               e->way, e->va, e->pa, e->writable ? ", writable" : "", e->user ? ", user" : "",
+               array, e->set, e->way, e->va, e->pa, e->writable ? ", writable" : "", e->user ? ", user" : "",
                e->dirty ? ", dirty" : "", e->global ? ", global" : "", s->log->event);
     report_path(s, e->va, &path, report);
     return false;

@@ -113,7 +113,7 @@ struct cli_machine_options {
     struct machine_injection injection[MACHINE_INJECTIONS_MAX];
     unsigned injections;
     uint32_t min_ws, max_ws; /* pages, 0 = default */
-    uint64_t latency;        /* cycles of a table access */
+    uint64_t latency;        /* cycles of every table access, 0: as the preset says */
     bool has_ram, kernel_direct, reference_counting, assertions;
 };
 

@@ -25,7 +25,7 @@ enum {
 static const struct argp_option option_table[] = {
     {"mmu", OPTION_MMU, "rtl|c", 0, "the MMU: Verilog RTL (default) or C model", 1},
     {"cpu", OPTION_CPU, "PRESET", 0, "CPU preset of rtl/presets (default ref64)", 1},
-    {"latency", OPTION_LATENCY, "N", 0, "cycles of a page-table access (default 4)", 1},
+    {"latency", OPTION_LATENCY, "N", 0, "cycles of every page-table access (default: the CPU preset's, 4 if it says nothing)", 1},
     {"assertions", OPTION_ASSERTIONS, 0, 0, "the RTL build with its assertions on", 1},
     {"profile", OPTION_PROFILE, PROFILE_EXPECTED, 0, "which Windows NT: 4 (default), 2000, 2000 with PAE (--mmu c)", 2},
     {"ram", OPTION_RAM, "SIZE", 0, "RAM free after boot, suffix K, M or G (default: the boot configuration's)", 2},
@@ -134,7 +134,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
 const struct argp cli_machine_argp = {.options = option_table, .parser = parse_option};
 
 void cli_machine_defaults(struct cli_machine_options *options) {
-    *options = (struct cli_machine_options){.mmu = "rtl", .cpu = "ref64", .latency = 4};
+    *options = (struct cli_machine_options){.mmu = "rtl", .cpu = "ref64"};
 }
 
 static void print_word(FILE *out, const char *word) {

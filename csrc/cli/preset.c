@@ -1,8 +1,6 @@
 /* Presets and MMUs: where the source tree and the built models are, building a model that is missing, loading it. */
 #include "cli.h"
 
-#include "ntmmu/mmu_pae.h"
-
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -71,9 +69,16 @@ int cli_load_preset(struct mmu_preset *out, const char *name, char *err, size_t 
 
 /* ---- the model's name ---- */
 
-static bool same_geometry(const struct mmu_preset *a, const struct mmu_preset *b) {
-    return memcmp(a->tlb, b->tlb, sizeof a->tlb) == 0 && a->replacement == b->replacement &&
-           a->physical_bits == b->physical_bits;
+/* What a model is built for; the memory's time is not in it. */
+static uint64_t geometry_hash(const struct mmu_preset *p) {
+    uint64_t hash = mix64((uint64_t)p->replacement << 32 | p->physical_bits << 16 | p->seed);
+    hash = mix64(hash ^ ((uint64_t)p->features << 32 | p->stlb_cycles << 16 | p->walkers << 8 | p->unified[1] << 1 |
+                         p->unified[0]));
+    for (unsigned i = 0; i < MMU_ARRAYS; i++) {
+        const struct tlb_geometry *array = &p->array[i];
+        hash = mix64(hash ^ ((uint64_t)array->classes << 32 | array->sets << 16 | array->ways));
+    }
+    return hash;
 }
 
 /* NAME for a preset of the tree; a preset from elsewhere gets a name of its own by its geometry. */
@@ -81,17 +86,11 @@ static void model_name(const struct mmu_preset *preset, bool assertions, char *o
     struct mmu_preset known;
     char err[512];
     const char *suffix = assertions ? ".assert" : "";
-    if (cli_load_preset(&known, preset->name, err, sizeof err) == 0 && same_geometry(&known, preset)) {
+    if (cli_load_preset(&known, preset->name, err, sizeof err) == 0 && geometry_hash(&known) == geometry_hash(preset)) {
         snprintf(out, size, "%s%s.so", preset->name, suffix);
         return;
     }
-    uint64_t hash = mix64(preset->replacement * 64 + preset->physical_bits);
-    for (unsigned side = 0; side < TLB_SIDES; side++) {
-        for (unsigned pages = 0; pages < TLB_PAGE_SIZES; pages++) {
-            hash = mix64(hash ^ preset->tlb[side][pages].sets) + preset->tlb[side][pages].ways;
-        }
-    }
-    snprintf(out, size, "%s-%08x%s.so", preset->name, (uint32_t)hash, suffix);
+    snprintf(out, size, "%s-%08x%s.so", preset->name, (uint32_t)geometry_hash(preset), suffix);
 }
 
 /* ---- is it up to date? ---- */
@@ -126,6 +125,7 @@ static bool is_stale(const char *home, const struct mmu_preset *preset, const ch
         "tb/build_preset.sh",
         "tb/exports.map",
         "csrc/include/ntmmu/mmu.h",
+        "csrc/include/ntmmu/paging.h",
         "csrc/include/ntmmu/preset.h",
         "csrc/include/ntmmu/types.h",
     };
@@ -142,17 +142,10 @@ static bool is_stale(const char *home, const struct mmu_preset *preset, const ch
 
 /* ---- building ---- */
 
-static int write_preset(const struct mmu_preset *p, const char *path) {
-    static const char *const key[TLB_SIDES][TLB_PAGE_SIZES] = {{"itlb_4k", "itlb_4m"}, {"dtlb_4k", "dtlb_4m"}};
+static int save_preset(const struct mmu_preset *preset, const char *path) {
     FILE *file = fopen(path, "w");
     if (!file) { return -1; }
-    fprintf(file, "source %s\nreplacement %s\nphysical_bits %u\n", p->source,
-            p->replacement == TLB_LRU ? "lru" : "plru", p->physical_bits);
-    for (unsigned side = 0; side < TLB_SIDES; side++) {
-        for (unsigned pages = 0; pages < TLB_PAGE_SIZES; pages++) {
-            fprintf(file, "%s %u %u\n", key[side][pages], p->tlb[side][pages].sets, p->tlb[side][pages].ways);
-        }
-    }
+    preset_write(preset, file);
     return fclose(file) ? -1 : 0;
 }
 
@@ -173,7 +166,7 @@ static int build(const char *home, const struct mmu_preset *preset, bool asserti
     }
     snprintf(file, sizeof file, "%s/%.63s.preset", work, preset->name);
     char *command[] = {script, file, (char *)object, assertions ? "--assert" : NULL, NULL};
-    int rc = write_preset(preset, file) || cli_run_program(command) != 0 ? -1 : 0;
+    int rc = save_preset(preset, file) || cli_run_program(command) != 0 ? -1 : 0;
     unlink(file);
     rmdir(work);
     if (rc) { snprintf(err, err_size, "%s: %s failed for preset %s", object, script, preset->name); }
@@ -226,13 +219,13 @@ const struct mmu_ops *cli_load_mmu(const char *kind, const struct mmu_preset *pr
 }
 
 bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assertions, char *err, size_t err_size) {
-    if (config->os != &nt_pae_os_ops) {
-        config->mmu = cli_load_mmu(kind, &config->preset, assertions, err, err_size);
-    } else if (strcmp(kind, "c") == 0) {
-        config->mmu = &mmu_c_pae_ops;
-    } else {
-        snprintf(err, err_size, "profile NT5PAE: the RTL has no PAE in this version: use run --mmu c");
-        config->mmu = NULL;
+    config->mmu = NULL;
+    unsigned needed = config->os == &nt_pae_os_ops ? CPU_PSE | CPU_PAE : CPU_PSE;
+    if (needed & ~config->preset.features) {
+        snprintf(err, err_size, "CPU preset %s: found no %s, expected a CPU that this kernel runs on",
+                 config->preset.name, config->preset.features & CPU_PSE ? "pae (profile NT5PAE)" : "pse");
+        return false;
     }
+    config->mmu = cli_load_mmu(kind, &config->preset, assertions, err, err_size);
     return config->mmu != NULL;
 }

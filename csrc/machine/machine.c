@@ -22,11 +22,10 @@ static uint64_t table_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t expe
 }
 
 static uint32_t table_latency(void *ctx, pa_t pa, bool exchange, uint64_t cycle) {
-    const struct machine *m = ctx;
-    (void)pa;
+    struct machine *m = ctx;
     (void)exchange;
     (void)cycle;
-    return m->config.memory_latency;
+    return memory_model_latency(&m->memory_model, pa);
 }
 
 /* ---- creation ---- */
@@ -49,8 +48,10 @@ static int create_mmu(struct machine *m, char *err, size_t err_size) {
     }
     m->mmu = m->config.mmu->create(&config, err, err_size);
     if (!m->mmu) { return -1; }
-    if (m->config.mmu == &mmu_c_ops || m->config.mmu == &mmu_c_pae_ops) {
-        mmu_c_use_ram(m->mmu, (struct mmu_ram){m->mem.bytes, m->mem.size, m->config.memory_latency});
+    if (m->config.mmu == &mmu_c_ops) {
+        if (!m->memory_model.cached) {
+            mmu_c_use_ram(m->mmu, (struct mmu_ram){m->mem.bytes, m->mem.size, m->memory_model.geometry.dram});
+        }
         if (!m->kernel_direct) { m->downward.shortcuts = mmu_c_shortcuts(m->mmu); }
     }
     return 0;
@@ -78,6 +79,10 @@ static int boot(struct machine *m, char *err, size_t err_size) {
 static int power_on(struct machine *m, char *err, size_t err_size) {
     uint64_t ram = m->config.os->ram_size(&m->config.os_config, err, err_size);
     if (ram == 0) { return -1; }
+    if (memory_model_init(&m->memory_model, &m->config.preset.memory, m->config.memory_latency)) {
+        snprintf(err, err_size, "out of memory");
+        return -1;
+    }
     if (physmem_init(&m->mem, ram)) {
         snprintf(err, err_size, "cannot have %llu bytes of RAM", (unsigned long long)ram);
         return -1;
@@ -92,7 +97,6 @@ struct machine *machine_create(const struct machine_config *config, char *err, s
         return NULL;
     }
     m->config = *config;
-    if (m->config.memory_latency == 0) { m->config.memory_latency = 4; }
     m->downward.ops = &machine_downward_ops;
     m->downward.log = &m->log;
     m->downward.mem = &m->mem;
@@ -121,6 +125,7 @@ void machine_destroy(struct machine *m) {
     upcall_free_all(m);
     disk_free(&m->disk);
     physmem_fini(&m->mem);
+    memory_model_fini(&m->memory_model);
     free(m);
 }
 
@@ -368,6 +373,7 @@ struct mmu *machine_mmu(struct machine *m) {
     return m->mmu;
 }
 const struct mmu_ops *machine_mmu_ops(const struct machine *m) { return m->config.mmu; }
+const struct mmu_preset *machine_preset(const struct machine *m) { return &m->config.preset; }
 struct os *machine_os(struct machine *m) {
     return m->os;
 }
@@ -380,25 +386,11 @@ unsigned machine_irql(const struct machine *m) { return m->irql; }
 uint64_t machine_cycles(const struct machine *m) { return m->config.mmu->cycles(m->mmu) + m->counts.run_hits; }
 
 void machine_statistics(const struct machine *m, struct mmu_statistics *out) {
-    const struct mmu_statistics *boot = &m->boot_statistics;
+    enum { COUNTERS = sizeof *out / sizeof(uint64_t) }; /* all of them are */
     m->config.mmu->statistics(m->mmu, out);
-    for (unsigned side = 0; side < TLB_SIDES; side++) {
-        for (unsigned pages = 0; pages < TLB_PAGE_SIZES; pages++) {
-            out->tlb[side][pages].hits -= boot->tlb[side][pages].hits;
-            out->tlb[side][pages].misses -= boot->tlb[side][pages].misses;
-        }
-        out->miss_fault[side] -= boot->miss_fault[side];
-    }
-    out->walks -= boot->walks;
-    out->walk_restarts -= boot->walk_restarts;
-    out->dirty_walks -= boot->dirty_walks;
-    out->walk_cycles -= boot->walk_cycles;
-    out->table_reads -= boot->table_reads;
-    out->table_writes -= boot->table_writes;
-    out->faults -= boot->faults;
-    out->invlpg -= boot->invlpg;
-    out->cr3_writes -= boot->cr3_writes;
-    out->flush_all -= boot->flush_all;
-    out->fault_drops -= boot->fault_drops;
-    out->cycles -= boot->cycles;
+    uint64_t now[COUNTERS], boot[COUNTERS];
+    memcpy(now, out, sizeof now);
+    memcpy(boot, &m->boot_statistics, sizeof boot);
+    for (unsigned i = 0; i < COUNTERS; i++) { now[i] -= boot[i]; }
+    memcpy(out, now, sizeof now);
 }

@@ -3,8 +3,8 @@
 #define NTMMU_MACHINE_PRIV_H
 
 #include "disk.h"
+#include "memory_model.h"
 #include "ntmmu/machine.h"
-#include "ntmmu/mmu_pae.h"
 #include "ntmmu/mmu_shortcut.h"
 #include "upcall.h"
 
@@ -61,6 +61,7 @@ struct machine {
     struct os_machine downward; /* the first member: the kernel's handle is the machine */
     struct machine_config config;
     struct physmem mem;
+    struct memory_model memory_model;
     struct event_log log;
     struct mmu *mmu;
     struct os *os;

@@ -1,4 +1,4 @@
-/* Reads rtl/presets/NAME.preset (format: ntmmu/preset.h). Every key must stand in the file exactly once. */
+/* Reads rtl/presets/NAME.preset (format: ntmmu/preset.h). */
 #include "ntmmu/preset.h"
 #include <ctype.h>
 #include <errno.h>
@@ -6,18 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SETS = 1024, MAX_WAYS = 64, MIN_PHYSICAL_BITS = 32, MAX_PHYSICAL_BITS = 40 };
-
-enum key { KEY_SOURCE, KEY_REPLACEMENT, KEY_ITLB_4K, KEY_ITLB_4M, KEY_DTLB_4K, KEY_DTLB_4M, KEY_PHYSICAL_BITS, KEYS };
-
-static const char *const key_names[KEYS] = {
-    "source", "replacement", "itlb_4k", "itlb_4m", "dtlb_4k", "dtlb_4m", "physical_bits",
-};
+enum { MAX_SETS = 1024, MAX_WAYS = 64, MIN_PHYSICAL_BITS = 32, MAX_PHYSICAL_BITS = 52 };
+enum { MAX_STLB_CYCLES = 100, MAX_WALKERS = 4, MAX_MEMORY_CYCLES = 1000, USUAL_MEMORY_CYCLES = 4 };
 
 struct parser {
     const char *path;
     unsigned line;
-    bool seen[KEYS];
+    uint64_t seen; /* bit of a key's number */
+    bool memory_fixed;
     struct mmu_preset *out;
     char *err;
     size_t err_size;
@@ -34,6 +30,8 @@ static int fail_word(struct parser *p, const char *word, const char *expected) {
     snprintf(found, sizeof found, "'%s'", word);
     return fail(p, found, expected);
 }
+
+/* ---- words ---- */
 
 /* Cuts the next blank-separated word out of *rest; NULL at the end of the line. */
 static char *next_word(char **rest) {
@@ -56,37 +54,33 @@ static int parse_number(const char *word, unsigned low, unsigned high, unsigned 
     return 0;
 }
 
+static int take_number(struct parser *p, char **rest, unsigned low, unsigned high, unsigned *out, const char *what) {
+    char *word = next_word(rest);
+    if (parse_number(word, low, high, out) == 0) { return 0; }
+    char expected[96];
+    snprintf(expected, sizeof expected, "%s, %u..%u", what, low, high);
+    return fail_word(p, word, expected);
+}
+
 static bool is_power_of_two(unsigned n) { return (n & (n - 1)) == 0; }
 
-static int parse_geometry(struct parser *p, struct tlb_geometry *out, char **rest) {
-    char *sets = next_word(rest);
-    if (parse_number(sets, 1, MAX_SETS, &out->sets) < 0 || !is_power_of_two(out->sets)) {
-        return fail_word(p, sets, "a number of sets: a power of two, 1..1024");
+static int take_sets_ways(struct parser *p, char **rest, unsigned *sets, unsigned *ways) {
+    char *word = next_word(rest);
+    if (parse_number(word, 1, MAX_SETS, sets) < 0 || !is_power_of_two(*sets)) {
+        return fail_word(p, word, "a number of sets: a power of two, 1..1024");
     }
-    char *ways = next_word(rest);
-    if (parse_number(ways, 1, MAX_WAYS, &out->ways) < 0) { return fail_word(p, ways, "a number of ways, 1..64"); }
-    return 0;
+    return take_number(p, rest, 1, MAX_WAYS, ways, "a number of ways");
 }
 
-static int parse_replacement(struct parser *p, char **rest) {
-    char *word = next_word(rest);
-    if (word && strcmp(word, "lru") == 0) {
-        p->out->replacement = TLB_LRU;
-    } else if (word && strcmp(word, "plru") == 0) {
-        p->out->replacement = TLB_PLRU;
-    } else {
-        return fail_word(p, word, "lru or plru");
+/* Index of the word in a list that ends with NULL; -1: it is not there. */
+static int find_word(const char *word, const char *const *list) {
+    for (int i = 0; word && list[i]; i++) {
+        if (strcmp(word, list[i]) == 0) { return i; }
     }
-    return 0;
+    return -1;
 }
 
-static int parse_physical_bits(struct parser *p, char **rest) {
-    char *word = next_word(rest);
-    if (parse_number(word, MIN_PHYSICAL_BITS, MAX_PHYSICAL_BITS, &p->out->physical_bits) < 0) {
-        return fail_word(p, word, "a number of physical address bits, 32..40");
-    }
-    return 0;
-}
+/* ---- values ---- */
 
 /* The rest of the line, without blanks around it. */
 static int parse_source(struct parser *p, char **rest) {
@@ -101,17 +95,150 @@ static int parse_source(struct parser *p, char **rest) {
     return 0;
 }
 
-static int parse_value(struct parser *p, enum key key, char **rest) {
-    struct mmu_preset *out = p->out;
-    switch (key) {
-    case KEY_SOURCE: return parse_source(p, rest);
-    case KEY_REPLACEMENT: return parse_replacement(p, rest);
-    case KEY_ITLB_4K: return parse_geometry(p, &out->tlb[TLB_INSTRUCTION][TLB_4K], rest);
-    case KEY_ITLB_4M: return parse_geometry(p, &out->tlb[TLB_INSTRUCTION][TLB_LARGE], rest);
-    case KEY_DTLB_4K: return parse_geometry(p, &out->tlb[TLB_DATA][TLB_4K], rest);
-    case KEY_DTLB_4M: return parse_geometry(p, &out->tlb[TLB_DATA][TLB_LARGE], rest);
-    default: return parse_physical_bits(p, rest);
+static const char *const replacement_names[] = {
+    [TLB_LRU] = "lru", [TLB_PLRU] = "plru", [TLB_RANDOM] = "random", NULL};
+static const char *const size_names[] = {"4k", "2m", "1g", "pde", NULL};
+static const char *const psc_names[] = {"pde", "pdpte", "pml4e", NULL};
+static const char *const memory_names[] = {"l1", "l2", "l3", "dram", "fixed", NULL};
+static const char *const feature_names[] = {"pse",  "pse36",   "pge",  "pae",  "nx",  "long", "1g",
+                                            "pcid", "invpcid", "smep", "smap", "pat", NULL}; /* as enum cpu_feature */
+
+static int parse_replacement(struct parser *p, char **rest) {
+    char *word = next_word(rest);
+    int which = find_word(word, replacement_names);
+    if (which < 0) { return fail_word(p, word, "lru, plru or random"); }
+    p->out->replacement = (enum tlb_replacement)which;
+    if (which != TLB_RANDOM || !**rest || !(*rest)[strspn(*rest, " \t\r\n")]) { return 0; }
+    unsigned seed;
+    if (take_number(p, rest, 1, UINT16_MAX, &seed, "a seed") < 0) { return -1; }
+    p->out->seed = (uint16_t)seed;
+    return 0;
+}
+
+static int parse_features(struct parser *p, char **rest) {
+    for (char *word; (word = next_word(rest));) {
+        int which = find_word(word, feature_names);
+        if (which < 0) {
+            return fail_word(p, word, "pse, pse36, pge, pae, nx, long, 1g, pcid, invpcid, smep, smap or pat");
+        }
+        p->out->features |= 1u << which;
     }
+    return 0;
+}
+
+/* 4k,2m,1g and, in a second level, pde */
+static int parse_sizes(struct parser *p, char **rest, unsigned level, unsigned *classes) {
+    const char *expected = level == 1 ? "sizes: 4k, 2m, 1g with commas between, each once"
+                                      : "sizes: 4k, 2m, 1g, pde with commas between, each once";
+    char *word = next_word(rest);
+    if (!word) { return fail_word(p, word, expected); }
+    char list[64];
+    snprintf(list, sizeof list, "%s", word);
+    for (char *size = list, *next; size; size = next) {
+        next = strchr(size, ',');
+        if (next) { *next++ = '\0'; }
+        int which = find_word(size, size_names);
+        if (which < 0 || (which == TLB_PDE && level == 1) || (*classes >> which & 1)) {
+            return fail_word(p, word, expected);
+        }
+        *classes |= 1u << which;
+    }
+    return 0;
+}
+
+/* ---- lines ---- */
+
+struct key {
+    const char *name;
+    uint8_t level, first, numbers; /* of arrays: TLB level, first enum mmu_array, how many lines */
+    bool unified, repeats;
+    int (*parse)(struct parser *p, char **rest); /* NULL: an array's line */
+};
+
+static int parse_stlb_cycles(struct parser *p, char **rest) {
+    return take_number(p, rest, 0, MAX_STLB_CYCLES, &p->out->stlb_cycles, "cycles of a second-level hit");
+}
+
+static int parse_walkers(struct parser *p, char **rest) {
+    return take_number(p, rest, 1, MAX_WALKERS, &p->out->walkers, "a number of walkers");
+}
+
+static int parse_physical_bits(struct parser *p, char **rest) {
+    return take_number(p, rest, MIN_PHYSICAL_BITS, MAX_PHYSICAL_BITS, &p->out->physical_bits,
+                       "a number of physical address bits");
+}
+
+static int parse_psc(struct parser *p, char **rest) {
+    char *word = next_word(rest);
+    int which = find_word(word, psc_names);
+    if (which < 0) { return fail_word(p, word, "pde, pdpte or pml4e"); }
+    struct tlb_geometry *array = &p->out->array[ARRAY_PSC_PDE + which];
+    if (array->ways) { return fail_word(p, word, "each paging-structure cache once"); }
+    return take_sets_ways(p, rest, &array->sets, &array->ways);
+}
+
+static int parse_memory(struct parser *p, char **rest) {
+    struct memory_geometry *memory = &p->out->memory;
+    char *word = next_word(rest);
+    int which = find_word(word, memory_names);
+    if (which < 0) { return fail_word(p, word, "fixed, l1, l2, l3 or dram"); }
+    bool fixed = which == MEMORY_CACHES + 1, again = which < MEMORY_CACHES ? memory->cache[which].ways : memory->dram;
+    bool others = memory->dram || memory->cache[0].ways || memory->cache[1].ways || memory->cache[2].ways;
+    if (again || p->memory_fixed || (fixed && others)) {
+        return fail_word(p, word, "each memory line once, and 'fixed' alone");
+    }
+    unsigned *cycles = &memory->dram;
+    if (which < MEMORY_CACHES) {
+        struct memory_cache *cache = &memory->cache[which];
+        if (take_sets_ways(p, rest, &cache->sets, &cache->ways) < 0) { return -1; }
+        cycles = &cache->cycles;
+    }
+    p->memory_fixed = fixed;
+    return take_number(p, rest, 1, MAX_MEMORY_CYCLES, cycles, "cycles of a table access");
+}
+
+static const struct key keys[] = {
+    {.name = "source", .parse = parse_source},
+    {.name = "replacement", .parse = parse_replacement},
+    {.name = "physical_bits", .parse = parse_physical_bits},
+    {.name = "features", .parse = parse_features},
+    {.name = "itlb", .level = 1, .first = ARRAY_ITLB, .numbers = 3},
+    {.name = "dtlb", .level = 1, .first = ARRAY_DTLB, .numbers = 3},
+    {.name = "tlb", .level = 1, .first = ARRAY_ITLB, .numbers = 3, .unified = true},
+    {.name = "istlb", .level = 2, .first = ARRAY_ISTLB, .numbers = 2},
+    {.name = "dstlb", .level = 2, .first = ARRAY_DSTLB, .numbers = 2},
+    {.name = "stlb", .level = 2, .first = ARRAY_ISTLB, .numbers = 2, .unified = true},
+    {.name = "stlb_cycles", .parse = parse_stlb_cycles},
+    {.name = "psc", .parse = parse_psc, .repeats = true},
+    {.name = "walkers", .parse = parse_walkers},
+    {.name = "memory", .parse = parse_memory, .repeats = true},
+};
+enum { KEYS = sizeof keys / sizeof *keys, REQUIRED_KEYS = 3 };
+
+/* Whether arrays of the same level stand in the file that belong to split sides where this line is of both, or the
+ * other way round. */
+static bool mixes(const struct parser *p, const struct key *key) {
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (keys[i].level == key->level && keys[i].unified != key->unified && (p->seen >> i & 1)) { return true; }
+    }
+    return false;
+}
+
+static int parse_array(struct parser *p, const struct key *key, char **rest) {
+    struct tlb_geometry *arrays = &p->out->array[key->first];
+    if (mixes(p, key)) { return fail_word(p, key->name, "either one level for both sides or one for each"); }
+    unsigned n = 0, taken = 0, classes = 0;
+    while (n < key->numbers && arrays[n].ways) { taken |= arrays[n++].classes; }
+    if (n == key->numbers) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "at most %u such lines", (unsigned)key->numbers);
+        return fail_word(p, key->name, expected);
+    }
+    if (parse_sizes(p, rest, key->level, &classes) < 0) { return -1; }
+    if (classes & taken) { return fail(p, "a size twice", "each size in one line of a side and level"); }
+    arrays[n].classes = classes;
+    p->out->unified[key->level - 1] = key->unified;
+    return take_sets_ways(p, rest, &arrays[n].sets, &arrays[n].ways);
 }
 
 static int parse_line(struct parser *p, char *line) {
@@ -119,31 +246,36 @@ static int parse_line(struct parser *p, char *line) {
     char *rest = line;
     char *word = next_word(&rest);
     if (!word) { return 0; }
-    unsigned key = 0;
-    while (key < KEYS && strcmp(word, key_names[key]) != 0) { key++; }
-    if (key == KEYS) {
-        return fail_word(p, word, "source, replacement, itlb_4k, itlb_4m, dtlb_4k, dtlb_4m or physical_bits");
+    unsigned i = 0;
+    while (i < KEYS && strcmp(word, keys[i].name) != 0) { i++; }
+    if (i == KEYS) {
+        return fail_word(p, word,
+                         "source, replacement, physical_bits, features, itlb, dtlb, tlb, istlb, dstlb, stlb, "
+                         "stlb_cycles, psc, walkers or memory");
     }
-    if (p->seen[key]) { return fail_word(p, word, "each key once"); }
-    p->seen[key] = true;
-    if (parse_value(p, key, &rest) < 0) { return -1; }
+    const struct key *key = &keys[i];
+    if (key->parse && !key->repeats && (p->seen >> i & 1)) { return fail_word(p, word, "each key once"); }
+    if ((key->parse ? key->parse(p, &rest) : parse_array(p, key, &rest)) < 0) { return -1; }
+    p->seen |= (uint64_t)1 << i;
     char *extra = next_word(&rest);
     return extra ? fail_word(p, extra, "end of line") : 0;
 }
 
-/* What only the whole file can tell: a key that is missing, and tree pseudo-LRU over a number of ways it cannot have.
- */
+/* What only the whole file can tell. */
 static int check_whole(struct parser *p) {
-    for (unsigned key = 0; key < KEYS; key++) {
-        if (!p->seen[key]) { return fail(p, "end of file", key_names[key]); }
+    struct mmu_preset *out = p->out;
+    for (unsigned i = 0; i < REQUIRED_KEYS; i++) {
+        if (!(p->seen >> i & 1)) { return fail(p, "end of file", keys[i].name); }
     }
-    for (unsigned i = 0; p->out->replacement == TLB_PLRU && i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
-        unsigned ways = p->out->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES].ways;
-        if (!is_power_of_two(ways)) {
-            char found[64];
-            snprintf(found, sizeof found, "%s of %u ways with plru", key_names[KEY_ITLB_4K + i], ways);
-            return fail(p, found, "a power of two");
-        }
+    for (enum tlb_side side = 0; side < TLB_SIDES; side++) {
+        unsigned first;
+        preset_arrays(out, side, 1, &first);
+        if (!out->array[first].ways) { return fail(p, "end of file", side == TLB_DATA ? "dtlb" : "itlb or tlb"); }
+    }
+    const struct memory_cache *cache = out->memory.cache;
+    if (out->memory.dram == 0) {
+        if (cache[0].ways || cache[1].ways || cache[2].ways) { return fail(p, "end of file", "memory dram"); }
+        out->memory.dram = USUAL_MEMORY_CYCLES;
     }
     return 0;
 }
@@ -157,6 +289,30 @@ static int parse_file(struct parser *p, FILE *file) {
     }
     if (ferror(file)) { return fail(p, "a read error", "a preset file"); }
     return check_whole(p);
+}
+
+/* ---- a preset ---- */
+
+unsigned preset_arrays(const struct mmu_preset *preset, enum tlb_side side, unsigned level, unsigned *first) {
+    bool data = side == TLB_DATA && !preset->unified[level - 1];
+    *first = level == 1 ? (data ? ARRAY_DTLB : ARRAY_ITLB) : data ? ARRAY_DSTLB : ARRAY_ISTLB;
+    return level == 1 ? 3 : 2;
+}
+
+void preset_array_name(const struct mmu_preset *preset, enum mmu_array array, char out[PRESET_NAME_MAX]) {
+    const struct tlb_geometry *geometry = &preset->array[array];
+    if (geometry->ways == 0) {
+        snprintf(out, PRESET_NAME_MAX, "%u", (unsigned)array);
+    } else if (array >= ARRAY_PSC_PDE) {
+        snprintf(out, PRESET_NAME_MAX, "psc_%s", psc_names[array - ARRAY_PSC_PDE]);
+    } else {
+        bool second = array >= ARRAY_ISTLB, data = array >= (second ? ARRAY_DSTLB : ARRAY_DTLB);
+        const char *side = preset->unified[second] ? "" : data ? "d" : "i";
+        size_t n = (size_t)snprintf(out, PRESET_NAME_MAX, "%s%s", side, second ? "stlb" : "tlb");
+        for (unsigned i = 0; i < TLB_CLASSES; i++) {
+            if (geometry->classes >> i & 1) { n += (size_t)snprintf(out + n, PRESET_NAME_MAX - n, "_%s", size_names[i]); }
+        }
+    }
 }
 
 /* NAME of DIR/NAME.preset. */
@@ -180,11 +336,54 @@ int preset_load(struct mmu_preset *out, const char *dir, const char *name, char 
         snprintf(err, err_size, "%s: found %s, expected a preset file", path, strerror(errno));
         return -1;
     }
-    struct mmu_preset preset = {0};
+    struct mmu_preset preset = {.seed = 1, .walkers = 1};
     preset_name(preset.name, sizeof preset.name, path);
     struct parser parser = {.path = path, .out = &preset, .err = err, .err_size = err_size};
     int status = parse_file(&parser, file);
     fclose(file);
     if (status == 0) { *out = preset; }
     return status;
+}
+
+/* ---- writing ---- */
+
+static void write_arrays(const struct mmu_preset *preset, FILE *out) {
+    for (enum mmu_array i = 0; i < MMU_ARRAYS; i++) {
+        const struct tlb_geometry *array = &preset->array[i];
+        if (array->ways == 0) { continue; }
+        if (i >= ARRAY_PSC_PDE) {
+            fprintf(out, "psc %s", psc_names[i - ARRAY_PSC_PDE]);
+        } else {
+            char name[PRESET_NAME_MAX];
+            preset_array_name(preset, i, name);
+            fprintf(out, "%.*s", (int)strcspn(name, "_"), name);
+            for (unsigned size = 0, n = 0; size < TLB_CLASSES; size++) {
+                if (array->classes >> size & 1) { fprintf(out, "%c%s", n++ ? ',' : ' ', size_names[size]); }
+            }
+        }
+        fprintf(out, " %u %u\n", array->sets, array->ways);
+    }
+}
+
+static void write_memory(const struct memory_geometry *memory, FILE *out) {
+    bool fixed = true;
+    for (unsigned i = 0; i < MEMORY_CACHES; i++) {
+        const struct memory_cache *cache = &memory->cache[i];
+        if (cache->ways == 0) { continue; }
+        fixed = false;
+        fprintf(out, "memory %s %u %u %u\n", memory_names[i], cache->sets, cache->ways, cache->cycles);
+    }
+    if (memory->dram) { fprintf(out, "memory %s %u\n", fixed ? "fixed" : "dram", memory->dram); }
+}
+
+void preset_write(const struct mmu_preset *preset, FILE *out) {
+    fprintf(out, "source %s\nreplacement %s", preset->source, replacement_names[preset->replacement]);
+    if (preset->replacement == TLB_RANDOM) { fprintf(out, " %u", (unsigned)preset->seed); }
+    fprintf(out, "\nphysical_bits %u\nfeatures", preset->physical_bits);
+    for (unsigned i = 0; i < CPU_FEATURES; i++) {
+        if (preset->features >> i & 1) { fprintf(out, " %s", feature_names[i]); }
+    }
+    fprintf(out, "\nstlb_cycles %u\nwalkers %u\n", preset->stlb_cycles, preset->walkers);
+    write_arrays(preset, out);
+    write_memory(&preset->memory, out);
 }

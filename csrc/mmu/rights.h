@@ -3,11 +3,10 @@
 #define MMU_RIGHTS_H
 
 #include "ntmmu/mmu.h"
-#include "ntmmu/mmu_pae.h"
 
 /* The control registers as software wrote them, EFLAGS.AC beside them. */
 struct paging_controls {
-    uint64_t cr0, cr3, cr4, efer;
+    uint64_t cr0, cr3, cr4, efer, pat;
     bool ac;
 };
 

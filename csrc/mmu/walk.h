@@ -1,43 +1,59 @@
-/* The page walks of 32-bit two-level paging and of PAE (Intel SDM volume 3, 4.3, 4.4, 4.7, 4.8) with their cycles. */
+/* The page walk of every mode (Intel SDM volume 3, 4.3 to 4.8) with its cycles. */
 #ifndef MMU_WALK_H
 #define MMU_WALK_H
 
+#include "format.h"
 #include "ntmmu/mmu_shortcut.h"
-#include "rights.h"
 
-#define LARGE_PAGE_SHIFT     22 /* 4 MB, two-level */
-#define LARGE_PAGE_SHIFT_PAE 21 /* 2 MB */
-#define PDPTES               4
+/* A table and the rights of the way down to it. */
+struct walk_table {
+    pa_t pa;
+    struct page_rights rights;
+};
+
+/* Where a walk begins that does not begin at the root. */
+struct walk_start {
+    struct walk_table table;
+    unsigned level; /* of the table's entries; 0: begin at the root */
+};
 
 struct walk_params {
     const struct mmu_memory *memory;
     const struct mmu_ram *ram; /* see mmu_c_use_ram */
     const struct paging_controls *controls;
-    const uint64_t *pdpte;  /* PAE: the four registers; NULL: two-level paging */
-    unsigned physical_bits; /* MAXPHYADDR */
-    va_t va;
+    const struct paging_mode *mode;
+    const uint64_t *pdpte; /* PAE: the four registers */
+    struct walk_start start;
+    bool keep_tables; /* the result's below[] is wanted */
+    va_t va;          /* without the bits that the mode does not translate */
     enum mmu_type type;
-    enum mmu_mode mode;
+    enum mmu_mode access_mode;
     uint64_t cycle; /* in which the first table read is issued */
 };
 
 struct walk_result {
-    bool faulted;
+    bool faulted, restarted;
     uint32_t error_code; /* if it faulted */
-    uint8_t page_shift;  /* 12, 21, 22; 0 if no leaf was found */
-    /* the translation, if it did not fault; frame is the page's physical address */
-    pa_t frame;
-    struct page_rights rights;
-    bool dirty, global; /* of the leaf as it is now in memory; global only with CR4.PGE */
-    uint64_t cycle;     /* in which the walk's outcome is known */
+    uint8_t page_shift;  /* 12, 21, 22, 30; 0 if no leaf was found */
+    uint8_t level;       /* of the leaf */
+    uint8_t first_level; /* of the first entry that was read (after the last restart) */
+    struct tlb_translation {
+        pa_t frame; /* of the page */
+        struct page_rights rights;
+        bool dirty, global; /* of the leaf as it is now in memory; global only with CR4.PGE */
+        uint8_t memory;     /* PAT << 2 | PCD << 1 | PWT */
+    } leaf;                 /* if it did not fault */
+    struct walk_table below[LEVELS]; /* of each upper entry read, by its level: what it points to */
+    uint64_t cycle;                  /* in which the walk's outcome is known */
     uint64_t reads, writes;
 };
-
-/* SDM 4.4.1: MOV CR3 refuses a present PDPTE with a reserved bit set. */
-bool pdpte_reserved(uint64_t pdpte, unsigned physical_bits);
 
 /* Walks until it faults or has committed. Table accesses and restarts are entered in log, whose table_count,
  * table_total and restarts must be 0 at the call. */
 void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log);
+
+/* Reads a table entry outside a walk: the same memory, the same time. */
+uint64_t read_table(const struct mmu_memory *memory, const struct mmu_ram *ram, pa_t pa, unsigned bytes,
+                    uint64_t *cycle);
 
 #endif

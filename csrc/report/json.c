@@ -37,6 +37,10 @@ static void add_accesses(json_t *root, const struct machine_counts *c) {
     set(root, "itlb_miss", c->itlb_miss);
     set(root, "dtlb_hit", c->dtlb_hit);
     set(root, "dtlb_miss", c->dtlb_miss);
+    set(root, "istlb_hit", c->istlb_hit);
+    set(root, "istlb_miss", c->istlb_miss);
+    set(root, "dstlb_hit", c->dstlb_hit);
+    set(root, "dstlb_miss", c->dstlb_miss);
     set(root, "page_faults", c->page_faults);
     set(root, "exceptions", c->exceptions);
     set(root, "cr3_switch", c->cr3_switch);
@@ -93,23 +97,52 @@ static void add_faults(json_t *root, const struct machine_counts *c) {
     json_object_set_new(root, "faults", faults);
 }
 
-static void add_tlb(json_t *tlbs, const char *name, const struct mmu_tlb_counts *counts) {
-    json_t *tlb = json_object();
-    set(tlb, "hits", counts->hits);
-    set(tlb, "misses", counts->misses);
-    json_object_set_new(tlbs, name, tlb);
+/* Misses of both levels for pages of the sizes that a first-level array takes. */
+static uint64_t misses_of(const struct mmu_preset *preset, enum mmu_array array, const struct mmu_statistics *s) {
+    uint64_t misses = 0;
+    for (unsigned side = 0; side < TLB_SIDES; side++) {
+        unsigned first, numbers = preset_arrays(preset, side, 1, &first);
+        if (array < first || array >= first + numbers) { continue; }
+        for (unsigned size = 0; size < TLB_PAGE_SIZES; size++) {
+            if (preset->array[array].classes >> size & 1) { misses += s->misses[side][size]; }
+        }
+    }
+    return misses;
+}
+
+static void add_arrays(json_t *object, const struct mmu_preset *preset, const struct mmu_statistics *s) {
+    json_t *tlbs = json_object();
+    for (enum mmu_array i = 0; i < MMU_ARRAYS; i++) {
+        if (preset->array[i].ways == 0) { continue; }
+        char name[PRESET_NAME_MAX];
+        preset_array_name(preset, i, name);
+        json_t *tlb = json_object();
+        set(tlb, "hits", s->hits[i]);
+        if (i < ARRAY_ISTLB) { set(tlb, "misses", misses_of(preset, i, s)); }
+        json_object_set_new(tlbs, name, tlb);
+    }
+    json_object_set_new(object, "tlb", tlbs);
+}
+
+static void add_misses(json_t *object, const struct mmu_statistics *s) {
+    static const char *const name[TLB_SIDES][TLB_PAGE_SIZES] = {{"itlb_4k", "itlb_2m", "itlb_1g"},
+                                                                {"dtlb_4k", "dtlb_2m", "dtlb_1g"}};
+    json_t *misses = json_object();
+    for (unsigned side = 0; side < TLB_SIDES; side++) {
+        for (unsigned size = 0; size < TLB_PAGE_SIZES; size++) { set(misses, name[side][size], s->misses[side][size]); }
+    }
+    json_object_set_new(object, "misses", misses);
 }
 
 static void add_statistics(json_t *root, const struct machine *m) {
     struct mmu_statistics s;
     machine_statistics(m, &s);
     set(root, "cycles", s.cycles + machine_counts(m)->run_hits);
-    json_t *object = json_object(), *tlbs = json_object();
-    add_tlb(tlbs, "itlb_4k", &s.tlb[TLB_INSTRUCTION][TLB_4K]);
-    add_tlb(tlbs, "itlb_large", &s.tlb[TLB_INSTRUCTION][TLB_LARGE]);
-    add_tlb(tlbs, "dtlb_4k", &s.tlb[TLB_DATA][TLB_4K]);
-    add_tlb(tlbs, "dtlb_large", &s.tlb[TLB_DATA][TLB_LARGE]);
-    json_object_set_new(object, "tlb", tlbs);
+    json_t *object = json_object();
+    add_arrays(object, machine_preset(m), &s);
+    add_misses(object, &s);
+    set(object, "istlb_pde_hits", s.pde_hits[TLB_INSTRUCTION]);
+    set(object, "dstlb_pde_hits", s.pde_hits[TLB_DATA]);
     set(object, "itlb_miss_fault", s.miss_fault[TLB_INSTRUCTION]);
     set(object, "dtlb_miss_fault", s.miss_fault[TLB_DATA]);
     set(object, "walks", s.walks);
@@ -118,8 +151,10 @@ static void add_statistics(json_t *root, const struct machine *m) {
     set(object, "walk_cycles", s.walk_cycles);
     set(object, "table_reads", s.table_reads);
     set(object, "table_writes", s.table_writes);
+    set(object, "pdpte_loads", s.pdpte_loads);
     set(object, "faults", s.faults);
     set(object, "invlpg", s.invlpg);
+    set(object, "invpcid", s.invpcid);
     set(object, "cr3_writes", s.cr3_writes);
     set(object, "flush_all", s.flush_all);
     set(object, "fault_drops", s.fault_drops);

@@ -63,6 +63,9 @@ int report_summary(const struct run_report *report, FILE *out) {
             "events", c->events, c->accesses, c->fetches, c->loads, c->stores);
     print_tlb(out, "instr. TLB", c->itlb_hit, c->itlb_miss);
     print_tlb(out, "data TLB", c->dtlb_hit, c->dtlb_miss);
+    if (c->istlb_hit + c->dstlb_hit) {
+        print_tlb(out, "second level", c->istlb_hit + c->dstlb_hit, c->istlb_miss + c->dstlb_miss);
+    }
     fprintf(out,
             "  %-12s %" PRIu64 ", of them %" PRIu64 " to set a dirty bit; %" PRIu64 " table reads, %" PRIu64
             " writes\n",

@@ -36,7 +36,7 @@ struct machine_config {
     struct os_config os_config;
     bool ends_unhandled;     /* !unhandled end: an exception that no bracket handles ends its process (NT-05) */
     bool kernel_direct;      /* --kernel direct: kernel accesses bypass the TLB and cost nothing */
-    uint32_t memory_latency; /* cycles of a table access, default 4 */
+    uint32_t memory_latency; /* cycles of every table access; 0: as the preset's `memory` lines say */
     struct disk_model disk;
     struct machine_injection injection[MACHINE_INJECTIONS_MAX];
     unsigned injections;
@@ -83,9 +83,10 @@ struct machine_counts {
     uint64_t kernel_touches; /* kernel-mode accesses of the trace, a page each */
     uint64_t touches;        /* pages touched by both */
     uint64_t run_hits; /* accesses of run events behind their first one: TLB hits, and in itlb_hit or dtlb_hit, too */
-    uint64_t itlb_miss, dtlb_miss, itlb_hit, dtlb_hit;
+    uint64_t itlb_miss, dtlb_miss, itlb_hit, dtlb_hit; /* of the first level; a dirty walk is a hit */
+    uint64_t istlb_miss, dstlb_miss, istlb_hit, dstlb_hit; /* first-level misses by the second: miss = walked */
     uint64_t page_faults, exceptions;        /* #PF delivered to the kernel; exceptions delivered to the program */
-    uint64_t kernel_accesses, kernel_misses; /* of the kernel's own accesses, through the MMU */
+    uint64_t kernel_accesses, kernel_misses; /* of the kernel's own accesses, through the MMU; misses: that walked */
     uint64_t invlpg, cr3_switch, cr3_other, flush_all; /* issued by the kernel; switch: a CR3 load of an `x` event */
     uint64_t file_reads;                               /* pages read from files */
     uint64_t file_read_transfers, file_write_transfers, file_writes; /* writes: in pages */
@@ -112,6 +113,7 @@ struct event_log *machine_log(struct machine *m);
 struct physmem *machine_memory(struct machine *m);
 struct mmu *machine_mmu(struct machine *m);
 const struct mmu_ops *machine_mmu_ops(const struct machine *m);
+const struct mmu_preset *machine_preset(const struct machine *m);
 struct os *machine_os(struct machine *m);
 const struct os_ops *machine_os_ops(const struct machine *m);
 const struct machine_counts *machine_counts(const struct machine *m);

@@ -8,19 +8,19 @@
 #include "ntmmu/mmu.h"
 
 #define MMU_SHORTCUTS         256u
-#define MMU_SHORTCUT_EPOCH(n) ((uint64_t)(n) << 20) /* above a 32-bit address's page number */
+#define MMU_SHORTCUT_EPOCH(n) ((uint64_t)(n) << 52) /* above a 64-bit address's page number */
 
 struct mmu_shortcut {
     uint64_t key; /* epoch | page number; an older epoch is void */
     pa_t frame;
     uint64_t *hits;              /* statistics of the array that serves it */
-    uint64_t *touched, *touches; /* LRU: when the entry was used last, and the array's clock */
+    uint64_t *touched, *touches; /* LRU: when the entry was used last, and the array's clock (random: unused) */
     uint16_t allowed;            /* bit mmu_type + 4 * mmu_mode: hits without a fault or a walk to set D */
-    uint8_t page_shift;
+    uint8_t page_shift, memory_type;
 };
 
 struct mmu_shortcuts {
-    uint64_t epoch; /* MMU_SHORTCUT_EPOCH of 1, 2, … */
+    uint64_t epoch; /* MMU_SHORTCUT_EPOCH of 1..4095, and again */
     uint64_t cycle; /* the MMU's */
     struct mmu_shortcut at[TLB_SIDES][MMU_SHORTCUTS];
 };
@@ -30,7 +30,7 @@ static inline unsigned mmu_shortcut_right(unsigned type, unsigned mode) { return
 /* The entry that says that the access hits, or NULL. Nothing is done. */
 static inline const struct mmu_shortcut *mmu_shortcut_find(const struct mmu_shortcuts *shortcuts, va_t va,
                                                            unsigned type, unsigned mode) {
-    uint64_t page = (uint32_t)va >> PAGE_SHIFT;
+    uint64_t page = va >> PAGE_SHIFT;
     const struct mmu_shortcut *s = &shortcuts->at[type == MMU_FETCH ? TLB_INSTRUCTION : TLB_DATA][page % MMU_SHORTCUTS];
     return s->key == (shortcuts->epoch | page) && (s->allowed >> mmu_shortcut_right(type, mode) & 1) ? s : NULL;
 }

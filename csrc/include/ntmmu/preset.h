@@ -21,6 +21,8 @@
 
 #include "ntmmu/types.h"
 
+#include <stdio.h>
+
 enum tlb_side { TLB_INSTRUCTION, TLB_DATA, TLB_SIDES };
 
 /* What an entry translates: a page, or (TLB_PDE) the address bits above a page table. */
@@ -90,8 +92,15 @@ struct mmu_preset {
 /* The arrays of a side and level (1 or 2): *first is the first one's number; returns how many numbers there are. */
 unsigned preset_arrays(const struct mmu_preset *preset, enum tlb_side side, unsigned level, unsigned *first);
 
+/* What reports call an array: its line's key and sizes, as in itlb_4k or stlb_4k_2m; a paging-structure cache psc_pde,
+ * psc_pdpte, psc_pml4e. Of an array that the preset has not: its number. */
+#define PRESET_NAME_MAX 32
+void preset_array_name(const struct mmu_preset *preset, enum mmu_array array, char out[PRESET_NAME_MAX]);
+
 /* Reads preset NAME from DIR/NAME.preset, or from NAME itself if it holds a '/'. Returns 0, or -1 with one line in
  * err: file, line, what was found, what was expected. */
 int preset_load(struct mmu_preset *out, const char *dir, const char *name, char *err, size_t err_size);
+/* Writes the file that preset_load reads as this preset. */
+void preset_write(const struct mmu_preset *preset, FILE *out);
 
 #endif

@@ -13,6 +13,8 @@
  *   run_hits            accesses of run events behind the first, all of them TLB hits
  *   itlb_hit, itlb_miss, dtlb_hit, dtlb_miss      one lookup for each touch of the trace, first attempts only; run_hits
  *                       are in the hits
+ *   istlb_hit, istlb_miss, dstlb_hit, dstlb_miss  of the first level's misses: those that the second level served, and
+ *                       those that walked; without a second level all of them
  *   page_faults         #PF that the trace's accesses raised
  *   exceptions          of them, those delivered to the program
  *   demand_zero         first touches of private pages
@@ -35,13 +37,18 @@
  *                       that ended in an exception and services that failed after a rule of --inject first came true
  *   kernel_accesses, kernel_misses    the kernel's own translations, and those of them that walked
  *   mmu_statistics      object, everything that went through the MMU, the kernel's accesses included, run_hits not:
- *     tlb               object itlb_4k, itlb_large, dtlb_4k, dtlb_large, each with hits, misses; a miss counts for the
- *                       page size the walk found
+ *     tlb               object, one for each array, named by its line in the preset: itlb_4k, dtlb_2m, stlb_4k_2m,
+ *                       psc_pde …; hits: look-ups it served (psc_…: walks that began from it); misses, in the first
+ *                       level: walks for pages of the sizes it takes, dirty_walks included
+ *     misses            object itlb_4k, itlb_2m, itlb_1g, dtlb_…: walks by the page size they found (2m: 4 MB without
+ *                       PAE), dirty_walks included
+ *     istlb_pde_hits, dstlb_pde_hits        walks that began from a PDE entry of the second level (istlb: or of both)
  *     itlb_miss_fault, dtlb_miss_fault      misses whose walk faulted before it knew a page size
  *     walks, dirty_walks, walk_restarts, walk_cycles    walks include the dirty_walks, made to set a dirty bit
  *     table_reads, table_writes             of walks; writes: accessed and dirty bits set
+ *     pdpte_loads       times that the four PDPTEs of PAE were read
  *     faults            translations that ended in #PF
- *     invlpg, cr3_writes, flush_all, fault_drops        what removed TLB entries
+ *     invlpg, invpcid, cr3_writes, flush_all, fault_drops        what removed TLB entries
  *   frames              object: frames on each list: zeroed, free, standby, modified, modified_no_write, bad
  *   pfn_transitions     object: changes of frames' states by NT-27's row (P01…; K01… for what has none), those that
  *                       happened; not with --check none

@@ -1,0 +1,55 @@
+/* Formats and their reserved bits, SDM volume 3, 4.3 to 4.5. */
+#include "format.h"
+
+bool pdpte_reserved(uint64_t pdpte, unsigned physical_bits) {
+    return (pdpte & ENTRY_P) && (pdpte & (~PHYSICAL_MASK(physical_bits) | 0x1E6));
+}
+
+/* Bits 21:13: bit 21 always, of 20:13 those that would be address bits beyond MAXPHYADDR. */
+static uint64_t pse36_reserved(const struct mmu_preset *preset) {
+    unsigned high_bits = preset->features & CPU_PSE36 ? preset->physical_bits - 32 : 0;
+    return 0x3FE000 & ~(uint64_t)(PHYSICAL_MASK(high_bits < 8 ? high_bits : 8) << 13);
+}
+
+static void derive_32_bit(struct entry_rule *rule, const struct paging_controls *controls,
+                          const struct mmu_preset *preset) {
+    rule[LEVEL_PDE] =
+        (struct entry_rule){.leaf_reserved = pse36_reserved(preset), .can_be_leaf = controls->cr4 & CR4_PSE};
+}
+
+static void derive_8_byte(struct entry_rule *rule, enum paging_kind kind, const struct paging_controls *controls,
+                          const struct mmu_preset *preset) {
+    uint64_t last = kind == PAGING_PAE ? ~ENTRY_NX : PHYSICAL_MASK(52); /* in 4-level paging 62:52 are ignored */
+    uint64_t reserved = last & ~PHYSICAL_MASK(preset->physical_bits);
+    if (!(controls->efer & EFER_NXE)) { reserved |= ENTRY_NX; }
+    for (unsigned level = LEVEL_PTE; level < LEVELS; level++) { rule[level].reserved = reserved; }
+    rule[LEVEL_PDE].can_be_leaf = true;
+    rule[LEVEL_PDE].leaf_reserved = 0x1FE000; /* bits 20:13 */
+    if (preset->features & CPU_1G) {
+        rule[LEVEL_PDPTE].can_be_leaf = true;
+        rule[LEVEL_PDPTE].leaf_reserved = 0x3FFFE000; /* bits 29:13 */
+    } else {
+        rule[LEVEL_PDPTE].reserved |= ENTRY_PS;
+    }
+    rule[LEVEL_PML4E].reserved |= ENTRY_PS;
+}
+
+void paging_mode_derive(struct paging_mode *mode, const struct paging_controls *controls,
+                        const struct mmu_preset *preset) {
+    *mode = (struct paging_mode){.on = controls->cr0 & CR0_PG};
+    bool pae = controls->cr4 & CR4_PAE;
+    mode->kind = !pae || !mode->on ? PAGING_32_BIT : controls->efer & EFER_LME ? PAGING_4_LEVEL : PAGING_PAE;
+    mode->format = &paging_formats[mode->kind];
+    mode->tagged = controls->cr4 & CR4_PCIDE;
+    mode->pge = controls->cr4 & CR4_PGE;
+    mode->pcid = mode->tagged ? controls->cr3 & CR3_PCID : 0;
+    mode->pat_mask = preset->features & CPU_PAT ? 4 : 0;
+    if (mode->kind == PAGING_32_BIT) {
+        derive_32_bit(mode->rule, controls, preset);
+    } else {
+        derive_8_byte(mode->rule, mode->kind, controls, preset);
+    }
+    mode->shift[TLB_4K] = PAGE_SHIFT;
+    mode->shift[TLB_LARGE] = mode->shift[TLB_PDE] = mode->format->page_shift[LEVEL_PDE];
+    mode->shift[TLB_1G] = 30;
+}
