@@ -11,11 +11,11 @@
 
 extern "C" {
 #include "ntmmu/mmu.h"
-#include "ntmmu/mmu_pae.h"
 #include "ntmmu/vectors.h"
 }
 
-/* A few table entries, everything else 0; the latency and the other CPU of a test's choice. */
+/* A few table entries, everything else 0; the latency and the other CPU of a test's choice. Words of 4 bytes: an entry
+ * of 8 is two of them. */
 struct TestMemory {
     std::map<pa_t, uint32_t> words;
     std::function<uint32_t(pa_t, bool, uint64_t)> latency = [](pa_t, bool, uint64_t) { return 4u; };
@@ -26,15 +26,23 @@ struct TestMemory {
         return it == words.end() ? 0 : it->second;
     }
 
+    uint64_t get(pa_t pa, unsigned bytes) const { return bytes == 4 ? get(pa) : get(pa) | (uint64_t)get(pa + 4) << 32; }
+    void set(pa_t pa, uint64_t value, unsigned bytes) {
+        words[pa] = (uint32_t)value;
+        if (bytes == 8) { words[pa + 4] = (uint32_t)(value >> 32); }
+    }
+
     mmu_memory interface() {
         mmu_memory m = {};
         m.ctx = this;
-        m.read = [](void *ctx, pa_t pa, unsigned) -> uint64_t { return static_cast<TestMemory *>(ctx)->get(pa); };
-        m.compare_exchange = [](void *ctx, pa_t pa, unsigned, uint64_t expected, uint64_t desired) -> uint64_t {
+        m.read = [](void *ctx, pa_t pa, unsigned bytes) -> uint64_t {
+            return static_cast<TestMemory *>(ctx)->get(pa, bytes);
+        };
+        m.compare_exchange = [](void *ctx, pa_t pa, unsigned bytes, uint64_t expected, uint64_t desired) -> uint64_t {
             auto *memory = static_cast<TestMemory *>(ctx);
             if (memory->before_exchange) { memory->before_exchange(pa); }
-            uint32_t held = memory->get(pa);
-            if (held == expected) { memory->words[pa] = (uint32_t)desired; }
+            uint64_t held = memory->get(pa, bytes);
+            if (held == expected) { memory->set(pa, desired, bytes); }
             return held;
         };
         m.latency = [](void *ctx, pa_t pa, bool exchange, uint64_t cycle) -> uint32_t {
