@@ -151,6 +151,8 @@ $(BUILD)/nt_bench: $(BUILD)/obj/bench/nt_bench.o $(ROOM_LIBS)
 bench: $(BUILD)/nt_bench $(BUILD)/presets/ref64.so ## soft faults and TLB hits a second (figures of this computer, no test)
 	@$(BUILD)/nt_bench $(BUILD)/presets/ref64.so
 
+include tests/matrix/matrix.mk # every combination of paging bits
+
 # ---- torture ----
 
 .PHONY: torture
@@ -177,7 +179,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
-test-build: all $(BUILD)/torture $(BUILD)/nt_bench $(TESTS) $(PRESETS) $(TEST_MODELS) ## build what the tests need
+test-build: all $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(PRESETS) $(TEST_MODELS) ## build what the tests need
 
 # Under the sanitizers gcc 12 takes std::regex for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan

@@ -47,6 +47,16 @@ add trace.p3_sh.pae "$build/ntmmu" run --quiet --mmu c --profile NT5PAE --check 
 add trace.p3_sh.pae.pressure "$build/ntmmu" run --quiet --mmu c --profile NT5PAE --check shadow,staleness,audit --audit 10000 \
     --ram 2M --pagefile 64M traces/p3_sh.vmt.zst
 for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$build/ntmmu" check --quiet "$file"; done
+# A sample of the matrix of paging bits (`make matrix` tries all), on each shape of TLBs and with other widths of addresses.
+for preset in rtl/presets/*.preset; do
+    cpu=$(basename "$preset" .preset)
+    add "matrix.c.$cpu" "$build/matrix" --cpu "$cpu" --every 50
+    add "matrix.rtl.$cpu" "$build/matrix" --cpu "$cpu" --every 200 --mmu "$build/presets/$cpu.so"
+done
+for bits in 32 36 52; do
+    add "matrix.c.maxphyaddr-$bits" "$build/matrix" --physical-bits "$bits" --every 50
+    add "matrix.rtl.maxphyaddr-$bits" "$build/matrix" --physical-bits "$bits" --every 500 --mmu "$build/presets/ref64.so"
+done
 for file in tests/cli/*.sh; do add "cli.$(basename "$file" .sh)" bash "$file"; done
 for file in tests/style/*.sh; do add "style.$(basename "$file" .sh)" bash "$file"; done
 add lint make --no-print-directory lint
