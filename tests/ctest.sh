@@ -51,6 +51,8 @@ for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$buil
 for preset in rtl/presets/*.preset; do
     cpu=$(basename "$preset" .preset)
     add "matrix.c.$cpu" "$build/matrix" --cpu "$cpu" --every 50
+done
+for cpu in ref64 tiny tiny-l2 tiny-unified; do
     add "matrix.rtl.$cpu" "$build/matrix" --cpu "$cpu" --every 200 --mmu "$build/presets/$cpu.so"
 done
 for bits in 32 36 52; do

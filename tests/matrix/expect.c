@@ -22,14 +22,16 @@ static bool is_leaf(const struct expect_input *in, unsigned level, uint64_t entr
 /* 4.3, 4.4.1, 4.4.2, 4.5.4: the reserved bits of a present entry. */
 static uint64_t reserved_bits(const struct expect_input *in, unsigned level, bool leaf) {
     const unsigned m = in->physical_bits;
+    const bool large = leaf && level > LEVEL_PTE;
+    const uint64_t no_pat = !leaf || (in->features & CPU_PAT) ? 0 : large ? BIT(12) : BIT(7);
     if (in->levels == 2) {
-        if (!leaf || level == LEVEL_PTE) { return 0; }
-        return (in->features & CPU_PSE36) ? BITS(21, (m < 40 ? m : 40) - 19) : BITS(21, 13);
+        if (!(in->cr4 & CR4_PSE)) { return 0; }
+        return no_pat | (!large ? 0 : (in->features & CPU_PSE36) ? BITS(21, (m < 40 ? m : 40) - 19) : BITS(21, 13));
     }
     if (in->levels == 3 && level == LEVEL_PDPTE) { return BITS(2, 1) | BITS(8, 5) | BITS(63, m); }
-    uint64_t bits = in->levels == 3 ? BITS(62, m) : m < 52 ? BITS(51, m) : 0;
+    uint64_t bits = no_pat | (in->levels == 3 ? BITS(62, m) : m < 52 ? BITS(51, m) : 0);
     if (!(in->efer & EFER_NXE)) { bits |= XD; }
-    if (leaf && level > LEVEL_PTE) { bits |= BITS(shift_of(in, level) - 1, 13); }
+    if (large) { bits |= BITS(shift_of(in, level) - 1, 13); }
     if (level == LEVEL_PML4E || (level == LEVEL_PDPTE && !(in->features & CPU_1G))) { bits |= PS; }
     return bits;
 }

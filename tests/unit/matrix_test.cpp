@@ -114,6 +114,24 @@ TEST(MatrixExpectation, RightsAndErrorCodes) {
     }
 }
 
+/* SDM 4.3, 4.4.2: without the PAT its bit is reserved; in 32-bit paging nothing is without CR4.PSE. */
+TEST(MatrixExpectation, NoPat) {
+    expect_input in = four_level();
+    in.levels = 2;
+    in.efer = 0;
+    in.features &= ~(unsigned)CPU_PAT;
+    in.entry[2] = 0x3007;
+    in.entry[1] = 0x12345087;
+    in.cr4 = 0;
+    EXPECT_EQ(matrix_expect(&in).vector, MMU_VECTOR_NONE);
+    in.cr4 = CR4_PSE;
+    EXPECT_EQ(matrix_expect(&in).error_code, (uint32_t)PF_PRESENT | PF_USER | PF_RESERVED);
+    in.entry[2] = 0x801087;
+    EXPECT_EQ(matrix_expect(&in).error_code, (uint32_t)PF_PRESENT | PF_USER | PF_RESERVED);
+    in.features |= CPU_PAT;
+    EXPECT_EQ(matrix_expect(&in).vector, MMU_VECTOR_NONE);
+}
+
 TEST(MatrixExpectation, PaePdpte) {
     expect_input in = four_level();
     in.levels = 3;
