@@ -97,6 +97,7 @@ struct machine *machine_create(const struct machine_config *config, char *err, s
         return NULL;
     }
     m->config = *config;
+    m->config.os_config.no_global_pages = !(config->preset.features & CPU_PGE);
     m->downward.ops = &machine_downward_ops;
     m->downward.log = &m->log;
     m->downward.mem = &m->mem;

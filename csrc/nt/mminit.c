@@ -281,7 +281,7 @@ static void MiSetConfiguration(struct os *os) {
     struct boot_layout layout;
     char err[128];
     if (!MiLayout(config, &layout, err, sizeof err)) { MiAssert(os, err); }
-    os->GlobalBit = config->boot == OS_CFG_NOPGE ? 0 : PTE_GLOBAL;
+    os->GlobalBit = config->boot == OS_CFG_NOPGE || config->no_global_pages ? 0 : PTE_GLOBAL;
     os->MmSecondaryColorMask = config->boot == OS_CFG_COL ? COLOR_MASK : 0;
     os->MmKseg2Frame = MiKseg2Frame(config);
     os->MmHighestPhysicalPage = layout.frames - 1;

@@ -71,7 +71,7 @@ TEST(Staleness, TheWholeTlbIsLookedAtInTheEnd) {
     m.no_flush_on_free = true;
     Outcome o = run(m, "free 20000 1000 d\n");
     EXPECT_TRUE(
-        o.fails_saying({"audit I11: TLB entry data 4 KB", "00020000 -> 00101000", "its flush is missing: event 5"}));
+        o.fails_saying({"audit I11: TLB entry dtlb_4k", "00020000 -> 00101000", "its flush is missing: event 5"}));
 }
 
 /* A frame that stops being a table must not be watched for ever, and what is walked again must be seen again. */

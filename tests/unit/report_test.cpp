@@ -318,6 +318,7 @@ TEST_F(ReportFile, HasEveryDocumentedKey) {
     for (const char *name :
          {"format",         "events",          "accesses",     "fetches",         "loads",
           "kernel_touches", "touches",         "itlb_hit",     "itlb_miss",       "dtlb_hit",
+          "istlb_hit",      "istlb_miss",      "dstlb_hit",    "dstlb_miss",
           "dtlb_miss",      "page_faults",     "exceptions",   "file_first_hard", "file_first_soft",
           "section_first",  "cow_file",        "cow_fork",     "cow_reuse",       "fork_child_first_touch",
           "cr3_switch",     "cr3_other",       "invlpg",       "flush_all",       "cycles",
@@ -326,13 +327,16 @@ TEST_F(ReportFile, HasEveryDocumentedKey) {
     }
     json_t *mmu = json_object_get(root, "mmu_statistics");
     for (const char *name :
-         {"walks", "dirty_walks", "walk_restarts", "walk_cycles", "table_reads", "table_writes", "faults", "invlpg",
+         {"walks", "istlb_pde_hits", "dstlb_pde_hits", "pdpte_loads", "invpcid", "dirty_walks", "walk_restarts", "walk_cycles", "table_reads", "table_writes", "faults", "invlpg",
           "cr3_writes", "flush_all", "fault_drops", "itlb_miss_fault", "dtlb_miss_fault"}) {
         EXPECT_TRUE(json_is_integer(json_object_get(mmu, name))) << name;
     }
     json_t *tlb = json_object_get(mmu, "tlb");
-    for (const char *name : {"itlb_4k", "itlb_large", "dtlb_4k", "dtlb_large"}) {
+    json_t *misses = json_object_get(mmu, "misses");
+    for (const char *name : {"itlb_4k", "itlb_2m", "itlb_1g", "dtlb_4k", "dtlb_2m", "dtlb_1g"}) {
+        EXPECT_TRUE(json_is_integer(json_object_get(json_object_get(tlb, name), "hits"))) << name;
         EXPECT_TRUE(json_is_integer(json_object_get(json_object_get(tlb, name), "misses"))) << name;
+        EXPECT_TRUE(json_is_integer(json_object_get(misses, name))) << name;
     }
     json_decref(root);
 }

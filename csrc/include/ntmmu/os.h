@@ -117,6 +117,7 @@ struct os_config {
     bool manual_threads;          /* !threads manual */
     bool reference_counting;      /* --counting reference: traces/FORMAT.md, counting rule 6 */
     bool strict_views;            /* reserved */
+    bool no_global_pages;         /* the CPU has no CR4.PGE; the machine sets it */
     uint32_t max_page;            /* !maxmem: highest visible frame, 0 = all */
     uint32_t bad_first, bad_last; /* !bad: frames of the Bad list, both 0 = none */
 };
