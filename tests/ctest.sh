@@ -50,14 +50,14 @@ for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$buil
 # A sample of the matrix of paging bits (`make matrix` tries all), on each shape of TLBs and with other widths of addresses.
 for preset in rtl/presets/*.preset; do
     cpu=$(basename "$preset" .preset)
-    add "matrix.c.$cpu" "$build/matrix" --cpu "$cpu" --every 50
+    add "matrix.c.$cpu" "$build/matrix" --jobs 1 --cpu "$cpu" --every 50
 done
 for cpu in ref64 tiny tiny-l2 tiny-unified; do
-    add "matrix.rtl.$cpu" "$build/matrix" --cpu "$cpu" --every 200 --mmu "$build/presets/$cpu.so"
+    add "matrix.rtl.$cpu" "$build/matrix" --jobs 1 --cpu "$cpu" --every 200 --mmu "$build/presets/$cpu.so"
 done
 for bits in 32 36 52; do
-    add "matrix.c.maxphyaddr-$bits" "$build/matrix" --physical-bits "$bits" --every 50
-    add "matrix.rtl.maxphyaddr-$bits" "$build/matrix" --physical-bits "$bits" --every 500 --mmu "$build/presets/ref64.so"
+    add "matrix.c.maxphyaddr-$bits" "$build/matrix" --jobs 1 --physical-bits "$bits" --every 50
+    add "matrix.rtl.maxphyaddr-$bits" "$build/matrix" --jobs 1 --physical-bits "$bits" --every 500 --mmu "$build/presets/ref64.so"
 done
 for file in tests/cli/*.sh; do add "cli.$(basename "$file" .sh)" bash "$file"; done
 for file in tests/style/*.sh; do add "style.$(basename "$file" .sh)" bash "$file"; done

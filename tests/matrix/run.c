@@ -167,7 +167,10 @@ static const char *difference(const struct matrix *m, enum step step, const stru
 
 static void fail(struct matrix *m, enum step step, const char *what, const struct expect_outcome *found,
                  const struct expect_outcome *expected) {
-    if (m->count->disagreements == 0 && !m->failed) { print_case(m, step, what, found, expected); }
+    if (m->count->disagreements == 0 && !m->failed) {
+        m->count->first = m->number;
+        print_case(m, step, what, found, expected);
+    }
     m->failed = true;
 }
 
@@ -301,8 +304,7 @@ static void run_environment(struct matrix *m, unsigned pairs, const struct matri
     }
 }
 
-bool matrix_run(struct matrix *m, unsigned levels, const struct matrix_options *options, struct matrix_count *count) {
-    bool any = false;
+void matrix_run(struct matrix *m, unsigned levels, const struct matrix_options *options, struct matrix_count *count) {
     m->count = count;
     m->number = 0;
     for (unsigned f = 0; f < family_count; f++) {
@@ -311,10 +313,11 @@ bool matrix_run(struct matrix *m, unsigned levels, const struct matrix_options *
         unsigned pairs = family_pairs(m->family, &m->preset, m->pairs);
         for (unsigned number = 0; number < ENVIRONMENTS; number++) {
             if (!case_environment(&m->in, m->family, &m->preset, number)) { continue; }
-            any = true;
-            run_environment(m, pairs, options);
-            if (options->progress) { options->progress(options->ctx, count->cases); }
+            if (count->environments++ % options->parts == options->part) {
+                run_environment(m, pairs, options);
+            } else {
+                m->number += (uint64_t)pairs * ACCESS_KINDS; /* a case has its number whoever runs it */
+            }
         }
     }
-    return any;
 }
