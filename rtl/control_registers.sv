@@ -1,10 +1,12 @@
-// CR0, CR3, CR4, EFER and EFLAGS.AC: writing them, what a bad value does (#GP, nothing changed), and which TLB entries
-// a change drops (SDM volume 3, 4.10.4.1). They are 64 bits wide so that PAE and 4-level paging need no other ports.
+// CR0, CR3, CR4, EFER, EFLAGS.AC and PAT: what a bad value does (#GP, nothing changed), which writes load the PDPTE
+// registers, and what a change drops (SDM volume 3, 4.4.1 and 4.10.4.1; the table is in rtl/README.md).
 //
-//   cycle        t         t+1
-//   write, op    __/---\__
-//   gp, flush_*  __/---\__           combinational
-//   register                <new>
+//   cycle          t       …   end
+//   check, op      __/-----------\__        a control write is the head
+//   gp, loads      __/-----------\__        combinational
+//   commit         __________/---\__        the same cycle, or with loads that in which the PDPTEs have come
+//   drop           __________/---\__
+//   register                       <new>
 `default_nettype none
 `include "mmu_types.svh"
 
@@ -12,51 +14,116 @@ module control_registers (
     input logic clk,
     input logic rst_n,
     `MUT_PORT
-    input logic write,
+    /* verilator lint_off UNUSEDSIGNAL */
+    input logic [CPU_FEATURES-1:0] features,
+    input logic [51:32] beyond,          // physical address bits that the CPU does not have
+    /* verilator lint_on UNUSEDSIGNAL */
+    input logic check,
+    input logic commit,
     input mmu_op_t op,
     input logic [63:0] value,
     output logic gp,
-    output logic cr3_written,
-    output logic flush_nonglobal,
-    output logic flush_all,
+    output logic loads,                  // the PDPTE registers, from load_base
+    output logic [31:5] load_base,
+    output drop_t drop,                  // with commit
+    output logic [11:0] drop_pcid,
+    output logic cr3_written,            // events
+    output logic flushed,
     output paging_t paging,
-    output logic [31:12] cr3_frame,
+    output logic pcide,
+    output logic [11:0] pcid,
     output logic [63:0] cr0,
     output logic [63:0] cr3,
     output logic [63:0] cr4,
-    output logic [63:0] efer
+    output logic [63:0] efer,
+    output logic [63:0] pat
 );
-    logic [63:0] cr0_q, cr3_q, cr4_q, efer_q;
-    logic ac_q;
-    logic [63:0] cr0_changed, cr4_changed;
+    logic [63:0] cr0_q, cr3_q, cr4_q, efer_q, pat_q, changed;
+    logic ac_q, flush, lacking, bad_pat, was_lma, will_pae;
 
     always_comb begin : effects
-        cr0_changed = '0;
-        cr4_changed = '0;
+        changed = '0;
         gp = 1'b0;
-        flush_all = 1'b0;
-        flush_nonglobal = 1'b0;
-        cr3_written = 1'b0;
-        if (write) begin
-            cr0_changed = cr0_q ^ value;
-            cr4_changed = cr4_q ^ value;
+        loads = 1'b0;
+        load_base = cr3_q[31:5];
+        flush = 1'b0;
+        lacking = 1'b0;
+        bad_pat = 1'b0;
+        was_lma = 1'b0;
+        will_pae = 1'b0;
+        if (check) begin
+            was_lma = cr0_q[CR0_PG] && efer_q[EFER_LME];
             case (op)
                 OP_CR0: begin
-                    gp = value[CR0_PG] && !value[CR0_PE];
-                    flush_all = !gp && cr0_changed[CR0_PG];
+                    changed = cr0_q ^ value;
+                    gp = (value[CR0_PG] && !value[CR0_PE]) || (value[CR0_PG] && efer_q[EFER_LME] && !cr4_q[CR4_PAE]) ||
+                        (!value[CR0_PG] && cr4_q[CR4_PCIDE]);
+                    flush = changed[CR0_PG];
+                    loads = changed[CR0_PG] && value[CR0_PG] && cr4_q[CR4_PAE] && !efer_q[EFER_LME];
                 end
                 OP_CR3: begin
-                    cr3_written = 1'b1;
-                    flush_nonglobal = `MUT(30, 1'b1, 1'b0);
-                    flush_all = `MUT(30, 1'b0, 1'b1);
+                    gp = was_lma && ((value[51:32] & beyond) != '0 || value[62:52] != '0 ||
+                        (value[CR3_KEEP] && !cr4_q[CR4_PCIDE]));
+                    loads = cr0_q[CR0_PG] && cr4_q[CR4_PAE] && !efer_q[EFER_LME] && `MUT(42, 1'b1, 1'b0);
+                    load_base = value[31:5];
                 end
                 OP_CR4: begin
-                    gp = value[CR4_PAE];  // no CPU of this version has PAE
-                    flush_all = !gp && (cr4_changed[CR4_PSE] || `MUT(6, cr4_changed[CR4_PGE], 1'b0) ||
-                                        `MUT(7, cr4_changed[CR4_SMEP] && value[CR4_SMEP], 1'b0));
+                    changed = cr4_q ^ value;
+                    lacking = (value[CR4_PSE] && !features[CPU_PSE]) || (value[CR4_PAE] && !features[CPU_PAE]) ||
+                        (value[CR4_PGE] && !features[CPU_PGE]) || (value[CR4_PCIDE] && !features[CPU_PCID]) ||
+                        (value[CR4_SMEP] && !features[CPU_SMEP]) || (value[CR4_SMAP] && !features[CPU_SMAP]);
+                    gp = lacking || (was_lma && !value[CR4_PAE]) ||
+                        (changed[CR4_PCIDE] && value[CR4_PCIDE] && (!was_lma || cr3_q[11:0] != '0));
+                    flush = changed[CR4_PSE] || `MUT(6, changed[CR4_PGE], 1'b0) || changed[CR4_PAE] ||
+                        (changed[CR4_PCIDE] && !value[CR4_PCIDE]) ||
+                        `MUT(7, changed[CR4_SMEP] && value[CR4_SMEP], 1'b0);
+                    will_pae = cr0_q[CR0_PG] && value[CR4_PAE] && !efer_q[EFER_LME];
+                    loads = will_pae && (changed[CR4_PAE] || changed[CR4_PGE] || changed[CR4_PSE] || changed[CR4_SMEP]);
+                end
+                OP_EFER: begin
+                    changed = efer_q ^ value;
+                    gp = (value[EFER_LME] && !features[CPU_LONG]) || (value[EFER_NXE] && !features[CPU_NX]) ||
+                        (changed[EFER_LME] && cr0_q[CR0_PG]);
+                end
+                OP_PAT: begin
+                    for (int i = 0; i < 8; i++) begin
+                        if (value[i*8 +: 8] > 8'd7 || value[i*8 +: 8] == 8'd2 || value[i*8 +: 8] == 8'd3) begin
+                            bad_pat = 1'b1;
+                        end
+                    end
+                    gp = bad_pat || !features[CPU_PAT];
                 end
                 default: ;
             endcase
+            loads = loads && !gp;
+        end
+    end
+
+    always_comb begin : invalidate
+        drop = DROP_NONE;
+        drop_pcid = pcid;
+        cr3_written = 1'b0;
+        flushed = 1'b0;
+        if (commit) begin
+            flushed = flush;
+            if (flush) begin
+                drop = DROP_ALL;
+            end
+            if (op == OP_CR3) begin
+                cr3_written = 1'b1;
+                drop_pcid = value[11:0];
+                if (!cr4_q[CR4_PCIDE]) begin
+                    drop_pcid = '0;
+                    drop = DROP_NONGLOBAL;
+`ifdef MUTATE
+                    if (mut_sel == 30) begin
+                        drop = DROP_ALL;
+                    end
+`endif
+                end else if (!value[CR3_KEEP] || `MUT(43, 1'b0, 1'b1)) begin
+                    drop = DROP_CONTEXT;
+                end
+            end
         end
     end
 
@@ -66,14 +133,16 @@ module control_registers (
             cr3_q <= '0;
             cr4_q <= '0;
             efer_q <= '0;
+            pat_q <= PAT_RESET;
             ac_q <= 1'b0;
-        end else if (write && !gp) begin
+        end else if (commit) begin
             case (op)
                 OP_CR0: cr0_q <= value;
-                OP_CR3: cr3_q <= value;
+                OP_CR3: cr3_q <= {1'b0, value[62:0]};
                 OP_CR4: cr4_q <= value;
                 OP_EFER: efer_q <= value;
                 OP_AC: ac_q <= value != '0;
+                OP_PAT: pat_q <= value;
                 default: ;
             endcase
         end
@@ -81,24 +150,32 @@ module control_registers (
 
     always_comb begin : view
         paging.pg = cr0_q[CR0_PG];
-        paging.wp = cr0_q[CR0_WP];
+        paging.lma = cr0_q[CR0_PG] && efer_q[EFER_LME];
+        paging.pae = cr0_q[CR0_PG] && cr4_q[CR4_PAE];
         paging.pse = cr4_q[CR4_PSE];
         paging.pge = cr4_q[CR4_PGE];
+        paging.nxe = efer_q[EFER_NXE] && cr4_q[CR4_PAE];
+        paging.wp = cr0_q[CR0_WP];
         paging.smep = cr4_q[CR4_SMEP];
         paging.smap = cr4_q[CR4_SMAP];
         paging.ac = ac_q;
+        pcide = cr4_q[CR4_PCIDE];
+        pcid = cr4_q[CR4_PCIDE] ? cr3_q[11:0] : 12'd0;
+        efer = efer_q;
+        efer[EFER_LMA] = paging.lma;
     end
-    assign cr3_frame = cr3_q[31:12];
     assign cr0 = cr0_q;
     assign cr3 = cr3_q;
     assign cr4 = cr4_q;
-    assign efer = efer_q;
+    assign pat = pat_q;
 
     always_ff @(posedge clk) begin : rules
         if (rst_n) begin
-            assert (!(gp && (flush_all || flush_nonglobal)));
+            assert (!(gp && (loads || commit)));
             assert (!cr0_q[CR0_PG] || cr0_q[CR0_PE]);
-            assert (!cr4_q[CR4_PAE]);
+            assert (!paging.lma || cr4_q[CR4_PAE]);
+            assert (!cr4_q[CR4_PCIDE] || paging.lma);
+            assert (!cr3_q[CR3_KEEP]);
         end
     end
 endmodule

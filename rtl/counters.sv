@@ -1,67 +1,88 @@
 // Event counters, one for each field of struct mmu_statistics (csrc/include/ntmmu/mmu.h), read through the debug port.
 //
 //   cycle           t        t+1
-//   event_*         __/---\__
+//   event           __/---\__
 //   counter                  <n+1>
 //   debug_read      __/---\__
 //   debug_count      <value>         combinational
 // debug_hold marks a cycle that is the debugger's and not the program's: the cycle counter stands still in it.
+// Numbers of the debug port: 0..12 hits by array, 13, 14 pde_hits, 15..20 misses by side and size, 21, 22 miss_fault, then
+// the rest in the order of the structure.
 `default_nettype none
 `include "mmu_types.svh"
 
 module counters (
     input logic clk,
     input logic rst_n,
-    // one access completed with paging on
+    // one access answered that was looked up
     input logic access_done,
     input logic instruction,
-    input mmu_hit_t hit,
+    input logic hit,
+    input logic [3:0] hit_array,     // enum mmu_array
     input logic leaf_found,
-    input logic large_page,
-    input logic fault,
-    input logic fault_drop,
-    // walker
+    input logic [1:0] leaf_class,
+    // walks
     input logic walk_start,
     input logic walk_dirty,
     input logic walk_busy,
     input logic walk_restart,
+    input logic [2:0] from_level,    // of the paging-structure cache that it began from, 0 = none
+    input logic from_second,         // from a PDE entry of the second level,
+    input logic second_side,         // in array istlb or stlb (0), dstlb (1)
     input logic table_read,
     input logic table_write,
     // operations
+    input logic pdpte_load,
+    input logic fault,
     input logic invlpg,
+    input logic invpcid,
     input logic cr3_write,
+    input logic fault_drop,
     input logic flush_all,
     // debug
     input logic debug_hold,
     input logic debug_read,
-    input logic [4:0] debug_counter,
+    input logic [5:0] debug_counter,
     output logic [63:0] debug_count
 );
-    // By side (instruction, data) and page size (4 KB, large): index {data, large}.
-    logic [63:0] hits_q [0:3];
-    logic [63:0] misses_q [0:3];
+    logic [63:0] hits_q [0:12];
+    logic [63:0] pde_hits_q [0:1];
+    logic [63:0] misses_q [0:5];     // side * 3 + size
     logic [63:0] miss_fault_q [0:1];
-    logic [63:0] walks_q, walk_restarts_q, dirty_walks_q, walk_cycles_q, table_reads_q, table_writes_q;
-    logic [63:0] faults_q, invlpg_q, cr3_writes_q, flush_all_q, fault_drops_q, cycles_q;
-    logic [1:0] array;
+    logic [63:0] walks_q, walk_restarts_q, dirty_walks_q, walk_cycles_q, table_reads_q, table_writes_q, pdpte_loads_q;
+    logic [63:0] faults_q, invlpg_q, invpcid_q, cr3_writes_q, fault_drops_q, flush_all_q, cycles_q;
+    logic [2:0] miss_number;
 
-    assign array = {!instruction, large_page};
+    assign miss_number = (instruction ? 3'd0 : 3'd3) + {1'b0, leaf_class};
 
     always_ff @(posedge clk) begin : lookups
         if (!rst_n) begin
-            for (int i = 0; i < 4; i++) begin
+            for (int i = 0; i < 13; i++) begin
                 hits_q[i] <= '0;
+            end
+            for (int i = 0; i < 6; i++) begin
                 misses_q[i] <= '0;
             end
-            miss_fault_q[0] <= '0;
-            miss_fault_q[1] <= '0;
-        end else if (access_done) begin
-            if (hit == HIT_L1) begin
-                hits_q[array] <= hits_q[array] + 64'd1;
-            end else if (leaf_found) begin
-                misses_q[array] <= misses_q[array] + 64'd1;
-            end else begin
-                miss_fault_q[array[1]] <= miss_fault_q[array[1]] + 64'd1;
+            for (int i = 0; i < 2; i++) begin
+                pde_hits_q[i] <= '0;
+                miss_fault_q[i] <= '0;
+            end
+        end else begin
+            if (access_done) begin
+                if (hit) begin
+                    hits_q[hit_array] <= hits_q[hit_array] + 64'd1;
+                end else if (leaf_found) begin
+                    misses_q[miss_number] <= misses_q[miss_number] + 64'd1;
+                end else begin
+                    miss_fault_q[!instruction] <= miss_fault_q[!instruction] + 64'd1;
+                end
+            end
+            if (walk_start) begin
+                if (from_second) begin
+                    pde_hits_q[second_side] <= pde_hits_q[second_side] + 64'd1;
+                end else if (from_level != '0) begin
+                    hits_q[4'd8 + {1'b0, from_level}] <= hits_q[4'd8 + {1'b0, from_level}] + 64'd1;
+                end
             end
         end
     end
@@ -74,10 +95,12 @@ module counters (
             walk_cycles_q <= '0;
             table_reads_q <= '0;
             table_writes_q <= '0;
+            pdpte_loads_q <= '0;
             faults_q <= '0;
-            fault_drops_q <= '0;
             invlpg_q <= '0;
+            invpcid_q <= '0;
             cr3_writes_q <= '0;
+            fault_drops_q <= '0;
             flush_all_q <= '0;
             cycles_q <= '0;
         end else begin
@@ -96,35 +119,40 @@ module counters (
                 faults_q <= faults_q + 64'd1;
                 fault_drops_q <= fault_drops_q + 64'(fault_drop);
             end
-            if (invlpg || cr3_write || flush_all) begin
+            if (invlpg || invpcid) begin
                 invlpg_q <= invlpg_q + 64'(invlpg);
+                invpcid_q <= invpcid_q + 64'(invpcid);
+            end
+            if (cr3_write || flush_all || pdpte_load) begin
                 cr3_writes_q <= cr3_writes_q + 64'(cr3_write);
                 flush_all_q <= flush_all_q + 64'(flush_all);
+                pdpte_loads_q <= pdpte_loads_q + 64'(pdpte_load);
             end
         end
     end
 
-    // Numbers: see the debug port's table in rtl/README.md.
     always_comb begin : debug_port
         debug_count = '0;
         if (debug_read) begin
             case (debug_counter)
-                5'd0, 5'd1, 5'd2, 5'd3: debug_count = hits_q[debug_counter[1:0]];
-                5'd4, 5'd5, 5'd6, 5'd7: debug_count = misses_q[debug_counter[1:0]];
-                5'd8, 5'd9: debug_count = miss_fault_q[debug_counter[0]];
-                5'd10: debug_count = walks_q;
-                5'd11: debug_count = walk_restarts_q;
-                5'd12: debug_count = dirty_walks_q;
-                5'd13: debug_count = walk_cycles_q;
-                5'd14: debug_count = table_reads_q;
-                5'd15: debug_count = table_writes_q;
-                5'd16: debug_count = faults_q;
-                5'd17: debug_count = invlpg_q;
-                5'd18: debug_count = cr3_writes_q;
-                5'd19: debug_count = flush_all_q;
-                5'd20: debug_count = fault_drops_q;
-                5'd21: debug_count = cycles_q;
-                default: debug_count = '0;
+                6'd13, 6'd14: debug_count = pde_hits_q[debug_counter == 6'd14];
+                6'd15, 6'd16, 6'd17, 6'd18, 6'd19, 6'd20: debug_count = misses_q[3'(debug_counter - 6'd15)];
+                6'd21, 6'd22: debug_count = miss_fault_q[debug_counter == 6'd22];
+                6'd23: debug_count = walks_q;
+                6'd24: debug_count = walk_restarts_q;
+                6'd25: debug_count = dirty_walks_q;
+                6'd26: debug_count = walk_cycles_q;
+                6'd27: debug_count = table_reads_q;
+                6'd28: debug_count = table_writes_q;
+                6'd29: debug_count = pdpte_loads_q;
+                6'd30: debug_count = faults_q;
+                6'd31: debug_count = invlpg_q;
+                6'd32: debug_count = invpcid_q;
+                6'd33: debug_count = cr3_writes_q;
+                6'd34: debug_count = fault_drops_q;
+                6'd35: debug_count = flush_all_q;
+                6'd36: debug_count = cycles_q;
+                default: debug_count = hits_q[debug_counter[3:0]];
             endcase
         end
     end

@@ -1,93 +1,134 @@
-// The MMU: request register, four TLB arrays looked up at once, page walker, control registers, counters. Flat ports;
-// rtl/README.md has the table of every latency.
+// The MMU: request queue, head, TLBs, paging-structure caches, page walker, control registers, invalidation port, counters.
+// Flat ports; rtl/README.md is the specification and has the table of every latency.
 //
-// Two hits, then a miss (memory latency 1, 4 MB page), then a request that waits for it:
+// Two hits, then a miss (memory latency 1, no second level, 4 MB page), then a request that waits for it:
 //   cycle        t-1   t     t+1   t+2   t+3   t+4   t+5
-//   req_valid    _/-----------------------------\________
-//   req          < A  >< B  >< C  ><      D     >
-//   req_ready    -----------------\___________/--------
-//   (request register)  A     B     C     C     C     D
-//   rsp_valid    _____/-----------\___________/--------
+//   req_valid    _/-----------------------\______________
+//   req          < A  >< B  >< C  >< D  >
+//   req_ready    ----------------------------------------     not with eight waiting
+//   (head)             A     B     C     C     C     D
+//   rsp_valid    ______/-----------\___________/--------
 //   rsp                <pa A><pa B>            <pa C><pa D>
-//   mem_valid    _________________/---\________________
-// A request is taken at the end of a cycle with req_valid and req_ready, and looked up in the next cycle. A hit
-// answers there; a miss issues its first memory read there.
+//   mem_valid    __________________/---\________________
+// A request is taken at the end of a cycle with req_valid and req_ready, and looked up in the next cycle if none is before
+// it. A hit answers there; a miss issues its first memory read there.
 `default_nettype none
 `include "mmu_types.svh"
 
 module mmu #(
-    parameter int ITLB_4K_SETS = 16,
-    parameter int ITLB_4K_WAYS = 4,
-    parameter int ITLB_4M_SETS = 2,
-    parameter int ITLB_4M_WAYS = 4,
-    parameter int DTLB_4K_SETS = 16,
-    parameter int DTLB_4K_WAYS = 4,
-    parameter int DTLB_4M_SETS = 2,
-    parameter int DTLB_4M_WAYS = 4,
-    parameter int REPLACEMENT = 0      // 0 = true LRU, 1 = tree pseudo-LRU
+    parameter int ITLB0_CLASSES = 1, parameter int ITLB0_SETS = 16, parameter int ITLB0_WAYS = 4,
+    parameter int ITLB1_CLASSES = 2, parameter int ITLB1_SETS = 2, parameter int ITLB1_WAYS = 4,
+    parameter int ITLB2_CLASSES = 4, parameter int ITLB2_SETS = 1, parameter int ITLB2_WAYS = 0,
+    parameter int DTLB0_CLASSES = 1, parameter int DTLB0_SETS = 16, parameter int DTLB0_WAYS = 4,
+    parameter int DTLB1_CLASSES = 2, parameter int DTLB1_SETS = 2, parameter int DTLB1_WAYS = 4,
+    parameter int DTLB2_CLASSES = 4, parameter int DTLB2_SETS = 1, parameter int DTLB2_WAYS = 0,
+    parameter int ISTLB0_CLASSES = 9, parameter int ISTLB0_SETS = 64, parameter int ISTLB0_WAYS = 4,
+    parameter int ISTLB1_CLASSES = 1, parameter int ISTLB1_SETS = 1, parameter int ISTLB1_WAYS = 0,
+    parameter int DSTLB0_CLASSES = 1, parameter int DSTLB0_SETS = 1, parameter int DSTLB0_WAYS = 0,
+    parameter int DSTLB1_CLASSES = 1, parameter int DSTLB1_SETS = 1, parameter int DSTLB1_WAYS = 0,
+    parameter int PSC_PDE_SETS = 1, parameter int PSC_PDE_WAYS = 4,
+    parameter int PSC_PDPTE_SETS = 1, parameter int PSC_PDPTE_WAYS = 0,
+    parameter int PSC_PML4E_SETS = 1, parameter int PSC_PML4E_WAYS = 0,
+    parameter int L1_UNIFIED = 0,          // 1: both sides use the instruction side's arrays
+    parameter int L2_UNIFIED = 1,
+    parameter int REPLACEMENT = 0,         // 0 = true LRU, 1 = tree pseudo-LRU, 2 = random
+    parameter int SEED = 1,
+    parameter int STLB_CYCLES = 0,
+    parameter int WALKERS = 1,
+    parameter int FEATURES = 4095          // enum cpu_feature: what is built; the strap says what of it is on
 ) (
     input logic clk,
     input logic rst_n,                 // synchronous; the straps are taken while it is low
 `ifdef MUTATE
     input logic [31:0] mutant,         // strap: which hand-made bug is alive, 0 = none
 `endif
-    input logic [5:0] maxphyaddr,      // strap: 32..40
-    // request: an access, a control-register write or INVLPG
+    input logic [5:0] maxphyaddr,      // strap: 32..52
+    input logic [CPU_FEATURES-1:0] features,  // strap
+    // request: an access, or a control-register write
     input logic req_valid,
     output logic req_ready,
     input mmu_op_t req_op,
     input mmu_type_t req_type,
     input mmu_mode_t req_mode,
-    input logic [VA_BITS-1:0] req_va,
-    input logic [63:0] req_value,
-    // response
+    input logic [63:0] req_value,      // address, or the register's new value
+    // response, in the order of the requests
     output logic rsp_valid,
     output logic [3:0] rsp_vector,     // 0, 13 = #GP, 14 = #PF
     output logic [4:0] rsp_error,      // P, W, U, RSVD, I (SDM 4.7)
-    output logic [VA_BITS-1:0] rsp_cr2,
-    output logic [PA_BITS-1:0] rsp_pa,
+    output logic [63:0] rsp_cr2,
+    output logic [PA_MAX-1:0] rsp_pa,
     output mmu_hit_t rsp_hit,
-    output logic [4:0] rsp_page_shift, // 12, 22; 0 if no leaf was found
+    output logic [4:0] rsp_page_shift, // 12, 21, 22, 30; 0 if no leaf was found
+    output logic [2:0] rsp_memory,     // type
+    output logic [2:0] rsp_psc_level,  // of the cached entry that the walk began from; 0 = none
     output logic [15:0] rsp_restarts,
+    // INVLPG and INVPCID: never busy; done in the cycle after, in which inv_vector is valid
+    input logic inv_valid,
+    input logic inv_pcid_op,           // 0 = INVLPG, 1 = INVPCID
+    input logic [63:0] inv_type,
+    input logic [63:0] inv_pcid,
+    input logic [63:0] inv_va,
+    output logic inv_done,
+    output logic [3:0] inv_vector,     // 0, 6 = #UD, 13 = #GP
     // memory: read or compare-and-exchange of one entry, taken when offered, answered one or more cycles later
     output logic mem_valid,
+    output logic [1:0] mem_id,         // walker
     output logic mem_exchange,
-    output logic [1:0] mem_level,
-    output logic [PA_BITS-1:0] mem_pa,
-    output logic [ENTRY_BITS-1:0] mem_expected,
-    output logic [ENTRY_BITS-1:0] mem_desired,
+    output logic mem_wide,             // 8 bytes, else 4
+    output logic [2:0] mem_level,
+    output logic [PA_MAX-1:0] mem_pa,
+    output logic [63:0] mem_expected,
+    output logic [63:0] mem_desired,
     input logic mem_rsp_valid,
-    input logic [ENTRY_BITS-1:0] mem_rsp_data,
+    /* verilator lint_off UNUSEDSIGNAL */
+    input logic [1:0] mem_rsp_id,
+    /* verilator lint_on UNUSEDSIGNAL */
+    input logic [63:0] mem_rsp_data,
     // control registers
     output logic [63:0] cr0,
     output logic [63:0] cr3,
     output logic [63:0] cr4,
     output logic [63:0] efer,
     output logic eflags_ac,
-    // debug: one TLB entry and one counter, in the cycle after debug_read
+    output logic [63:0] pat,
+    // debug: valid bits of a set, one entry, one counter, in the second cycle of debug_read
     input logic debug_hold,
     input logic debug_read,
-    input logic [1:0] debug_tlb,       // {data side, large pages}
+    input logic [3:0] debug_array,     // enum mmu_array
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
-    input logic [4:0] debug_counter,
-    output logic debug_valid,
-    output logic [VA_BITS-1:0] debug_va,
-    output logic [PA_BITS-1:0] debug_pa,
-    output rights_t debug_rights,
+    input logic [5:0] debug_counter,
+    output logic [63:0] debug_valid,
+    output logic [63:0] debug_va,
+    output debug_tag_t debug_tag,
+    output entry_t debug_entry,
     output logic [63:0] debug_count
 );
+    // How many classes the arrays of a level have at most.
+    /* verilator lint_off UNUSEDSIGNAL */
+    function automatic int most(input int a, input int b);
+    /* verilator lint_on UNUSEDSIGNAL */
+        int in_a, in_b;
+        in_a = 32'(a[0]) + 32'(a[1]) + 32'(a[2]) + 32'(a[3]);
+        in_b = 32'(b[0]) + 32'(b[1]) + 32'(b[2]) + 32'(b[3]);
+        most = in_a > in_b ? in_a : in_b;
+    endfunction
+    localparam int PROBES_I = most(ISTLB0_WAYS == 0 ? 0 : ISTLB0_CLASSES, ISTLB1_WAYS == 0 ? 0 : ISTLB1_CLASSES);
+    localparam int PROBES_D = L2_UNIFIED != 0 ? PROBES_I :
+        most(DSTLB0_WAYS == 0 ? 0 : DSTLB0_CLASSES, DSTLB1_WAYS == 0 ? 0 : DSTLB1_CLASSES);
+    localparam int VA_BITS = FEATURES[CPU_LONG] ? 48 : 32;
+    localparam int PA_BITS = FEATURES[CPU_LONG] || FEATURES[CPU_PAE] ? 52 : 40;
+    localparam int PCID_BITS = FEATURES[CPU_PCID] ? 12 : 1;
+    localparam int POSSIBLE = 1 + (FEATURES[CPU_PSE] || FEATURES[CPU_PAE] || FEATURES[CPU_LONG] ? 2 : 0) +
+        (FEATURES[CPU_1G] && FEATURES[CPU_LONG] ? 4 : 0);
+
     // ---- straps and registers ----
-    logic [7:0] pse36_reserved_q;
-    logic op_valid_q;
-    mmu_op_t op_q;
-    mmu_type_t type_q;
-    mmu_mode_t mode_q;
-    logic [VA_BITS-1:0] va_q;
-    logic [63:0] value_q;
-    logic answer_valid_q;
-    logic [ENTRY_BITS-1:0] answer_q;
-    logic dirty_walk_q;
+    logic [CPU_FEATURES-1:0] features_q;
+    logic [51:32] beyond_q;
+    logic answer_valid_q, answer_valid;
+    logic [63:0] answer_q;
+    logic [2:0] from_level_q;
+    logic from_second_q;
 `ifdef MUTATE
     logic [31:0] mut_sel;
     always_ff @(posedge clk) begin : mutant_strap
@@ -97,228 +138,269 @@ module mmu #(
     end
 `endif
 
-    logic is_access, is_control, is_invlpg, is_write, instruction;
-    logic lookup, lookup_instruction, lookup_data;
-    logic hit_i4k, hit_i4m, hit_d4k, hit_d4m, hit_4k, hit, served, hit_fault, dirty_miss;
-    logic [PA_BITS-1:SHIFT_4K] frame_i4k, frame_d4k, frame_4k;
-    logic [PA_BITS-1:SHIFT_4M] frame_i4m, frame_d4m, frame_4m;
-    rights_t rights_i4k, rights_i4m, rights_d4k, rights_d4m;
-    /* verilator lint_off UNUSEDSIGNAL */
-    rights_t rights;  // G matters to a flush, not to an access
-    /* verilator lint_on UNUSEDSIGNAL */
-    logic rights_fault;
+    logic head_valid, pop, squash, is_access, instruction, control;
+    mmu_op_t head_op;
+    mmu_type_t head_type;
+    mmu_mode_t head_mode;
+    logic [63:0] head_value;
 
-    logic walk_start, walk_busy, walk_done, walk_fault, walk_present, walk_reserved, walk_leaf, walk_large, walk_ok;
-    logic walk_restart, walk_committed, fill;
-    logic [PA_BITS-1:12] walk_frame;
-    rights_t walk_rights;
+    logic look, l1_hit, l1_touch, l1_fill, l2_read, l2_look, l2_hit, l2_hit_global, l2_pde_hit, l2_found, l2_ended, l2_global;
+    logic l2_pde_found, l2_touch;
+    logic [1:0] l1_class, l2_read_step, l2_step, l2_hit_class, l2_hit_array, l2_class, l2_array, l1_fill_class;
+    logic [3:0] l1_number, hit_number;
+    logic [5:0] l2_hit_way, l2_pde_hit_way, l2_way, l2_pde_way;
+    entry_t l1_entry, l2_entry, l1_fill_entry;
+    /* verilator lint_off UNUSEDSIGNAL */
+    entry_t l2_pde_entry;  // only frame and rights count
+    /* verilator lint_on UNUSEDSIGNAL */
+    entry_t pde_entry;
+    logic l1_fill_global;
+
+    logic walk_start, walk_dirty, walk_busy, walk_done, walk_fault, walk_present, walk_reserved, walk_leaf, walk_global;
+    logic walk_restart, walk_committed, walk_mem, fill, from_second, page_fault, touched_start;
+    logic [1:0] walk_class;
+    entry_t walk_entry;
+    logic [4:2] tables;
+    logic [51:12] frame_2, frame_3, frame_4, start_frame, root_frame, pdpte_frame;
+    rights_t rights_2, rights_3, rights_4, start_rights;
+    logic [2:0] start_level, root_level, from_level, walk_level;
+    logic [PA_MAX-1:0] walk_pa, load_pa;
+    logic [2:0] memory_index;
 
     paging_t paging;
-    logic [31:12] cr3_frame;
-    logic gp, cr3_written, flush_nonglobal, flush_all, flush_large, page_fault, drop;
-    logic drop_data, drop_instruction, drop_large;
-    logic array_large;
-    logic debug_read_q;
-    logic [1:0] debug_tlb_q;
-    logic [9:0] debug_set_q;
-    logic [5:0] debug_way_q;
-    logic [4:0] debug_counter_q;
-    logic debug_valid_i4k, debug_valid_i4m, debug_valid_d4k, debug_valid_d4m;
-    logic [VA_BITS-1:0] debug_va_i4k, debug_va_i4m, debug_va_d4k, debug_va_d4m;
-    logic [PA_BITS-1:0] debug_pa_i4k, debug_pa_i4m, debug_pa_d4k, debug_pa_d4m;
-    rights_t debug_rights_i4k, debug_rights_i4m, debug_rights_d4k, debug_rights_d4m;
+    logic pcide, control_gp, control_loads, control_commit, cr3_written, flushed, load_start, load_done, load_bad;
+    logic load_mem, pdpte_present, root_present;
+    logic [31:5] load_base;
+    logic [11:0] current_pcid, control_pcid, inv_pcid_used, pcid;
+    drop_t control_drop, inv_drop, drop, psc_drop;
+    logic acts, invlpg, invpcid;
+    logic [VA_MAX-1:0] inv_va_used, va, walk_va;
+    logic [26:0] va_large;
 
-    always_ff @(posedge clk) begin : request_register
+    logic debug_read_q;
+    logic [3:0] debug_array_q;
+    logic [9:0] debug_set_q;
+    logic [5:0] debug_way_q, debug_counter_q;
+    logic [63:0] tlb_valid, psc_valid;
+    debug_tag_t tlb_tag, psc_tag;
+    entry_t tlb_debug, psc_debug;
+
+    always_ff @(posedge clk) begin : straps
         if (!rst_n) begin
-            op_valid_q <= 1'b0;
-        end else if (req_ready) begin
-            op_valid_q <= req_valid;
-        end
-        if (req_ready && req_valid) begin
-            op_q <= req_op;
-            type_q <= req_type;
-            mode_q <= req_mode;
-            va_q <= req_va;
-            if (req_op != OP_ACCESS) begin
-                value_q <= req_value;
+            features_q <= features & CPU_FEATURES'(FEATURES);
+            for (int i = 32; i < 52; i++) begin
+                beyond_q[i] <= maxphyaddr <= 6'(i);
             end
         end
     end
 
+    // An answer waits while an invalidation acts.
     always_ff @(posedge clk) begin : answer_register
-        answer_valid_q <= rst_n && mem_rsp_valid;
+        answer_valid_q <= rst_n && (mem_rsp_valid || (answer_valid_q && acts));
         if (mem_rsp_valid) begin
             answer_q <= mem_rsp_data;
         end
         if (walk_start) begin
-            dirty_walk_q <= dirty_miss;
-        end
-        if (!rst_n) begin
-            for (int i = 0; i < 8; i++) begin
-                pse36_reserved_q[i] <= maxphyaddr <= 6'd32 + 6'(i);
-            end
+            from_level_q <= from_level;
+            from_second_q <= from_second;
         end
     end
+    assign answer_valid = answer_valid_q && !acts;
 
-    // ---- lookup ----
-    always_comb begin : decode
-        is_access = op_valid_q && op_q == OP_ACCESS;
-        is_invlpg = op_valid_q && op_q == OP_INVLPG;
-        is_control = op_valid_q && op_q != OP_ACCESS && op_q != OP_INVLPG;
-        is_write = type_q == TYPE_WRITE || type_q == TYPE_MODIFY;
-        instruction = type_q == TYPE_FETCH;
-        lookup = is_access && paging.pg && !walk_busy;
-        lookup_instruction = is_access && paging.pg && instruction;
-        lookup_data = is_access && paging.pg && !instruction;
+    request_queue u_queue (
+        .clk(clk), .rst_n(rst_n), .req_valid(req_valid), .req_ready(req_ready), .req_op(req_op), .req_type(req_type),
+        .req_mode(req_mode), .req_value(req_value), .head_valid(head_valid), .head_op(head_op), .head_type(head_type),
+        .head_mode(head_mode), .head_value(head_value), .pop(pop), .squash(squash));
+    assign pop = rsp_valid;
+
+    // ---- the address and PCID that the arrays work on: the head's, but an invalidation's in its cycle ----
+    always_comb begin : address
+        walk_va = paging.lma ? head_value[47:0] : {16'd0, head_value[31:0]};
+        va = walk_va;
+        pcid = current_pcid;
+        if (acts) begin
+            va = inv_va_used;
+            pcid = inv_pcid_used;
+        end else if (control) begin
+            pcid = control_pcid;
+        end
+        va_large = paging.pae ? va[47:21] : {1'b0, va[47:22]};
     end
 
-    always_comb begin : select
-        // The side that is not asked answers zeros. If both sizes match, the 4 KB entry serves.
-        hit_4k = hit_i4k || hit_d4k;
-        hit = hit_4k || hit_i4m || hit_d4m;
-        frame_4k = frame_i4k | frame_d4k;
-        frame_4m = frame_i4m | frame_d4m;
-        rights = hit_4k ? (rights_i4k | rights_d4k) : (rights_i4m | rights_d4m);
-    end
-
-    permission u_permission (
-        `MUT_CONNECT .enable(hit), .access_type(type_q), .mode(mode_q), .paging(paging), .rw(rights.rw), .us(rights.us),
-        .fault(rights_fault));
-
-    always_comb begin : judge
-        dirty_miss = hit && !rights_fault && is_write && `MUT(9, !rights.d, 1'b0);
-        hit_fault = lookup && hit && rights_fault;
-        served = lookup && hit && !rights_fault && !dirty_miss;
-        walk_start = lookup && (!hit || dirty_miss);
-        walk_ok = walk_done && !walk_fault;
-        fill = walk_ok || (walk_done && `MUT(28, 1'b0, walk_leaf));
-        page_fault = hit_fault || (walk_done && walk_fault);
-    end
-
-    // ---- invalidation ----
     always_comb begin : invalidate
-        drop = is_invlpg || (page_fault && `MUT(4, 1'b1, 1'b0));
-        drop_data = drop || (fill && !instruction && walk_large);
-        drop_instruction = (drop && `MUT(29, 1'b1, !is_invlpg)) || (fill && instruction && walk_large);
-        drop_large = drop && `MUT(5, 1'b1, !is_invlpg || va_q[SHIFT_4M-1:SHIFT_4K] == '0);
-        flush_large = flush_all && `MUT(8, 1'b1, 1'b0);
+        drop = DROP_NONE;
+        if (acts) begin
+            drop = inv_drop;
+        end else if (control_commit) begin
+            drop = control_drop;
+        end else if (page_fault && `MUT(4, 1'b1, 1'b0)) begin
+            drop = DROP_FAULT;
+        end
+        psc_drop = drop;
+`ifdef MUTATE
+        if (mut_sel == 47 && invlpg) psc_drop = DROP_NONE;
+`endif
     end
 
-    tlb #(.SETS(ITLB_4K_SETS), .WAYS(ITLB_4K_WAYS), .PAGE_SHIFT(SHIFT_4K), .REPLACEMENT(REPLACEMENT)) u_itlb_4k (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va_q[VA_BITS-1:SHIFT_4K]),
-        .enable(lookup_instruction), .hit(hit_i4k), .hit_frame(frame_i4k), .hit_rights(rights_i4k),
-        .touch(served && instruction && hit_4k),
-        .fill(fill && instruction && !walk_large), .fill_frame(walk_frame), .fill_rights(walk_rights),
-        .drop(drop_instruction), .flush_all(flush_all), .flush_nonglobal(flush_nonglobal),
-        .debug_select(debug_read_q && debug_tlb_q == 2'd0), .debug_set(debug_set_q), .debug_way(debug_way_q),
-        .debug_valid(debug_valid_i4k), .debug_va(debug_va_i4k), .debug_pa(debug_pa_i4k),
-        .debug_rights(debug_rights_i4k));
+    head #(.STLB_CYCLES(STLB_CYCLES), .PROBES_I(PROBES_I), .PROBES_D(PROBES_D)) u_head (
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .valid(head_valid), .op(head_op), .access_type(head_type), .mode(head_mode),
+        .value(head_value), .paging(paging), .acts(acts), .is_access(is_access), .instruction(instruction),
+        .look(look), .l1_hit(l1_hit), .l1_class(l1_class), .l1_entry(l1_entry), .l1_touch(l1_touch),
+        .l1_fill(l1_fill), .l2_read(l2_read), .l2_read_step(l2_read_step), .l2_look(l2_look), .l2_step(l2_step),
+        .l2_hit(l2_hit), .l2_hit_class(l2_hit_class), .l2_hit_array(l2_hit_array), .l2_hit_way(l2_hit_way),
+        .l2_hit_global(l2_hit_global), .l2_pde_hit(l2_pde_hit), .l2_pde_hit_way(l2_pde_hit_way), .l2_found(l2_found),
+        .l2_ended(l2_ended), .l2_class(l2_class), .l2_array(l2_array), .l2_way(l2_way), .l2_global(l2_global),
+        .l2_pde_found(l2_pde_found), .l2_pde_way(l2_pde_way), .l2_entry(l2_entry), .l2_touch(l2_touch),
+        .walk_start(walk_start), .walk_dirty(walk_dirty), .walk_done(walk_done), .walk_fault(walk_fault),
+        .walk_present(walk_present), .walk_reserved(walk_reserved), .walk_leaf(walk_leaf), .walk_class(walk_class),
+        .walk_entry(walk_entry), .fill(fill), .control(control), .control_commit(control_commit), .load_start(load_start),
+        .control_gp(control_gp), .control_loads(control_loads), .load_done(load_done), .load_bad(load_bad),
+        .answers(rsp_valid), .squash(squash), .page_fault(page_fault), .vector(rsp_vector), .error(rsp_error),
+        .cr2(rsp_cr2), .pa(rsp_pa), .hit_kind(rsp_hit), .page_shift(rsp_page_shift), .memory(memory_index));
 
-    tlb #(.SETS(ITLB_4M_SETS), .WAYS(ITLB_4M_WAYS), .PAGE_SHIFT(SHIFT_4M), .REPLACEMENT(REPLACEMENT)) u_itlb_4m (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va_q[VA_BITS-1:SHIFT_4M]),
-        .enable(lookup_instruction), .hit(hit_i4m), .hit_frame(frame_i4m), .hit_rights(rights_i4m),
-        .touch(served && instruction && !hit_4k),
-        .fill(fill && instruction && walk_large), .fill_frame(walk_frame[PA_BITS-1:SHIFT_4M]),
-        .fill_rights(walk_rights),
-        .drop(drop_large || (fill && instruction && !walk_large)), .flush_all(flush_large),
-        .flush_nonglobal(flush_nonglobal),
-        .debug_select(debug_read_q && debug_tlb_q == 2'd1), .debug_set(debug_set_q), .debug_way(debug_way_q),
-        .debug_valid(debug_valid_i4m), .debug_va(debug_va_i4m), .debug_pa(debug_pa_i4m),
-        .debug_rights(debug_rights_i4m));
+    memory_type u_memory_type (
+        .translated(is_access && paging.pg), .index(memory_index), .pat(pat), .result(rsp_memory));
 
-    tlb #(.SETS(DTLB_4K_SETS), .WAYS(DTLB_4K_WAYS), .PAGE_SHIFT(SHIFT_4K), .REPLACEMENT(REPLACEMENT)) u_dtlb_4k (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va_q[VA_BITS-1:SHIFT_4K]),
-        .enable(lookup_data), .hit(hit_d4k), .hit_frame(frame_d4k), .hit_rights(rights_d4k),
-        .touch(served && !instruction && hit_4k),
-        .fill(fill && !instruction && !walk_large), .fill_frame(walk_frame), .fill_rights(walk_rights),
-        .drop(drop_data), .flush_all(flush_all), .flush_nonglobal(flush_nonglobal),
-        .debug_select(debug_read_q && debug_tlb_q == 2'd2), .debug_set(debug_set_q), .debug_way(debug_way_q),
-        .debug_valid(debug_valid_d4k), .debug_va(debug_va_d4k), .debug_pa(debug_pa_d4k),
-        .debug_rights(debug_rights_d4k));
+    tlbs #(
+        .ITLB0_CLASSES(ITLB0_CLASSES), .ITLB0_SETS(ITLB0_SETS), .ITLB0_WAYS(ITLB0_WAYS),
+        .ITLB1_CLASSES(ITLB1_CLASSES), .ITLB1_SETS(ITLB1_SETS), .ITLB1_WAYS(ITLB1_WAYS),
+        .ITLB2_CLASSES(ITLB2_CLASSES), .ITLB2_SETS(ITLB2_SETS), .ITLB2_WAYS(ITLB2_WAYS),
+        .DTLB0_CLASSES(DTLB0_CLASSES), .DTLB0_SETS(DTLB0_SETS), .DTLB0_WAYS(DTLB0_WAYS),
+        .DTLB1_CLASSES(DTLB1_CLASSES), .DTLB1_SETS(DTLB1_SETS), .DTLB1_WAYS(DTLB1_WAYS),
+        .DTLB2_CLASSES(DTLB2_CLASSES), .DTLB2_SETS(DTLB2_SETS), .DTLB2_WAYS(DTLB2_WAYS),
+        .ISTLB0_CLASSES(ISTLB0_CLASSES), .ISTLB0_SETS(ISTLB0_SETS), .ISTLB0_WAYS(ISTLB0_WAYS),
+        .ISTLB1_CLASSES(ISTLB1_CLASSES), .ISTLB1_SETS(ISTLB1_SETS), .ISTLB1_WAYS(ISTLB1_WAYS),
+        .DSTLB0_CLASSES(DSTLB0_CLASSES), .DSTLB0_SETS(DSTLB0_SETS), .DSTLB0_WAYS(DSTLB0_WAYS),
+        .DSTLB1_CLASSES(DSTLB1_CLASSES), .DSTLB1_SETS(DSTLB1_SETS), .DSTLB1_WAYS(DSTLB1_WAYS),
+        .L1_UNIFIED(L1_UNIFIED), .L2_UNIFIED(L2_UNIFIED), .REPLACEMENT(REPLACEMENT), .SEED(SEED), .POSSIBLE(POSSIBLE),
+        .VA_BITS(VA_BITS), .PA_BITS(PA_BITS), .PCID_BITS(PCID_BITS)) u_tlbs (
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va[47:12]), .va_large(va_large), .pcid(pcid), .instruction(instruction),
+        .look(look), .l1_hit(l1_hit), .l1_class(l1_class), .l1_number(l1_number), .l1_entry(l1_entry),
+        .l1_touch(l1_touch), .l1_fill(l1_fill), .l1_fill_class(l1_fill_class), .l1_fill_entry(l1_fill_entry),
+        .l1_fill_global(l1_fill_global), .l2_read(l2_read), .l2_read_step(l2_read_step), .l2_look(l2_look),
+        .l2_step(l2_step), .l2_hit(l2_hit), .l2_hit_class(l2_hit_class), .l2_hit_array(l2_hit_array),
+        .l2_hit_way(l2_hit_way), .l2_hit_global(l2_hit_global), .l2_pde_hit(l2_pde_hit), .l2_pde_hit_way(l2_pde_hit_way),
+        .l2_use(l2_ended), .l2_found(l2_found), .l2_class(l2_class), .l2_way(l2_way), .l2_pde_way(l2_pde_way),
+        .l2_entry(l2_entry), .l2_pde_entry(l2_pde_entry), .l2_touch(l2_touch), .l2_fill(fill), .walk_class(walk_class),
+        .walk_entry(walk_entry), .walk_global(walk_global), .pde_touch(touched_start && from_second_q),
+        .pde_fill(fill && tables[2]), .pde_entry(pde_entry), .drop(drop), .drop_is_invlpg(invlpg),
+        .debug_read(debug_read_q), .debug_level(debug_level), .debug_in_level(debug_in_level), .debug_set(debug_set_q),
+        .debug_way(debug_way_q), .debug_valid(tlb_valid), .debug_tag(tlb_tag), .debug_entry(tlb_debug));
 
-    tlb #(.SETS(DTLB_4M_SETS), .WAYS(DTLB_4M_WAYS), .PAGE_SHIFT(SHIFT_4M), .REPLACEMENT(REPLACEMENT)) u_dtlb_4m (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va_q[VA_BITS-1:SHIFT_4M]),
-        .enable(lookup_data), .hit(hit_d4m), .hit_frame(frame_d4m), .hit_rights(rights_d4m),
-        .touch(served && !instruction && !hit_4k),
-        .fill(fill && !instruction && walk_large), .fill_frame(walk_frame[PA_BITS-1:SHIFT_4M]),
-        .fill_rights(walk_rights),
-        .drop(drop_large || (fill && !instruction && !walk_large)), .flush_all(flush_large),
-        .flush_nonglobal(flush_nonglobal),
-        .debug_select(debug_read_q && debug_tlb_q == 2'd3), .debug_set(debug_set_q), .debug_way(debug_way_q),
-        .debug_valid(debug_valid_d4m), .debug_va(debug_va_d4m), .debug_pa(debug_pa_d4m),
-        .debug_rights(debug_rights_d4m));
+    // What is filled: the first level takes what the second found, or with it what a walk did.
+    always_comb begin : fills
+        l1_fill_class = walk_class;
+        l1_fill_entry = walk_entry;
+        l1_fill_global = walk_global;
+        pde_entry = '0;
+        touched_start = 1'b0;
+        if (l2_ended) begin
+            l1_fill_class = l2_class;
+            l1_fill_entry = l2_entry;
+            l1_fill_global = l2_global;
+            // the part of the page that holds the address
+            if (l2_class == 2'd2) begin
+                l1_fill_entry.frame[29:12] = va[29:12];
+            end else if (l2_class == 2'd1) begin
+                l1_fill_entry.frame[20:12] = va[20:12];
+                if (!paging.pae) begin
+                    l1_fill_entry.frame[21] = va[21];
+                end
+            end
+        end else if (fill) begin
+            pde_entry = {frame_2, 4'd0, rights_2};
+            touched_start = rsp_restarts == '0;
+        end
+    end
 
     // ---- walk ----
-    walker u_walker (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .start(walk_start), .va(va_q), .access_type(type_q), .mode(mode_q),
-        .paging(paging), .cr3_frame(cr3_frame), .pse36_reserved(pse36_reserved_q), .busy(walk_busy), .done(walk_done),
-        .fault(walk_fault), .fault_present(walk_present), .fault_reserved(walk_reserved), .leaf_found(walk_leaf),
-        .large_page(walk_large), .frame(walk_frame), .rights(walk_rights), .restarts(rsp_restarts), .mem_valid(mem_valid),
-        .mem_exchange(mem_exchange), .mem_level(mem_level), .mem_pa(mem_pa), .mem_expected(mem_expected),
-        .mem_desired(mem_desired), .answer_valid(answer_valid_q), .answer(answer_q), .restart(walk_restart),
-        .committed(walk_committed));
-
-    control_registers u_control (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .write(is_control), .op(op_q), .value(value_q), .gp(gp),
-        .cr3_written(cr3_written), .flush_nonglobal(flush_nonglobal), .flush_all(flush_all), .paging(paging),
-        .cr3_frame(cr3_frame), .cr0(cr0), .cr3(cr3), .cr4(cr4), .efer(efer));
-    assign eflags_ac = paging.ac;
-
-    // ---- response ----
-    always_comb begin : respond
-        rsp_valid = op_valid_q && (!is_access || !paging.pg || served || hit_fault || walk_done);
-        req_ready = !op_valid_q || rsp_valid;
-        rsp_vector = VECTOR_NONE;
-        rsp_error = '0;
-        if (gp) begin
-            rsp_vector = VECTOR_GP;
-        end else if (page_fault) begin
-            rsp_vector = VECTOR_PF;
-            rsp_error[0] = hit_fault || walk_present;
-            rsp_error[1] = is_write;
-            rsp_error[2] = mode_q == MODE_USER;
-            rsp_error[3] = walk_done && walk_reserved;
-            rsp_error[4] = instruction && paging.smep;
-        end
-        rsp_cr2 = va_q;
-        rsp_hit = HIT_OFF;
-        rsp_page_shift = 5'd0;
-        rsp_pa = {8'h00, va_q};
-        if (walk_busy) begin
-            rsp_hit = HIT_WALK;
-            if (dirty_walk_q) begin
-                rsp_hit = HIT_DIRTY;
-            end
-            if (walk_leaf) begin
-                rsp_page_shift = walk_large ? 5'd22 : 5'd12;
-                rsp_pa = walk_large ? {walk_frame[PA_BITS-1:SHIFT_4M], va_q[SHIFT_4M-1:0]}
-                                    : {walk_frame, va_q[SHIFT_4K-1:0]};
-            end
-        end else if (hit_4k) begin
-            rsp_hit = HIT_L1;
-            rsp_page_shift = 5'd12;
-            rsp_pa = {frame_4k, va_q[SHIFT_4K-1:0]};
-        end else if (hit) begin
-            rsp_hit = HIT_L1;
-            rsp_page_shift = 5'd22;
-            rsp_pa = {frame_4m, va_q[SHIFT_4M-1:0]};
+    always_comb begin : root
+        root_level = 3'd2;
+        root_frame = {20'd0, cr3[31:12]};
+        root_present = 1'b1;
+        if (paging.lma) begin
+            root_level = 3'd4;
+            root_frame = cr3[51:12];
+        end else if (paging.pae) begin
+            root_frame = pdpte_frame;
+            root_present = pdpte_present;
         end
     end
 
+    psc #(.PDE_SETS(PSC_PDE_SETS), .PDE_WAYS(PSC_PDE_WAYS), .PDPTE_SETS(PSC_PDPTE_SETS), .PDPTE_WAYS(PSC_PDPTE_WAYS),
+        .PML4E_SETS(PSC_PML4E_SETS), .PML4E_WAYS(PSC_PML4E_WAYS), .VA_BITS(VA_BITS), .PA_BITS(PA_BITS),
+        .PCID_BITS(PCID_BITS), .REPLACEMENT(REPLACEMENT), .SEED(SEED)) u_psc (
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va[47:12]), .va_large(va_large), .pcid(pcid), .look(walk_start),
+        .second_found(l2_pde_found && l2_ended), .second_frame(l2_pde_entry.frame),
+        .second_rights({l2_pde_entry.nx, l2_pde_entry.us, l2_pde_entry.rw}), .root_level(root_level),
+        .root_frame(root_frame), .start_level(start_level), .start_frame(start_frame), .start_rights(start_rights),
+        .from_level(from_level), .from_second(from_second), .touch(touched_start), .fill_pde(fill && tables[2]),
+        .fill_pdpte(fill && tables[3]), .fill_pml4e(fill && tables[4]), .pde_frame(frame_2), .pde_rights(rights_2),
+        .pdpte_frame(frame_3), .pdpte_rights(rights_3), .pml4e_frame(frame_4), .pml4e_rights(rights_4), .drop(psc_drop),
+        .debug_read(debug_read_q && debug_level == 3'd4), .debug_array(debug_in_level), .debug_set(debug_set_q),
+        .debug_way(debug_way_q), .debug_valid(psc_valid), .debug_tag(psc_tag), .debug_entry(psc_debug));
+
+    walker u_walker (
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .start(walk_start), .va(walk_va), .access_type(head_type), .mode(head_mode),
+        .paging(paging), .features(features_q), .beyond(beyond_q), .start_level(start_level), .start_frame(start_frame),
+        .start_rights(start_rights), .root_level(root_level), .root_frame(root_frame), .root_present(root_present),
+        .busy(walk_busy), .done(walk_done), .fault(walk_fault), .fault_present(walk_present),
+        .fault_reserved(walk_reserved), .leaf_found(walk_leaf), .leaf_class(walk_class), .leaf_entry(walk_entry),
+        .leaf_global(walk_global), .restarts(rsp_restarts), .tables(tables), .frame_2(frame_2), .frame_3(frame_3),
+        .frame_4(frame_4), .rights_2(rights_2), .rights_3(rights_3), .rights_4(rights_4), .mem_valid(walk_mem),
+        .mem_exchange(mem_exchange), .mem_level(walk_level), .mem_pa(walk_pa), .mem_expected(mem_expected),
+        .mem_desired(mem_desired), .answer_valid(answer_valid && walk_busy), .answer(answer_q), .restart(walk_restart),
+        .committed(walk_committed));
+
+    pdpte_registers u_pdptes (
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .start(load_start), .base(load_base), .beyond(beyond_q), .done(load_done),
+        .bad(load_bad), .mem_valid(load_mem), .mem_pa(load_pa), .answer_valid(answer_valid && !walk_busy),
+        .answer(answer_q), .index(walk_va[31:30]), .present(pdpte_present), .frame(pdpte_frame));
+
+    always_comb begin : memory_port
+        mem_valid = walk_mem || load_mem;
+        mem_id = 2'd0;
+        mem_wide = load_mem || paging.pae;
+        mem_level = load_mem ? 3'd3 : walk_level;
+        mem_pa = load_mem ? load_pa : walk_pa;
+    end
+
+    // ---- control registers, invalidation port ----
+    control_registers u_control (
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .features(features_q), .beyond(beyond_q), .check(control),
+        .commit(control_commit), .op(head_op), .value(head_value), .gp(control_gp), .loads(control_loads),
+        .load_base(load_base), .drop(control_drop), .drop_pcid(control_pcid), .cr3_written(cr3_written),
+        .flushed(flushed), .paging(paging), .pcide(pcide), .pcid(current_pcid), .cr0(cr0), .cr3(cr3), .cr4(cr4),
+        .efer(efer), .pat(pat));
+    assign eflags_ac = paging.ac;
+
+    invalidation u_invalidation (
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .inv_valid(inv_valid), .inv_pcid_op(inv_pcid_op), .inv_type(inv_type),
+        .inv_pcid(inv_pcid), .inv_va(inv_va), .paging(paging), .features(features_q), .pcide(pcide),
+        .current_pcid(current_pcid), .acts(acts), .vector(inv_vector), .drop(inv_drop), .va(inv_va_used),
+        .pcid(inv_pcid_used), .invlpg(invlpg), .invpcid(invpcid));
+    assign inv_done = acts;
+
+    assign rsp_psc_level = walk_done ? (walk_start ? from_level : from_level_q) : 3'd0;
+    assign hit_number = !l2_ended ? l1_number :
+        (instruction || L2_UNIFIED != 0 ? 4'd6 : 4'd8) + {2'd0, l2_array};
+
     counters u_counters (
-        .clk(clk), .rst_n(rst_n), .access_done(rsp_valid && is_access && paging.pg), .instruction(instruction),
-        .hit(rsp_hit), .leaf_found(walk_leaf), .large_page(array_large), .fault(page_fault), .fault_drop(drop),
-        .walk_start(walk_start), .walk_dirty(dirty_miss), .walk_busy(walk_busy), .walk_restart(walk_restart),
-        .table_read(mem_valid && !mem_exchange), .table_write(walk_committed), .invlpg(is_invlpg),
-        .cr3_write(cr3_written), .flush_all(flush_all), .debug_hold(debug_hold), .debug_read(debug_read_q),
-        .debug_counter(debug_counter_q), .debug_count(debug_count));
-    assign array_large = walk_busy ? walk_large : !hit_4k;
+        .clk(clk), .rst_n(rst_n), .access_done(rsp_valid && is_access && rsp_hit != HIT_OFF), .instruction(instruction),
+        .hit(!walk_done), .hit_array(hit_number), .leaf_found(walk_leaf), .leaf_class(walk_class),
+        .walk_start(walk_start), .walk_dirty(walk_dirty), .walk_busy(walk_busy), .walk_restart(walk_restart),
+        .from_level(from_level), .from_second(from_second), .second_side(!instruction && L2_UNIFIED == 0),
+        .table_read(walk_mem && !mem_exchange), .table_write(walk_committed), .pdpte_load(load_done), .fault(page_fault),
+        .invlpg(invlpg), .invpcid(invpcid), .cr3_write(cr3_written), .fault_drop(drop == DROP_FAULT), .flush_all(flushed),
+        .debug_hold(debug_hold), .debug_read(debug_read_q), .debug_counter(debug_counter_q), .debug_count(debug_count));
 
     // ---- debug port: asked in one cycle, answers in the next; only the array that is read gives anything but 0 ----
+    logic [2:0] debug_level;
+    logic [1:0] debug_in_level;
     always_ff @(posedge clk) begin : debug_register
         debug_read_q <= debug_read;
         if (debug_read) begin
-            debug_tlb_q <= debug_tlb;
+            debug_array_q <= debug_array;
             debug_set_q <= debug_set;
             debug_way_q <= debug_way;
             debug_counter_q <= debug_counter;
@@ -326,35 +408,37 @@ module mmu #(
     end
 
     always_comb begin : debug_answer
-        debug_valid = 1'b0;
+        debug_level = 3'd7;
+        debug_in_level = 2'd0;
+        debug_valid = '0;
+        debug_tag = '0;
+        debug_entry = '0;
         debug_va = '0;
-        debug_pa = '0;
-        debug_rights = '0;
         if (debug_read_q) begin
-            debug_valid = debug_valid_i4k | debug_valid_i4m | debug_valid_d4k | debug_valid_d4m;
-            debug_va = debug_va_i4k | debug_va_i4m | debug_va_d4k | debug_va_d4m;
-            debug_pa = debug_pa_i4k | debug_pa_i4m | debug_pa_d4k | debug_pa_d4m;
-            debug_rights = debug_rights_i4k | debug_rights_i4m | debug_rights_d4k | debug_rights_d4m;
+            debug_level = debug_array_q < 4'd3 ? 3'd0 : debug_array_q < 4'd6 ? 3'd1 : debug_array_q < 4'd8 ? 3'd2 :
+                debug_array_q < 4'd10 ? 3'd3 : 3'd4;
+            debug_in_level = 2'(debug_array_q - (debug_array_q < 4'd3 ? 4'd0 : debug_array_q < 4'd6 ? 4'd3 :
+                debug_array_q < 4'd8 ? 4'd6 : debug_array_q < 4'd10 ? 4'd8 : 4'd10));
+            debug_valid = tlb_valid | psc_valid;
+            debug_tag = tlb_tag | psc_tag;
+            debug_entry = tlb_debug | psc_debug;
+            debug_va = 64'(debug_tag.page) << (debug_array_q == 4'd12 ? 39 : debug_tag.tlb_class == 2'd0 ? 12 :
+                debug_tag.tlb_class == 2'd2 ? 30 : paging.pae ? 21 : 22);
+            debug_va[63:48] = {16{debug_va[47]}};
         end
     end
 
     always_ff @(posedge clk) begin : rules
         if (rst_n && $past(rst_n)) begin
-            // A response ends exactly one request; a request that waits stands still.
-            assert (!rsp_valid || op_valid_q);
-            if ($past(op_valid_q) && !$past(rsp_valid)) begin
-                assert (op_valid_q && $stable(va_q) && $stable(op_q));
-            end
-            // Memory answers only what was asked, and a walk asks only for the request in the register.
-            assert (!mem_valid || lookup || walk_busy);
-            // Nothing is filled by a fault, and a fault is answered at once.
-            assert (!(fill && page_fault));
-            assert (!page_fault || (rsp_valid && rsp_vector == VECTOR_PF));
-            // A hit costs no memory access.
-            assert (!(served && mem_valid));
-            // An entry just dropped by INVLPG or #PF is gone on both sides.
-            if ($past(drop) && va_q == $past(va_q)) begin
-                assert (!hit_i4k && !hit_i4m && !hit_d4k && !hit_d4m);
+            // A response ends exactly one request.
+            assert (!rsp_valid || head_valid);
+            // Memory is asked only for the head, and a hit costs no access.
+            assert (!mem_valid || head_valid);
+            assert (!((l1_touch || l2_touch) && mem_valid));
+            assert (!(walk_mem && load_mem));
+            // An entry just dropped by INVLPG or #PF does not hit.
+            if ($past(drop) == DROP_FAULT && $past(va) == va && look) begin
+                assert (!l1_hit);
             end
         end
     end

@@ -2,7 +2,7 @@
 // the way rank 0 and moves every way that was younger than it one up. Any permutation will do at reset: a victim is
 // asked for only when all ways are valid, so each has been touched since.
 //
-// Combinational; the set's state is a row of an array in tlb.sv:
+// Combinational; the set's state is a row of an array in tlb_array.sv:
 //   cycle          t
 //   touch, way     __/--\__     row state[t] -> state_next, written at the end of t
 `default_nettype none
@@ -17,6 +17,7 @@ module replacement_lru #(
     input logic [STATE_BITS-1:0] state,
     input logic touch,
     input logic [WAY_BITS-1:0] way,
+    input logic choose,
     output logic [STATE_BITS-1:0] state_next,
     output logic [STATE_BITS-1:0] state_reset,
     output logic [WAY_BITS-1:0] victim
@@ -32,9 +33,11 @@ module replacement_lru #(
 
     always_comb begin
         victim = '0;
-        for (int w = 0; w < WAYS; w++) begin
-            if (state[w*WAY_BITS +: WAY_BITS] == `MUT(24, WAY_BITS'(WAYS - 1), '0)) begin
-                victim = WAY_BITS'(w);
+        if (choose) begin
+            for (int w = 0; w < WAYS; w++) begin
+                if (state[w*WAY_BITS +: WAY_BITS] == `MUT(24, WAY_BITS'(WAYS - 1), '0)) begin
+                    victim = WAY_BITS'(w);
+                end
             end
         end
     end
@@ -45,13 +48,15 @@ module replacement_lru #(
         rank = '0;
         if (touch) begin
             old_rank = state[32'(way)*WAY_BITS +: WAY_BITS];
-            for (int w = 0; w < WAYS; w++) begin
-                rank = state[w*WAY_BITS +: WAY_BITS];
-                if (rank < old_rank) begin
-                    state_next[w*WAY_BITS +: WAY_BITS] = rank + 1'b1;
+            if (old_rank != '0) begin
+                for (int w = 0; w < WAYS; w++) begin
+                    rank = state[w*WAY_BITS +: WAY_BITS];
+                    if (rank < old_rank) begin
+                        state_next[w*WAY_BITS +: WAY_BITS] = rank + 1'b1;
+                    end
                 end
+                state_next[32'(way)*WAY_BITS +: WAY_BITS] = '0;
             end
-            state_next[32'(way)*WAY_BITS +: WAY_BITS] = '0;
         end
     end
 endmodule

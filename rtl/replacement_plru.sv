@@ -1,9 +1,9 @@
-// Tree pseudo-LRU for one set, ways a power of two. The state is the binary tree's nodes in heap order (node 1 is the
-// root, the children of n are 2n and 2n+1; bit n-1 holds node n). A node bit of 0 points to the lower half of its
-// ways, 1 to the upper. A touch makes every node on the way's path point away from it; the victim is where the
-// pointers lead. Invalidation does not change the tree.
+// Tree pseudo-LRU for one set of any number of ways. The state is the nodes of a binary tree over the ways, rounded up to a
+// power of two, in heap order (node 1 is the root, the children of n are 2n and 2n+1; bit n-1 holds node n). A node bit of
+// 0 points to the lower half of its ways, 1 to the upper. A touch makes every node on the way's path point away from it; the
+// victim is where the pointers lead, and a half without ways is not entered.
 //
-// Combinational; the set's state is a row of an array in tlb.sv:
+// Combinational; the set's state is a row of an array in tlb_array.sv:
 //   cycle          t
 //   touch, way     __/--\__     row state[t] -> state_next, written at the end of t
 `default_nettype none
@@ -18,6 +18,7 @@ module replacement_plru #(
     input logic [STATE_BITS-1:0] state,
     input logic touch,
     input logic [WAY_BITS-1:0] way,
+    input logic choose,
     output logic [STATE_BITS-1:0] state_next,
     output logic [STATE_BITS-1:0] state_reset,
     output logic [WAY_BITS-1:0] victim
@@ -26,6 +27,7 @@ module replacement_plru #(
 
     logic [WAY_BITS:0] touch_node;   // heap number of the node on the touched way's path
     logic [WAY_BITS:0] victim_node;
+    logic [WAY_BITS:0] upper;        // lowest way of the upper half
     logic pointer;
 
     assign state_reset = '0;
@@ -34,10 +36,14 @@ module replacement_plru #(
         victim_node = {{WAY_BITS{1'b0}}, 1'b1};
         victim = '0;
         pointer = 1'b0;
-        for (int level = 0; level < LEVELS; level++) begin
-            pointer = state[32'(victim_node) - 1] ^ `MUT(24, 1'b0, 1'b1);
-            victim[LEVELS-1-level] = pointer;
-            victim_node = {victim_node[WAY_BITS-1:0], pointer};
+        upper = '0;
+        if (choose) begin
+            for (int level = LEVELS - 1; level >= 0; level--) begin
+                upper = {1'b0, victim} | (WAY_BITS+1)'(1 << level);
+                pointer = (state[32'(victim_node) - 1] ^ `MUT(24, 1'b0, 1'b1)) && upper < (WAY_BITS+1)'(WAYS);
+                victim[level] = pointer;
+                victim_node = {victim_node[WAY_BITS-1:0], pointer};
+            end
         end
     end
 
@@ -45,16 +51,10 @@ module replacement_plru #(
         state_next = state;
         touch_node = {{WAY_BITS{1'b0}}, 1'b1};
         if (touch) begin
-            for (int level = 0; level < LEVELS; level++) begin
-                state_next[32'(touch_node) - 1] = !way[LEVELS-1-level];
-                touch_node = {touch_node[WAY_BITS-1:0], way[LEVELS-1-level]};
+            for (int level = LEVELS - 1; level >= 0; level--) begin
+                state_next[32'(touch_node) - 1] = !way[level];
+                touch_node = {touch_node[WAY_BITS-1:0], way[level]};
             end
-        end
-    end
-
-    initial begin
-        if (WAYS != (1 << LEVELS)) begin
-            $fatal(1, "replacement_plru: ways must be a power of two");
         end
     end
 endmodule

@@ -24,16 +24,23 @@ extern "C" {
 namespace {
 
 /* rtl/mmu_types.svh, mmu_op_t: the control registers have the numbers of enum mmu_control. */
-enum { OP_INVLPG = 5, OP_ACCESS = 6 };
-static_assert(MMU_CR0 == 0 && MMU_CR3 == 1 && MMU_CR4 == 2 && MMU_EFER == 3 && MMU_EFLAGS_AC == 4, "mmu_op_t");
-enum { RIGHTS_RW = 1, RIGHTS_US = 2, RIGHTS_D = 4, RIGHTS_G = 8 }; /* rights_t */
-enum { ENTRY_BYTES = 4 };
+enum { OP_ACCESS = 6 };
+static_assert(MMU_CR0 == 0 && MMU_CR3 == 1 && MMU_CR4 == 2 && MMU_EFER == 3 && MMU_EFLAGS_AC == 4 && MMU_PAT == 5,
+              "mmu_op_t");
+static_assert(TLB_4K == 0 && TLB_LARGE == 1 && TLB_1G == 2 && TLB_PDE == 3 && ARRAY_PSC_PML4E == 12, "mmu_types.svh");
+static_assert(MMU_HIT_OFF == 0 && MMU_HIT_L1 == 1 && MMU_HIT_L2 == 2 && MMU_HIT_WALK == 3 && MMU_HIT_DIRTY == 4,
+              "mmu_hit_t");
+
+/* entry_t and debug_tag_t */
+enum { ENTRY_RW = 1, ENTRY_US = 2, ENTRY_NX = 4, ENTRY_D = 8, ENTRY_MEMORY = 4, ENTRY_FRAME = 7 };
+enum { TAG_PCID = 36, TAG_CLASS = 48, TAG_G = 50, TAG_FRAGMENT = 51 };
 
 /* Cycles without a completion, beside those the memory was given, after which the hardware counts as hung. */
 constexpr uint64_t PATIENCE = 100000;
 constexpr uint64_t TIME_PER_CYCLE = 10; /* of the waveform: cycle c begins at 10 c */
 
-const tlb_geometry built_geometry[TLB_SIDES][TLB_PAGE_SIZES] = PRESET_GEOMETRY;
+const tlb_geometry built_geometry[MMU_ARRAYS] = PRESET_GEOMETRY;
+const bool built_unified[2] = PRESET_UNIFIED;
 
 } // namespace
 
@@ -47,7 +54,7 @@ struct mmu {
     uint64_t patience = 0;   /* ticks left for the operation under way */
     bool answer_due = false; /* a memory access is under way, its answer comes in answer_cycle */
     uint64_t answer_cycle = 0;
-    uint32_t answer = 0;
+    uint64_t answer = 0;
     mmu_result *log = nullptr; /* where table accesses are entered */
     std::unique_ptr<VerilatedFstC> wave;
     uint64_t wave_from = 0, wave_to = 0;
@@ -78,6 +85,7 @@ void issue_memory_access(mmu *m) {
     const Vmmu *top = m->top.get();
     const mmu_memory &memory = m->config.memory;
     bool exchange = top->mem_exchange;
+    unsigned bytes = top->mem_wide ? 8 : 4;
     pa_t pa = top->mem_pa;
     uint32_t latency = memory.latency(memory.ctx, pa, exchange, m->cycle);
     mmu_table_access access = {};
@@ -86,12 +94,12 @@ void issue_memory_access(mmu *m) {
     if (exchange) {
         access.op = MMU_TABLE_EXCHANGE;
         access.desired = top->mem_desired;
-        access.value = memory.compare_exchange(memory.ctx, pa, ENTRY_BYTES, top->mem_expected, top->mem_desired);
+        access.value = memory.compare_exchange(memory.ctx, pa, bytes, top->mem_expected, top->mem_desired);
     } else {
         access.op = MMU_TABLE_READ;
-        access.value = memory.read(memory.ctx, pa, ENTRY_BYTES);
+        access.value = memory.read(memory.ctx, pa, bytes);
     }
-    m->answer = (uint32_t)access.value;
+    m->answer = access.value;
     m->answer_cycle = m->cycle + (latency ? latency : 1);
     m->answer_due = true;
     m->patience += latency;
@@ -156,68 +164,95 @@ void settle(mmu *m) {
     }
 }
 
-bool give_up(mmu *m, uint64_t accepted) {
-    fprintf(stderr, "rtl mmu: the request accepted in cycle %llu has no answer in cycle %llu: the hardware hangs\n",
-            (unsigned long long)accepted, (unsigned long long)m->cycle);
+bool give_up(mmu *m) {
+    fprintf(stderr, "rtl mmu: the oldest request has no answer in cycle %llu: the hardware hangs\n",
+            (unsigned long long)m->cycle);
     m->hung = true;
     m->top->req_valid = 0;
     return false;
 }
 
-/* Offers the request that stands at the port and runs to its response. False if it never comes. */
-inline bool run_request(mmu *m) {
-    if (m->hung) { return false; }
-    Vmmu *top = m->top.get();
-    m->settled = false;
-    m->patience = PATIENCE;
-    uint64_t accepted = m->cycle;
-    top->req_valid = 1;
-    tick(m);
-    top->req_valid = 0;
-    while (!top->rsp_valid) {
-        if (m->patience-- == 0) { return give_up(m, accepted); }
+/* Ends cycles until a response stands at the port. False if it never comes. */
+inline bool wait_for_response(mmu *m) {
+    while (!m->top->rsp_valid) {
+        if (m->patience-- == 0) { return give_up(m); }
         tick(m);
     }
     return true;
 }
 
-inline bool translate_one(mmu *m, const mmu_request &request, mmu_result &result) {
-    Vmmu *top = m->top.get();
-    uint64_t before = m->cycle;
+inline void offer(Vmmu *top, const mmu_request &request) {
+    top->req_valid = 1;
+    top->req_type = request.type;
+    top->req_mode = request.mode;
+    top->req_value = request.va;
+}
+
+inline void begin_log(mmu *m, mmu_result &result) {
     result.table_count = 0;
     result.table_total = 0;
     m->log = &result;
-    top->req_op = OP_ACCESS;
-    top->req_type = request.type;
-    top->req_mode = request.mode;
-    top->req_va = (uint32_t)request.va;
-    if (!run_request(m)) { return false; }
+}
+
+inline void take_response(mmu *m, mmu_result &result, uint64_t before) {
+    const Vmmu *top = m->top.get();
     result.vector = top->rsp_vector;
     bool fault = result.vector != MMU_VECTOR_NONE;
     result.pa = fault ? 0 : top->rsp_pa;
-    result.cr2 = fault ? top->rsp_cr2 : 0;
+    result.cr2 = result.vector == MMU_VECTOR_PF ? top->rsp_cr2 : 0;
     result.error_code = top->rsp_error;
     result.hit = top->rsp_hit;
     result.page_shift = top->rsp_page_shift;
+    result.memory_type = fault ? (uint8_t)MEMORY_WB : top->rsp_memory;
+    result.psc_level = top->rsp_psc_level;
     result.restarts = top->rsp_hit >= MMU_HIT_WALK ? top->rsp_restarts : 0;
     result.done = m->cycle;
     result.cycles = (uint32_t)(m->cycle - before);
-    return true;
 }
 
+/* Requests are offered as long as the queue takes them; after a fault the hardware has dropped the younger ones. */
 size_t rtl_translate(mmu *m, const mmu_request *requests, mmu_result *results, size_t count) {
+    if (m->hung || count == 0) { return 0; }
+    Vmmu *top = m->top.get();
+    uint64_t before = m->cycle;
+    size_t offered = 0;
+    m->settled = false;
+    top->req_op = OP_ACCESS;
     for (size_t i = 0; i < count; i++) {
-        if (!translate_one(m, requests[i], results[i])) { return 0; }
-        if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
+        begin_log(m, results[i]);
+        m->patience = PATIENCE;
+        do {
+            if (m->patience-- == 0) {
+                give_up(m);
+                return 0;
+            }
+            if (offered < count && top->req_ready) {
+                offer(top, requests[offered++]);
+            } else {
+                top->req_valid = 0;
+            }
+            tick(m);
+        } while (!top->rsp_valid);
+        take_response(m, results[i], before);
+        before = m->cycle;
+        if (results[i].vector != MMU_VECTOR_NONE) { count = i + 1; }
     }
+    top->req_valid = 0;
     return count;
 }
 
 int rtl_write_control(mmu *m, enum mmu_control which, uint64_t value) {
+    if (m->hung) { return MMU_VECTOR_GP; }
+    Vmmu *top = m->top.get();
     m->log = nullptr;
-    m->top->req_op = which;
-    m->top->req_value = value;
-    return run_request(m) ? m->top->rsp_vector : MMU_VECTOR_GP;
+    m->settled = false;
+    m->patience = PATIENCE;
+    top->req_valid = 1;
+    top->req_op = which;
+    top->req_value = value;
+    tick(m);
+    top->req_valid = 0;
+    return wait_for_response(m) ? top->rsp_vector : MMU_VECTOR_GP;
 }
 
 uint64_t rtl_read_control(const mmu *m, enum mmu_control which) {
@@ -228,58 +263,84 @@ uint64_t rtl_read_control(const mmu *m, enum mmu_control which) {
     case MMU_CR4: return m->top->cr4;
     case MMU_EFER: return m->top->efer;
     case MMU_EFLAGS_AC: return m->top->eflags_ac;
+    case MMU_PAT: return m->top->pat;
     }
     return 0;
 }
 
-void rtl_invlpg(mmu *m, va_t va) {
-    m->log = nullptr;
-    m->top->req_op = OP_INVLPG;
-    m->top->req_va = (uint32_t)va;
-    run_request(m);
+/* Taken in the cycle the model stands in, done in the next. */
+int invalidate(mmu *m, bool pcid_op, uint64_t type, uint64_t pcid, va_t va) {
+    if (m->hung) { return MMU_VECTOR_GP; }
+    Vmmu *top = m->top.get();
+    m->settled = false;
+    top->inv_valid = 1;
+    top->inv_pcid_op = pcid_op;
+    top->inv_type = type;
+    top->inv_pcid = pcid;
+    top->inv_va = va;
+    tick(m);
+    top->inv_valid = 0;
+    return top->inv_vector;
 }
+
+void rtl_invlpg(mmu *m, va_t va) { invalidate(m, false, 0, 0, va); }
+
+int rtl_invpcid(mmu *m, uint64_t type, uint64_t pcid, va_t va) { return invalidate(m, true, type, pcid, va); }
 
 uint64_t rtl_cycles(const mmu *m) { return m->cycle; }
 
+/* The debug port answers in the second cycle. */
+void debug_edges(mmu *m) {
+    held_edge(m);
+    held_edge(m);
+}
+
 uint64_t read_counter(mmu *m, unsigned number) {
     m->top->debug_counter = number;
-    held_edge(m);
+    debug_edges(m);
     return m->top->debug_count;
 }
 
-/* In the order of the debug port's counter numbers (rtl/README.md). */
+/* In the order of the debug port's counter numbers (rtl/counters.sv). */
 void rtl_statistics(const mmu *constant, mmu_statistics *out) {
     mmu *m = const_cast<mmu *>(constant);
     settle(m);
     m->top->debug_read = 1;
     unsigned number = 0;
-    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
-        out->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES].hits = read_counter(m, number++);
+    for (uint64_t &hits : out->hits) { hits = read_counter(m, number++); }
+    for (uint64_t &hits : out->pde_hits) { hits = read_counter(m, number++); }
+    for (auto &side : out->misses) {
+        for (uint64_t &misses : side) { misses = read_counter(m, number++); }
     }
-    for (unsigned i = 0; i < TLB_SIDES * TLB_PAGE_SIZES; i++) {
-        out->tlb[i / TLB_PAGE_SIZES][i % TLB_PAGE_SIZES].misses = read_counter(m, number++);
-    }
-    out->miss_fault[TLB_INSTRUCTION] = read_counter(m, number++);
-    out->miss_fault[TLB_DATA] = read_counter(m, number++);
+    for (uint64_t &faults : out->miss_fault) { faults = read_counter(m, number++); }
     uint64_t *const rest[] = {&out->walks,       &out->walk_restarts, &out->dirty_walks, &out->walk_cycles,
-                              &out->table_reads, &out->table_writes,  &out->faults,      &out->invlpg,
-                              &out->cr3_writes,  &out->flush_all,     &out->fault_drops, &out->cycles};
+                              &out->table_reads, &out->table_writes,  &out->pdpte_loads, &out->faults,
+                              &out->invlpg,      &out->invpcid,       &out->cr3_writes,  &out->fault_drops,
+                              &out->flush_all,   &out->cycles};
     for (uint64_t *field : rest) { *field = read_counter(m, number++); }
     m->top->debug_read = 0;
 }
 
 mmu_tlb_entry debug_entry(const Vmmu *top, unsigned array, unsigned set, unsigned way) {
+    uint64_t bits = top->debug_entry, tag = top->debug_tag;
     mmu_tlb_entry entry = {};
     entry.va = top->debug_va;
-    entry.pa = top->debug_pa;
-    entry.side = (uint8_t)(array / TLB_PAGE_SIZES);
-    entry.pages = (uint8_t)(array % TLB_PAGE_SIZES);
+    entry.array = (uint8_t)array;
+    entry.tlb_class = array < ARRAY_PSC_PDE ? (uint8_t)(tag >> TAG_CLASS & 3) : 0;
     entry.set = (uint16_t)set;
     entry.way = (uint16_t)way;
-    entry.writable = top->debug_rights & RIGHTS_RW;
-    entry.user = top->debug_rights & RIGHTS_US;
-    entry.dirty = top->debug_rights & RIGHTS_D;
-    entry.global = top->debug_rights & RIGHTS_G;
+    entry.pcid = (uint16_t)(tag >> TAG_PCID & 0xFFF);
+    bool page = array < ARRAY_PSC_PDE && entry.tlb_class != TLB_PDE;
+    bool pae = top->cr4 & CR4_PAE;
+    unsigned shift = !page || entry.tlb_class == TLB_4K ? 12 : entry.tlb_class == TLB_1G ? 30 : pae ? 21 : 22;
+    entry.pa = bits >> ENTRY_FRAME << 12 >> shift << shift; /* below it, what the first access happened to have */
+    entry.memory = (uint8_t)(bits >> ENTRY_MEMORY & 7);
+    entry.writable = bits & ENTRY_RW;
+    entry.user = bits & ENTRY_US;
+    entry.execute_disable = bits & ENTRY_NX;
+    entry.dirty = bits & ENTRY_D;
+    entry.global = tag >> TAG_G & 1;
+    entry.fragment = tag >> TAG_FRAGMENT & 1;
     return entry;
 }
 
@@ -288,16 +349,22 @@ size_t rtl_tlb_entries(mmu *m, mmu_tlb_entry *out, size_t max) {
     size_t count = 0;
     settle(m);
     top->debug_read = 1;
-    for (unsigned array = 0; array < TLB_SIDES * TLB_PAGE_SIZES; array++) {
-        const tlb_geometry &geometry = built_geometry[array / TLB_PAGE_SIZES][array % TLB_PAGE_SIZES];
-        top->debug_tlb = array;
-        for (unsigned slot = 0; slot < geometry.sets * geometry.ways; slot++) {
-            top->debug_set = slot / geometry.ways;
-            top->debug_way = slot % geometry.ways;
-            held_edge(m);
-            if (!top->debug_valid) { continue; }
-            if (count < max) { out[count] = debug_entry(top, array, slot / geometry.ways, slot % geometry.ways); }
-            count++;
+    for (unsigned array = 0; array < MMU_ARRAYS; array++) {
+        top->debug_array = array;
+        for (unsigned set = 0; built_geometry[array].ways != 0 && set < built_geometry[array].sets; set++) {
+            top->debug_set = set;
+            top->debug_way = 0;
+            debug_edges(m);
+            uint64_t valid = top->debug_valid;
+            for (unsigned way = 0; way < built_geometry[array].ways; way++) {
+                if (!(valid >> way & 1)) { continue; }
+                if (count < max) {
+                    top->debug_way = way;
+                    debug_edges(m);
+                    out[count] = debug_entry(top, array, set, way);
+                }
+                count++;
+            }
         }
     }
     top->debug_read = 0;
@@ -321,14 +388,23 @@ int rtl_wave(mmu *m, const char *path, uint64_t from, uint64_t to) {
 }
 
 bool geometry_matches(const mmu_preset &preset) {
-    return !memcmp(preset.tlb, built_geometry, sizeof built_geometry) && preset.replacement == PRESET_REPLACEMENT;
+    for (unsigned i = 0; i < MMU_ARRAYS; i++) {
+        const tlb_geometry &asked = preset.array[i], &built = built_geometry[i];
+        if (asked.ways != built.ways) { return false; }
+        if (built.ways && (asked.classes != built.classes || asked.sets != built.sets)) { return false; }
+    }
+    return preset.unified[0] == built_unified[0] && preset.unified[1] == built_unified[1] &&
+           preset.replacement == PRESET_REPLACEMENT && preset.stlb_cycles == PRESET_STLB_CYCLES &&
+           preset.walkers == PRESET_WALKERS &&
+           (preset.replacement != TLB_RANDOM || preset.seed == PRESET_SEED);
 }
 
 const char *unsuitable(const mmu_config *config) {
     if (!geometry_matches(config->preset)) { return "was built for another geometry than preset"; }
-    if (config->preset.physical_bits < 32 || config->preset.physical_bits > 40) {
-        return "takes MAXPHYADDR 32 to 40, not as in preset";
+    if (config->preset.physical_bits < 32 || config->preset.physical_bits > 52) {
+        return "takes MAXPHYADDR 32 to 52, not as in preset";
     }
+    if (config->preset.features & ~(unsigned)PRESET_FEATURES) { return "was built without features of preset"; }
 #ifndef NTMMU_ASSERTIONS
     if (config->assertions) { return "was built without the assertions asked for, preset"; }
 #endif
@@ -337,8 +413,10 @@ const char *unsuitable(const mmu_config *config) {
 
 void reset(mmu *m) {
     Vmmu *top = m->top.get();
-    top->req_valid = top->mem_rsp_valid = top->debug_hold = top->debug_read = 0;
+    top->req_valid = top->inv_valid = top->mem_rsp_valid = top->debug_hold = top->debug_read = 0;
+    top->mem_rsp_id = 0;
     top->maxphyaddr = m->config.preset.physical_bits;
+    top->features = m->config.preset.features;
 #ifdef MUTATE
     const char *mutant = getenv("NTMMU_MUTANT");
     top->mutant = mutant ? (uint32_t)strtoul(mutant, nullptr, 10) : 0;
@@ -368,8 +446,9 @@ void rtl_destroy(mmu *m) { delete m; }
 
 extern "C" __attribute__((visibility("default"))) const struct mmu_ops *ntmmu_mmu_ops(void) {
     static const mmu_ops ops = {
-        MMU_ABI_VERSION,  "rtl",      rtl_create, rtl_destroy,    rtl_translate,   rtl_write_control,
-        rtl_read_control, rtl_invlpg, rtl_cycles, rtl_statistics, rtl_tlb_entries, rtl_wave,
+        MMU_ABI_VERSION,  "rtl",      rtl_create,  rtl_destroy, rtl_translate,  rtl_write_control,
+        rtl_read_control, rtl_invlpg, rtl_invpcid, rtl_cycles,  rtl_statistics, rtl_tlb_entries,
+        rtl_wave,
     };
     return &ops;
 }

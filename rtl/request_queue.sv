@@ -1,0 +1,125 @@
+// The requests that were taken and not yet answered, at most eight, in order: the head, on which the MMU works, in a
+// register, and the younger ones in a ring of seven behind it. A hit stream passes through the head register alone.
+//
+//   cycle        t       t+1     t+2
+//   req          < A   >< B   >
+//   req_valid    __/-----------\____
+//   req_ready    ------------------
+//   head                 < A   >< B   >
+//   pop                  __/-----------    A answered in t+1
+// squash: the head was answered by a fault. It and all that came before this cycle are forgotten; a request taken in this
+// very cycle is the answer to the fault and stays.
+`default_nettype none
+`include "mmu_types.svh"
+
+module request_queue (
+    input logic clk,
+    input logic rst_n,
+    input logic req_valid,
+    output logic req_ready,
+    input mmu_op_t req_op,
+    input mmu_type_t req_type,
+    input mmu_mode_t req_mode,
+    input logic [63:0] req_value,
+    output logic head_valid,
+    output mmu_op_t head_op,
+    output mmu_type_t head_type,
+    output mmu_mode_t head_mode,
+    output logic [63:0] head_value,
+    input logic pop,
+    input logic squash
+);
+    logic head_valid_q;
+    mmu_op_t head_op_q;
+    mmu_type_t head_type_q;
+    mmu_mode_t head_mode_q;
+    logic [63:0] head_value_q;
+    logic [63:0] value_q [0:7];
+    logic [6:0] kind_q [0:7];     // op, type, mode
+    logic [2:0] first_q, count_q;
+    logic take, direct, advance;
+    logic [6:0] first_kind;
+
+    always_comb begin : flow
+        req_ready = count_q != 3'd7 || pop;
+        take = req_valid && req_ready;
+        advance = pop && !squash && count_q != 3'd0;       // the oldest of the ring becomes the head
+        direct = take && (!head_valid_q || (pop && !advance));
+        first_kind = '0;
+        if (advance) begin
+            first_kind = kind_q[first_q];
+        end
+    end
+
+    always_ff @(posedge clk) begin : head
+        if (!rst_n) begin
+            head_valid_q <= 1'b0;
+        end else if (pop || !head_valid_q) begin
+            head_valid_q <= direct || advance;
+        end
+        if (direct) begin
+            head_op_q <= req_op;
+            head_type_q <= req_type;
+            head_mode_q <= req_mode;
+            head_value_q <= req_value;
+        end else if (advance) begin
+            head_value_q <= value_q[first_q];
+            case (first_kind[6:4])
+                3'd0: head_op_q <= OP_CR0;
+                3'd1: head_op_q <= OP_CR3;
+                3'd2: head_op_q <= OP_CR4;
+                3'd3: head_op_q <= OP_EFER;
+                3'd4: head_op_q <= OP_AC;
+                3'd5: head_op_q <= OP_PAT;
+                default: head_op_q <= OP_ACCESS;
+            endcase
+            case (first_kind[3:2])
+                2'd0: head_type_q <= TYPE_READ;
+                2'd1: head_type_q <= TYPE_WRITE;
+                2'd2: head_type_q <= TYPE_FETCH;
+                default: head_type_q <= TYPE_MODIFY;
+            endcase
+            case (first_kind[1:0])
+                2'd0: head_mode_q <= MODE_SUPERVISOR;
+                2'd1: head_mode_q <= MODE_USER;
+                default: head_mode_q <= MODE_IMPLICIT;
+            endcase
+        end
+    end
+
+    always_ff @(posedge clk) begin : ring
+        if (!rst_n || squash) begin
+            first_q <= '0;
+            count_q <= '0;
+        end else if ((take && !direct) || advance) begin
+            count_q <= count_q + 3'(take && !direct) - 3'(advance);
+            first_q <= first_q + 3'(advance);
+        end
+        if (take && !direct) begin
+            value_q[first_q + count_q] <= req_value;
+            kind_q[first_q + count_q] <= {req_op, req_type, req_mode};
+        end
+    end
+
+    assign head_valid = head_valid_q;
+    assign head_op = head_op_q;
+    assign head_type = head_type_q;
+    assign head_mode = head_mode_q;
+    assign head_value = head_value_q;
+
+    always_ff @(posedge clk) begin : rules
+        if (rst_n && $past(rst_n)) begin
+            // Only the head is answered, and what waits stands still.
+            assert (!pop || head_valid_q);
+            assert (!squash || pop);
+            assert (count_q == 3'd0 || head_valid_q);
+            if ($past(head_valid_q) && !$past(pop)) begin
+                assert (head_valid_q && $stable(head_value_q) && $stable(head_op_q));
+            end
+            if ($past(squash)) begin
+                assert (count_q == 3'd0);
+            end
+        end
+    end
+endmodule
+`default_nettype wire
