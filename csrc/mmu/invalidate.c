@@ -5,19 +5,21 @@ static bool is_tlb(unsigned number) { return number < ARRAY_PSC_PDE; }
 
 /* ---- one address ---- */
 
-static void drop_level(struct mmu *mmu, enum tlb_side side, unsigned level, unsigned classes, va_t va) {
+__attribute__((always_inline)) static inline void drop_level(struct mmu *mmu, enum tlb_side side, unsigned level, unsigned classes, va_t va) {
     for (unsigned tlb_class = 0; tlb_class < classes; tlb_class++) {
         struct tlb *tlb = mmu->of[side][level - 1][tlb_class];
-        if (!tlb) { continue; }
+        if (!tlb || tlb->valid == 0) { continue; }
         bool dropped = tlb_drop(tlb, tag_of(mmu, tlb_class, va), mmu->mode.tagged);
         if (dropped && tlb_class != TLB_4K) { shortcuts_forget_all(mmu); }
     }
 }
 
-void drop_side(struct mmu *mmu, enum tlb_side side, va_t va) {
+static inline void drop_first(struct mmu *mmu, enum tlb_side side, va_t va) {
     drop_level(mmu, side, 1, TLB_PAGE_SIZES, va);
     shortcuts_forget_page(mmu, side, va);
 }
+
+void drop_side(struct mmu *mmu, enum tlb_side side, va_t va) { drop_first(mmu, side, va); }
 
 static bool is_fragment(const struct tlb *tlb, unsigned index, uint64_t pcid) {
     (void)pcid;
@@ -49,7 +51,7 @@ static void drop_psc_of(struct mmu *mmu, uint64_t pcid) {
 }
 
 void drop_address(struct mmu *mmu, va_t va) {
-    for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_side(mmu, side, va); }
+    for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_first(mmu, side, va); }
     if (mmu->plain) { return; }
     for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_level(mmu, side, 2, TLB_PAGE_SIZES, va); }
     drop_fragments(mmu);
@@ -58,7 +60,7 @@ void drop_address(struct mmu *mmu, va_t va) {
 }
 
 void drop_after_fault(struct mmu *mmu, va_t va) {
-    for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_side(mmu, side, va); }
+    for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_first(mmu, side, va); }
     if (mmu->plain) { return; }
     for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_level(mmu, side, 2, TLB_CLASSES, va); }
     drop_fragments(mmu);

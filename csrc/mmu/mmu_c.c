@@ -66,6 +66,11 @@ static struct mmu *c_create(const struct mmu_config *config, char *err, size_t e
         connect(mmu, side, 2);
     }
     mmu->plain = is_plain(mmu);
+    mmu->context = (struct walk_context){.memory = &mmu->config.memory,
+                                         .ram = &mmu->ram,
+                                         .controls = &mmu->controls,
+                                         .mode = &mmu->mode,
+                                         .pdpte = mmu->pdpte};
     return mmu;
 }
 

@@ -22,6 +22,7 @@ struct mmu {
     struct mmu_shortcuts shortcuts; /* and .cycle, in which the last operation completed */
     uint16_t allowed[1 << 4];       /* what allowed_of found since the control registers changed; 0: not asked yet */
     struct mmu_ram ram;             /* see mmu_c_use_ram */
+    struct walk_context context;    /* pointers into this structure */
 };
 
 static inline enum tlb_side side_of(enum mmu_type type) { return type == MMU_FETCH ? TLB_INSTRUCTION : TLB_DATA; }
@@ -47,10 +48,27 @@ static inline uint64_t psc_tag(const struct mmu *mmu, unsigned level, va_t va) {
 /* ---- shortcut.c: what the first level would answer ---- */
 
 void shortcuts_forget_all(struct mmu *mmu);
-/* Of a page: va as translated_bits gives it. */
-void shortcuts_forget_page(struct mmu *mmu, enum tlb_side side, va_t va);
-/* An entry with this tag is no longer what it was. */
-void shortcuts_forget_tag(struct mmu *mmu, enum tlb_side side, uint64_t tag);
+static inline void shortcuts_forget_key(struct mmu *mmu, enum tlb_side side, uint64_t page) {
+    struct mmu_shortcut *s = &mmu->shortcuts.at[side][page % MMU_SHORTCUTS];
+    if ((s->key & (MMU_SHORTCUT_EPOCH(1) - 1)) == page) { s->key = 0; }
+}
+
+/* Of a page: va as translated_bits gives it. A key holds the whole page number, of the sign-extended address. */
+static inline void shortcuts_forget_page(struct mmu *mmu, enum tlb_side side, va_t va) {
+    uint64_t page = (mmu->mode.kind == PAGING_4_LEVEL ? canonical(va) : va) >> PAGE_SHIFT;
+    shortcuts_forget_key(mmu, side, page);
+    if (mmu->config.preset.unified[0]) { shortcuts_forget_key(mmu, side ^ 1u, page); }
+}
+
+/* An entry with this tag is no longer what it was. A large one covers many pages, of which any may have a shortcut. */
+static inline void shortcuts_forget_tag(struct mmu *mmu, enum tlb_side side, uint64_t tag) {
+    if (tag == 0) { return; }
+    if (tag_class(tag) == TLB_4K) {
+        shortcuts_forget_page(mmu, side, tag_page(tag) << PAGE_SHIFT);
+    } else {
+        shortcuts_forget_all(mmu);
+    }
+}
 /* Of an entry that just served a hit. va: as requested. */
 void shortcuts_remember(struct mmu *mmu, enum tlb_side side, struct tlb *tlb, unsigned index, va_t va);
 

@@ -10,35 +10,6 @@ void shortcuts_forget_all(struct mmu *mmu) {
     }
 }
 
-/* A key holds the whole page number, of the sign-extended address. */
-static uint64_t key_page(const struct mmu *mmu, va_t va) {
-    return (mmu->mode.kind == PAGING_4_LEVEL ? canonical(va) : va) >> PAGE_SHIFT;
-}
-
-static void forget(struct mmu *mmu, enum tlb_side side, uint64_t page) {
-    struct mmu_shortcut *s = &mmu->shortcuts.at[side][page % MMU_SHORTCUTS];
-    if ((s->key & (MMU_SHORTCUT_EPOCH(1) - 1)) == page) { s->key = 0; }
-}
-
-void shortcuts_forget_page(struct mmu *mmu, enum tlb_side side, va_t va) {
-    uint64_t page = key_page(mmu, va);
-    if (!mmu->config.preset.unified[0]) {
-        forget(mmu, side, page);
-        return;
-    }
-    for (unsigned i = 0; i < TLB_SIDES; i++) { forget(mmu, i, page); }
-}
-
-/* A large entry covers many pages, of which any may have a shortcut. */
-void shortcuts_forget_tag(struct mmu *mmu, enum tlb_side side, uint64_t tag) {
-    if (tag == 0) { return; }
-    if (tag_class(tag) == TLB_4K) {
-        shortcuts_forget_page(mmu, side, tag_page(tag) << PAGE_SHIFT);
-    } else {
-        shortcuts_forget_all(mmu);
-    }
-}
-
 #define ALLOWED_KNOWN 0x8000u /* above the bits of mmu_shortcut_right */
 
 /* Which accesses an entry serves without a walk or a fault, under the control registers as they are. */

@@ -86,26 +86,22 @@ static void drop_other_sizes(struct mmu *mmu, enum tlb_side side, unsigned level
 }
 
 /* absent: no array of the side's first level holds the page. */
-static void fill_first(struct mmu *mmu, enum tlb_side side, va_t va, unsigned leaf_class,
-                       const struct tlb_translation *leaf, bool absent) {
+__attribute__((always_inline)) static inline void fill_first(struct mmu *mmu, enum tlb_side side, va_t va, unsigned leaf_class,
+                       const struct tlb_entry *leaf, bool absent) {
     unsigned tlb_class = leaf_class;
     struct tlb *tlb = mmu->of[side][0][tlb_class];
     while (!tlb) {
         if (tlb_class == 0) { return; }
         tlb = mmu->of[side][0][--tlb_class];
     }
-    struct tlb_entry entry = {.frame = leaf->frame,
-                              .rights = leaf->rights,
-                              .dirty = leaf->dirty,
-                              .global = leaf->global,
-                              .memory = leaf->memory};
-    if (tlb_class != leaf_class) { /* the part of the page that holds the address */
+    struct tlb_entry entry = *leaf;
+    if (!mmu->plain && tlb_class != leaf_class) { /* the part of the page that holds the address */
         entry.fragment = mmu->fragments = true;
         entry.frame |= va & PHYSICAL_MASK(mmu->mode.shift[leaf_class]) & ~PHYSICAL_MASK(mmu->mode.shift[tlb_class]);
     }
     uint64_t tag = tag_of(mmu, tlb_class, va);
     uint64_t replaced = tlb_fill(tlb, tag, &entry, mmu->mode.tagged, absent);
-    shortcuts_forget_tag(mmu, side, replaced);
+    if (replaced) { shortcuts_forget_tag(mmu, side, replaced); }
     if (absent) { return; }
     shortcuts_forget_tag(mmu, side, tag);
     drop_other_sizes(mmu, side, 1, tlb_class, va);
@@ -122,12 +118,7 @@ static void fill_second(struct mmu *mmu, enum tlb_side side, va_t va, const stru
     unsigned tlb_class = walk->level - 1u;
     struct tlb *tlb = mmu->of[side][1][tlb_class];
     if (tlb) {
-        struct tlb_entry entry = {.frame = walk->leaf.frame,
-                                  .rights = walk->leaf.rights,
-                                  .dirty = walk->leaf.dirty,
-                                  .global = walk->leaf.global,
-                                  .memory = walk->leaf.memory};
-        tlb_fill(tlb, tag_of(mmu, tlb_class, va), &entry, mmu->mode.tagged, absent);
+        tlb_fill(tlb, tag_of(mmu, tlb_class, va), &walk->leaf, mmu->mode.tagged, absent);
     }
     if (!absent) { drop_other_sizes(mmu, side, 2, tlb_class, va); }
 }
@@ -207,17 +198,18 @@ static void drop_after_walk(struct mmu *mmu, enum tlb_side side, va_t va, bool a
     if (!absent) { drop_side(mmu, side, va); }
 }
 
-static void translate_by_walk(struct mmu *mmu, struct walk_params *params, const struct second_lookup *second,
+static inline void translate_by_walk(struct mmu *mmu, struct walk_params *params, const struct second_lookup *second,
                               enum mmu_hit hit, struct mmu_result *result, va_t requested) {
     enum tlb_side side = side_of(params->type);
     va_t va = params->va;
     bool absent = hit == MMU_HIT_WALK;
     struct walk_origin origin = {0};
+    struct walk_start start;
     struct walk_result walk;
     if (!mmu->plain) {
-        params->start = find_start(mmu, va, second, &origin);
-        params->keep_tables = true;
-        result->psc_level = params->start.level ? (uint8_t)(params->start.level + 1) : 0;
+        start = find_start(mmu, va, second, &origin);
+        params->start = &start;
+        result->psc_level = start.level ? (uint8_t)(start.level + 1) : 0;
         count_start(mmu, &origin);
     }
     page_walk(params, &walk, result);
@@ -245,7 +237,7 @@ enum served { SERVED, SERVED_NOT, SERVED_DIRTY };
 
 /* By an entry that matches, as its raw bits and the control registers allow: a translation or a page fault, unless D is
  * to be set first (SERVED_DIRTY). */
-static inline enum served serve(struct mmu *mmu, struct tlb *tlb, unsigned index, const struct mmu_request *request,
+__attribute__((always_inline)) static inline enum served serve(struct mmu *mmu, struct tlb *tlb, unsigned index, const struct mmu_request *request,
                                 va_t va, enum mmu_hit hit, uint64_t cycle, struct mmu_result *result) {
     const struct tlb_entry *entry = &tlb->entry[index];
     enum mmu_type type = request->type;
@@ -268,12 +260,12 @@ static inline enum served serve(struct mmu *mmu, struct tlb *tlb, unsigned index
     return SERVED;
 }
 
-static enum served serve_first(struct mmu *mmu, const struct mmu_request *request, va_t va,
+static inline enum served serve_first(struct mmu *mmu, const struct mmu_request *request, va_t va,
                                struct mmu_result *result) {
     enum tlb_side side = side_of(request->type);
     for (unsigned tlb_class = 0; tlb_class < TLB_PAGE_SIZES; tlb_class++) {
         struct tlb *tlb = mmu->of[side][0][tlb_class];
-        if (!tlb) { continue; }
+        if (!tlb || tlb->valid == 0) { continue; }
         int index = tlb_find(tlb, tag_of(mmu, tlb_class, va), mmu->mode.tagged);
         if (index == TLB_NONE) { continue; }
         enum served served =
@@ -296,8 +288,7 @@ static enum served serve_second(struct mmu *mmu, const struct mmu_request *reque
     enum served served = serve(mmu, second->tlb, second->index, request, va, MMU_HIT_L2, cycle, result);
     if (served == SERVED && result->vector == MMU_VECTOR_NONE) {
         const struct tlb_entry *entry = &second->tlb->entry[second->index];
-        struct tlb_translation leaf = {entry->frame, entry->rights, entry->dirty, entry->global, entry->memory};
-        fill_first(mmu, side, va, tag_class(second->tlb->tag[second->index]), &leaf, true);
+        fill_first(mmu, side, va, tag_class(second->tlb->tag[second->index]), entry, true);
     }
     return served;
 }
@@ -318,17 +309,18 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
         return;
     }
     enum served served = serve_first(mmu, request, va, result);
-    struct second_lookup second = {0};
-    if (served == SERVED_NOT && mmu->probes[side_of(request->type)]) {
-        served = serve_second(mmu, request, va, &second, result);
-    }
+    struct second_lookup second;
     if (served == SERVED) { return; }
+    second.cycles = 0;
+    if (!mmu->plain) {
+        second = (struct second_lookup){0};
+        if (served == SERVED_NOT && mmu->probes[side_of(request->type)]) {
+            served = serve_second(mmu, request, va, &second, result);
+            if (served == SERVED) { return; }
+        }
+    }
     struct walk_params params = {
-        .memory = &mmu->config.memory,
-        .ram = &mmu->ram,
-        .controls = &mmu->controls,
-        .mode = &mmu->mode,
-        .pdpte = mmu->pdpte,
+        .context = &mmu->context,
         .va = va,
         .type = request->type,
         .access_mode = request->mode,

@@ -4,15 +4,19 @@
 #include "walk.h"
 #include <string.h>
 
+/* Loops over levels are unrolled, so that a walk whose format the compiler knows is straight code over registers. */
 struct walk {
     const struct walk_params *params;
-    const struct paging_format *format; /* params->mode->format */
-    bool in_ram;                        /* params->ram may be read, in its fixed time */
-    bool keep_tables;                   /* params->keep_tables */
+    const struct walk_context *context; /* params->context */
+    const struct paging_format *format; /* context->mode->format */
+    bool in_ram;                        /* context->ram may be read, in its fixed time */
+    bool keep_tables;
     struct walk_start start;
     struct walk_result *result;
     struct mmu_result *log;
-    unsigned leaf_level;
+    unsigned first_level, leaf_level;
+    uint64_t leaf; /* as it is in memory */
+    uint64_t both, either; /* AND and OR of the entries down to the leaf: R/W and U/S, NX */
     struct page_rights rights;
     struct {
         pa_t pa;
@@ -27,10 +31,9 @@ static void log_table_access(struct mmu_result *log, struct mmu_table_access acc
 
 /* Issued in cycle c, answered in c + latency, looked at in the cycle after. */
 static void pass_memory_time(struct walk *walk, pa_t pa, bool exchange) {
-    const struct walk_params *params = walk->params;
-    const struct mmu_memory *memory = params->memory;
+    const struct mmu_memory *memory = walk->context->memory;
     uint32_t latency =
-        walk->in_ram ? params->ram->latency : memory->latency(memory->ctx, pa, exchange, walk->result->cycle);
+        walk->in_ram ? walk->context->ram->latency : memory->latency(memory->ctx, pa, exchange, walk->result->cycle);
     walk->result->cycle += (uint64_t)latency + 1;
 }
 
@@ -51,9 +54,9 @@ uint64_t read_table(const struct mmu_memory *memory, const struct mmu_ram *ram, 
 }
 
 static inline uint64_t read_entry(struct walk *walk, pa_t pa, unsigned level) {
-    const struct walk_params *params = walk->params;
+    const struct walk_context *context = walk->context;
     pass_memory_time(walk, pa, false);
-    uint64_t value = load_entry(params->memory, params->ram, walk->in_ram, pa, walk->format->entry_bytes);
+    uint64_t value = load_entry(context->memory, context->ram, walk->in_ram, pa, walk->format->entry_bytes);
     walk->result->reads++;
     log_table_access(
         walk->log,
@@ -65,7 +68,7 @@ static inline uint64_t read_entry(struct walk *walk, pa_t pa, unsigned level) {
 static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
     uint64_t value = walk->entry[level].value, desired = value | bits;
     if (value == desired) { return true; }
-    const struct mmu_memory *memory = walk->params->memory;
+    const struct mmu_memory *memory = walk->context->memory;
     pa_t pa = walk->entry[level].pa;
     pass_memory_time(walk, pa, true);
     uint64_t held = memory->compare_exchange(memory->ctx, pa, walk->format->entry_bytes, value, desired);
@@ -82,35 +85,39 @@ static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
 static bool fail(struct walk *walk, uint32_t cause) {
     const struct walk_params *params = walk->params;
     walk->result->faulted = true;
-    walk->result->error_code = fault_error_code(params->controls, cause, params->type, params->access_mode);
+    walk->result->error_code = fault_error_code(walk->context->controls, cause, params->type, params->access_mode);
     return false;
 }
 
 /* ---- phase 1: read ---- */
 
 /* The table that the walk begins with. False: the PDPTE register (SDM 4.4.1) is not present. */
-static inline bool locate_table(struct walk *walk, struct walk_table *table, unsigned *level) {
+static inline bool locate_table(struct walk *walk, pa_t *table, unsigned *level) {
     const struct walk_params *params = walk->params;
+    walk->both = ENTRY_RW | ENTRY_US;
+    walk->either = 0;
     if (walk->start.level) {
-        *table = walk->start.table;
+        struct page_rights rights = walk->start.table.rights;
+        *table = walk->start.table.pa;
         *level = walk->start.level;
+        walk->both = (rights.writable ? ENTRY_RW : 0) | (rights.user ? ENTRY_US : 0);
+        walk->either = rights.execute_disable ? ENTRY_NX : 0;
         return true;
     }
     *level = walk->format->root_level;
-    table->rights = (struct page_rights){.writable = true, .user = true};
     if (!walk->format->has_pdptes) {
-        table->pa = params->controls->cr3 & walk->format->root_mask;
+        *table = walk->context->controls->cr3 & walk->format->root_mask;
         return true;
     }
-    uint64_t pdpte = params->pdpte[params->va >> 30 & (PDPTES - 1)];
-    table->pa = pdpte & walk->format->root_mask;
+    uint64_t pdpte = walk->context->pdpte[params->va >> 30 & (PDPTES - 1)];
+    *table = pdpte & walk->format->root_mask;
     return pdpte & ENTRY_P;
 }
 
-static inline struct page_rights narrowed(struct page_rights rights, uint64_t entry) {
-    return (struct page_rights){.writable = rights.writable && (entry & ENTRY_RW),
-                                .user = rights.user && (entry & ENTRY_US),
-                                .execute_disable = rights.execute_disable || (entry & ENTRY_NX)};
+static inline struct page_rights rights_so_far(const struct walk *walk) {
+    return (struct page_rights){.writable = walk->both >> 1 & 1,
+                                .user = walk->both >> 2 & 1,
+                                .execute_disable = walk->either >> 63};
 }
 
 /* False if the walk faulted: an entry that is not present, or a reserved bit in one that is, which is seen before the
@@ -119,58 +126,73 @@ static inline bool read_entries(struct walk *walk) {
     const struct walk_params *params = walk->params;
     const struct paging_format *format = walk->format;
     struct walk_result *result = walk->result;
-    struct walk_table table;
+    pa_t table;
     unsigned level;
     result->page_shift = 0;
     if (!locate_table(walk, &table, &level)) { return fail(walk, 0); }
-    result->first_level = (uint8_t)level;
-    for (;; level--) {
+    walk->first_level = level;
+    const struct entry_rule *rules = walk->context->mode->rule;
+#pragma GCC unroll 4
+    for (; level >= LEVEL_PTE; level--) {
         uint64_t index = params->va >> (PAGE_SHIFT + (level - 1) * format->index_bits);
         index &= ((uint64_t)1 << format->index_bits) - 1;
-        pa_t pa = table.pa + index * format->entry_bytes;
+        pa_t pa = table + index * format->entry_bytes;
         uint64_t entry = read_entry(walk, pa, level);
         walk->entry[level].pa = pa;
         walk->entry[level].value = entry;
         if (!(entry & ENTRY_P)) { return fail(walk, 0); }
-        const struct entry_rule *rule = &params->mode->rule[level];
+        const struct entry_rule *rule = &rules[level];
         bool large = (entry & ENTRY_PS) && rule->can_be_leaf, leaf = large || level == LEVEL_PTE;
         if (leaf) { result->page_shift = format->page_shift[level]; }
         if (entry & (large ? rule->reserved | rule->leaf_reserved : rule->reserved)) {
             return fail(walk, PF_PRESENT | PF_RESERVED);
         }
-        table = (struct walk_table){.pa = entry & TABLE_ADDRESS, .rights = narrowed(table.rights, entry)};
+        table = entry & TABLE_ADDRESS;
+        walk->both &= entry;
+        walk->either |= entry;
         if (leaf) {
             walk->leaf_level = level;
-            walk->rights = table.rights;
+            walk->leaf = entry;
+            walk->rights = rights_so_far(walk);
             return true;
         }
-        if (walk->keep_tables) { result->below[level] = table; }
+        if (walk->keep_tables) {
+            result->below[level] = (struct walk_table){.pa = table, .rights = rights_so_far(walk)};
+        }
     }
+    return false; /* not reached: the lowest entry is a leaf */
 }
 
 /* ---- phase 2: check ---- */
 
 static inline bool check_rights(struct walk *walk) {
     const struct walk_params *params = walk->params;
-    return access_allowed(params->controls, walk->rights, params->type, params->access_mode) || fail(walk, PF_PRESENT);
+    return access_allowed(walk->context->controls, walk->rights, params->type, params->access_mode) || fail(walk, PF_PRESENT);
 }
 
 /* ---- phase 3: commit ---- */
 
 /* A of the upper entries from the top, then A and D of the leaf in one exchange. False: start again. */
 static inline bool commit(struct walk *walk) {
-    for (unsigned level = walk->result->first_level; level > walk->leaf_level; level--) {
-        if (!set_bits(walk, level, ENTRY_A)) { return false; }
+    uint64_t leaf_bits = is_write(walk->params->type) ? ENTRY_A | ENTRY_D : ENTRY_A;
+    unsigned level = walk->first_level;
+#pragma GCC unroll 4
+    for (; level >= LEVEL_PTE; level--) {
+        bool leaf = level == walk->leaf_level;
+        if (!set_bits(walk, level, leaf ? leaf_bits : ENTRY_A)) { return false; }
+        if (leaf) { break; }
     }
-    return set_bits(walk, walk->leaf_level, is_write(walk->params->type) ? ENTRY_A | ENTRY_D : ENTRY_A);
+    walk->leaf |= leaf_bits;
+    return true;
 }
 
 static inline void set_translation(struct walk *walk) {
-    const struct paging_mode *mode = walk->params->mode;
+    const struct paging_mode *mode = walk->context->mode;
     unsigned level = walk->leaf_level;
-    uint64_t leaf = walk->entry[level].value;
+    uint64_t leaf = walk->leaf;
     walk->result->level = (uint8_t)level;
-    walk->result->leaf = (struct tlb_translation){.frame = leaf_frame(walk->format, leaf, level),
+    walk->result->first_level = (uint8_t)walk->first_level;
+    walk->result->leaf = (struct tlb_entry){.frame = leaf_frame(walk->format, leaf, level),
                                                   .rights = walk->rights,
                                                   .dirty = leaf & ENTRY_D,
                                                   .global = (leaf & ENTRY_G) && mode->pge,
@@ -192,24 +214,31 @@ static inline void walk_tables(struct walk walk) {
 /* By far the most walks: all of walk_tables in one piece, with what it would ask again and again known. */
 __attribute__((flatten)) static void walk_two_levels_in_ram(const struct walk_params *params,
                                                             struct walk_result *result, struct mmu_result *log) {
-    walk_tables((struct walk){
-        .params = params, .format = &paging_formats[PAGING_32_BIT], .in_ram = true, .result = result, .log = log});
+    walk_tables((struct walk){.params = params,
+                              .context = params->context,
+                              .format = &paging_formats[PAGING_32_BIT],
+                              .in_ram = true,
+                              .result = result,
+                              .log = log});
 }
 
 void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {
-    bool in_ram = params->ram->bytes != NULL;
+    const struct walk_context *context = params->context;
+    const struct walk_start root = {.level = 0};
+    bool in_ram = context->ram->bytes != NULL;
     result->faulted = result->restarted = false;
     result->cycle = params->cycle;
     result->reads = result->writes = 0;
-    if (in_ram && params->mode->kind == PAGING_32_BIT && !params->keep_tables && params->start.level == 0) {
+    if (in_ram && context->mode->kind == PAGING_32_BIT && !params->start) {
         walk_two_levels_in_ram(params, result, log);
         return;
     }
     walk_tables((struct walk){.params = params,
-                              .format = params->mode->format,
+                              .context = context,
+                              .format = context->mode->format,
                               .in_ram = in_ram,
-                              .keep_tables = params->keep_tables,
-                              .start = params->start,
+                              .keep_tables = params->start != NULL,
+                              .start = params->start ? *params->start : root,
                               .result = result,
                               .log = log});
 }

@@ -3,6 +3,7 @@
 #define MMU_WALK_H
 
 #include "format.h"
+#include "tlb.h"
 #include "ntmmu/mmu_shortcut.h"
 
 /* A table and the rights of the way down to it. */
@@ -17,14 +18,18 @@ struct walk_start {
     unsigned level; /* of the table's entries; 0: begin at the root */
 };
 
-struct walk_params {
+/* What all walks of an MMU go by. */
+struct walk_context {
     const struct mmu_memory *memory;
     const struct mmu_ram *ram; /* see mmu_c_use_ram */
     const struct paging_controls *controls;
     const struct paging_mode *mode;
     const uint64_t *pdpte; /* PAE: the four registers */
-    struct walk_start start;
-    bool keep_tables; /* the result's below[] is wanted */
+};
+
+struct walk_params {
+    const struct walk_context *context;
+    const struct walk_start *start; /* NULL: the root, and the result's below[] is not wanted */
     va_t va;          /* without the bits that the mode does not translate */
     enum mmu_type type;
     enum mmu_mode access_mode;
@@ -37,12 +42,7 @@ struct walk_result {
     uint8_t page_shift;  /* 12, 21, 22, 30; 0 if no leaf was found */
     uint8_t level;       /* of the leaf */
     uint8_t first_level; /* of the first entry that was read (after the last restart) */
-    struct tlb_translation {
-        pa_t frame; /* of the page */
-        struct page_rights rights;
-        bool dirty, global; /* of the leaf as it is now in memory; global only with CR4.PGE */
-        uint8_t memory;     /* PAT << 2 | PCD << 1 | PWT */
-    } leaf;                 /* if it did not fault */
+    struct tlb_entry leaf; /* if it did not fault; D as it is now in memory, G only with CR4.PGE */
     struct walk_table below[LEVELS]; /* of each upper entry read, by its level: what it points to */
     uint64_t cycle;                  /* in which the walk's outcome is known */
     uint64_t reads, writes;

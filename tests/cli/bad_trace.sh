@@ -27,11 +27,10 @@ for value in 'boot CFG-X' 'threads maybe' 'ram 0' 'ram xyz' 'maxmem 0' 'bad 9-5'
     sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/directive.vmt"
     bad directive.vmt "directive\\.vmt:2: !${value%% *}: found .*expected"
 done
-# a profile that only the C MMU runs
+# a profile that only a CPU with PAE runs
 for value in 'boot CFG-P' 'profile NT5PAE'; do
     sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/pae.vmt"
-    expect 2 'NT5PAE.*--mmu c' "$ntmmu" check "$work/pae.vmt"
-    expect 2 'NT5PAE.*--mmu c' "$ntmmu" dump --mmu rtl "$work/pae.vmt" '!vm'
+    expect 2 'p5.*no pae.*NT5PAE' "$ntmmu" check --cpu p5 "$work/pae.vmt"
     expect 0 '' "$ntmmu" dump "$work/pae.vmt" '!vm'
     expect 0 '' "$ntmmu" run --mmu c "$work/pae.vmt"
 done
