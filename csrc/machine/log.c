@@ -66,7 +66,11 @@ static const char *pick(const char *const *names, size_t count, uint64_t i) { re
 #define PICK(names, i) pick(names, sizeof(names) / sizeof *(names), i)
 
 static const char *hit_name(uint64_t hit) {
-    static const char *const name[] = {"paging off", "TLB hit", "walk", "walk to set D"};
+    static const char *const name[] = {[MMU_HIT_OFF] = "paging off",
+                                       [MMU_HIT_L1] = "TLB hit",
+                                       [MMU_HIT_L2] = "second-level TLB hit",
+                                       [MMU_HIT_WALK] = "walk",
+                                       [MMU_HIT_DIRTY] = "walk to set D"};
     return PICK(name, hit);
 }
 

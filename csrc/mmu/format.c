@@ -11,10 +11,19 @@ static uint64_t pse36_reserved(const struct mmu_preset *preset) {
     return 0x3FE000 & ~(uint64_t)(PHYSICAL_MASK(high_bits < 8 ? high_bits : 8) << 13);
 }
 
+/* Without the feature the PAT bits are reserved: bit 7 of a PTE, bit 12 of a larger leaf. */
+static void reserve_pat(struct entry_rule *rule, const struct mmu_preset *preset) {
+    if (preset->features & CPU_PAT) { return; }
+    rule[LEVEL_PTE].reserved |= 0x80;
+    rule[LEVEL_PDE].leaf_reserved |= 0x1000;
+    rule[LEVEL_PDPTE].leaf_reserved |= 0x1000;
+}
+
 static void derive_32_bit(struct entry_rule *rule, const struct paging_controls *controls,
                           const struct mmu_preset *preset) {
-    rule[LEVEL_PDE] =
-        (struct entry_rule){.leaf_reserved = pse36_reserved(preset), .can_be_leaf = controls->cr4 & CR4_PSE};
+    if (!(controls->cr4 & CR4_PSE)) { return; } /* nothing is reserved then */
+    rule[LEVEL_PDE] = (struct entry_rule){.leaf_reserved = pse36_reserved(preset), .can_be_leaf = true};
+    reserve_pat(rule, preset);
 }
 
 static void derive_8_byte(struct entry_rule *rule, enum paging_kind kind, const struct paging_controls *controls,
@@ -32,6 +41,7 @@ static void derive_8_byte(struct entry_rule *rule, enum paging_kind kind, const 
         rule[LEVEL_PDPTE].reserved |= ENTRY_PS;
     }
     rule[LEVEL_PML4E].reserved |= ENTRY_PS;
+    reserve_pat(rule, preset);
 }
 
 void paging_mode_derive(struct paging_mode *mode, const struct paging_controls *controls,

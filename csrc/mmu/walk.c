@@ -70,7 +70,9 @@ static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
     if (value == desired) { return true; }
     const struct mmu_memory *memory = walk->context->memory;
     pa_t pa = walk->entry[level].pa;
+    uint64_t before = walk->result->cycle;
     pass_memory_time(walk, pa, true);
+    walk->result->exchange_cycles += walk->result->cycle - before;
     uint64_t held = memory->compare_exchange(memory->ctx, pa, walk->format->entry_bytes, value, desired);
     log_table_access(
         walk->log,
@@ -228,7 +230,7 @@ void page_walk(const struct walk_params *params, struct walk_result *result, str
     bool in_ram = context->ram->bytes != NULL;
     result->faulted = result->restarted = false;
     result->cycle = params->cycle;
-    result->reads = result->writes = 0;
+    result->reads = result->writes = result->exchange_cycles = 0;
     if (in_ram && context->mode->kind == PAGING_32_BIT && !params->start) {
         walk_two_levels_in_ram(params, result, log);
         return;

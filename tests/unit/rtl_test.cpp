@@ -162,7 +162,7 @@ TEST_F(Rtl, PagingOffIsOneCycleAndCountsNothing) {
     EXPECT_EQ(result.done, 1u);
     EXPECT_EQ(result.page_shift, 0);
     mmu_statistics s = m.statistics();
-    EXPECT_EQ(s.tlb[TLB_DATA][TLB_4K].misses + s.tlb[TLB_DATA][TLB_4K].hits + s.walks + s.miss_fault[TLB_DATA], 0u);
+    EXPECT_EQ(s.misses[TLB_DATA][TLB_4K] + s.hits[ARRAY_DTLB] + s.walks + s.miss_fault[TLB_DATA], 0u);
     EXPECT_EQ(s.cycles, 1u);
 }
 
@@ -297,7 +297,7 @@ TEST_F(Rtl, ControlWritesAndInvlpgTakeOneCycleEach) {
     m.invlpg(0);
     m.set(MMU_EFLAGS_AC, 1);
     m.set(MMU_EFER, 0x800);
-    EXPECT_EQ(m.set(MMU_CR4, CR4_PAE), MMU_VECTOR_GP);
+    EXPECT_EQ(m.set(MMU_CR4, CR4_PCIDE), MMU_VECTOR_GP);
     EXPECT_EQ(m.ops->cycles(m.mmu), 7u);
     EXPECT_EQ(m.statistics().cycles, 7u);
     m.entries(); /* looking costs nothing */
@@ -372,7 +372,7 @@ TEST_F(Rtl, AFaultingWalkWritesNothing) {
     EXPECT_EQ(memory.pde(0x5000) & A, 0u);
     EXPECT_EQ(memory.pte(0x5000) & (A | D), 0u);
     EXPECT_TRUE(m.entries().empty());
-    EXPECT_EQ(m.statistics().tlb[TLB_DATA][TLB_4K].misses, 1u);
+    EXPECT_EQ(m.statistics().misses[TLB_DATA][TLB_4K], 1u);
 }
 
 TEST_F(Rtl, RightsAreThoseOfBothLevels) {
@@ -537,7 +537,7 @@ TEST_F(Rtl, BadControlValuesChangeNothing) {
     memory.map(0x5000, 0x77000);
     m.hit(0x5000);
     mmu_statistics before = m.statistics();
-    EXPECT_EQ(m.set(MMU_CR4, CR4_PAE), MMU_VECTOR_GP);
+    EXPECT_EQ(m.set(MMU_CR4, CR4_PCIDE), MMU_VECTOR_GP);
     EXPECT_EQ(m.set(MMU_CR0, CR0_PG), MMU_VECTOR_GP);
     EXPECT_EQ(m.get(MMU_CR4), CR4_PSE | CR4_PGE);
     EXPECT_EQ(m.get(MMU_CR0), CR0_PG | CR0_PE | CR0_WP);
@@ -647,8 +647,8 @@ TEST_F(Rtl, ADirtyWalkRefillsTheSameWay) {
     ASSERT_EQ(entries.size(), 1u);
     EXPECT_EQ(entries[0].va, 0x2000u);
     EXPECT_EQ(entries[0].pa, 0x72000u);
-    EXPECT_EQ(entries[0].side, TLB_DATA);
-    EXPECT_EQ(entries[0].pages, TLB_4K);
+    EXPECT_EQ(entries[0].array, ARRAY_DTLB);
+    EXPECT_EQ(entries[0].tlb_class, TLB_4K);
     EXPECT_EQ(entries[0].set, 0);
     EXPECT_TRUE(entries[0].dirty && entries[0].writable && entries[0].user && !entries[0].global);
 }
@@ -681,10 +681,10 @@ TEST_F(Rtl, AFillDropsTheOtherSizesEntryForItsAddress) {
     EXPECT_EQ(m.go(LARGE, MMU_WRITE).pa, 0x40000000u); /* D = 0 in the 4 KB entry: walks, finds a 4 MB page */
     std::vector<mmu_tlb_entry> entries = m.entries();
     ASSERT_EQ(entries.size(), 2u);
-    EXPECT_EQ(entries[0].side, TLB_INSTRUCTION); /* the other side is left alone */
-    EXPECT_EQ(entries[0].pages, TLB_4K);
-    EXPECT_EQ(entries[1].side, TLB_DATA);
-    EXPECT_EQ(entries[1].pages, TLB_LARGE);
+    EXPECT_EQ(entries[0].array, ARRAY_ITLB); /* the other side is left alone */
+    EXPECT_EQ(entries[0].tlb_class, TLB_4K);
+    EXPECT_EQ(entries[1].array, ARRAY_DTLB + 1);
+    EXPECT_EQ(entries[1].tlb_class, TLB_LARGE);
 }
 
 TEST(RtlPlru, TheVictimFollowsThePointers) {
@@ -728,11 +728,11 @@ TEST_F(Rtl, StatisticsCountEveryEventOnce) {
     walk_cycles += m.go(3 * LARGE, MMU_FETCH).cycles; /* fault without a leaf: 1 read */
     m.invlpg(0);
     mmu_statistics s = m.statistics();
-    EXPECT_EQ(s.tlb[TLB_DATA][TLB_4K].hits, 1u);
-    EXPECT_EQ(s.tlb[TLB_DATA][TLB_4K].misses, 2u);
-    EXPECT_EQ(s.tlb[TLB_DATA][TLB_LARGE].hits + s.tlb[TLB_DATA][TLB_LARGE].misses, 0u);
-    EXPECT_EQ(s.tlb[TLB_INSTRUCTION][TLB_LARGE].hits, 1u);
-    EXPECT_EQ(s.tlb[TLB_INSTRUCTION][TLB_LARGE].misses, 1u);
+    EXPECT_EQ(s.hits[ARRAY_DTLB], 1u);
+    EXPECT_EQ(s.misses[TLB_DATA][TLB_4K], 2u);
+    EXPECT_EQ(s.hits[ARRAY_DTLB + 1] + s.misses[TLB_DATA][TLB_LARGE], 0u);
+    EXPECT_EQ(s.hits[ARRAY_ITLB + 1], 1u);
+    EXPECT_EQ(s.misses[TLB_INSTRUCTION][TLB_LARGE], 1u);
     EXPECT_EQ(s.miss_fault[TLB_INSTRUCTION], 1u);
     EXPECT_EQ(s.miss_fault[TLB_DATA], 0u);
     EXPECT_EQ(s.walks, 4u);
@@ -768,7 +768,7 @@ TEST(RtlModels, SeveralInOneProcessAreIndependent) {
 
 TEST_F(Rtl, AnotherGeometryIsRefused) {
     mmu_config other = m.config;
-    other.preset.tlb[TLB_DATA][TLB_4K].ways = 4;
+    other.preset.array[ARRAY_DTLB].ways = 4;
     char err[256] = "";
     EXPECT_EQ(m.ops->create(&other, err, sizeof err), nullptr);
     EXPECT_NE(std::string(err).find("geometry"), std::string::npos) << err;
