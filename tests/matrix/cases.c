@@ -27,10 +27,10 @@ static bool has_reserved_bits(const struct family *family, unsigned level) {
 }
 
 /* Whether an entry of this level can have these flags and still stand above, or be, the family's leaf. */
-static bool possible(const struct family *family, const struct mmu_preset *preset, unsigned level, unsigned flags) {
+static bool possible(const struct family *family, unsigned level, unsigned flags) {
     if ((flags & FLAG_NX) && family->levels == 2) { return false; }
     if ((flags & FLAG_RESERVED) && !has_reserved_bits(family, level)) { return false; }
-    if (level == LEVEL_PTE) { return !(flags & FLAG_LARGE) || (preset->features & CPU_PAT); }
+    if (level == LEVEL_PTE) { return true; } /* of a CPU without PAT, its bit is a reserved one */
     if (level == family->leaf) { return flags & FLAG_LARGE; }
     /* a large page above the leaf; but PS of a PML4E, and of a PAE PDPTE, is a reserved bit like others */
     return !(flags & FLAG_LARGE) || level == LEVEL_PML4E || (family->levels == 3 && level == LEVEL_PDPTE);
@@ -46,16 +46,16 @@ static bool worth(unsigned high, unsigned low) {
     return true;
 }
 
-unsigned family_pairs(const struct family *family, const struct mmu_preset *preset, struct pair out[PAIRS_MAX]) {
+unsigned family_pairs(const struct family *family, struct pair out[PAIRS_MAX]) {
     unsigned count = 0;
     for (unsigned high = 0; high < FLAG_VALUES; high++) {
-        if (!possible(family, preset, family->high, high)) { continue; }
+        if (!possible(family, family->high, high)) { continue; }
         if (family->high == family->low) {
             out[count++] = (struct pair){(uint8_t)high, (uint8_t)high};
             continue;
         }
         for (unsigned low = 0; low < FLAG_VALUES; low++) {
-            if (!possible(family, preset, family->low, low) || !worth(high, low)) { continue; }
+            if (!possible(family, family->low, low) || !worth(high, low)) { continue; }
             out[count++] = (struct pair){(uint8_t)high, (uint8_t)low};
         }
     }
@@ -126,6 +126,7 @@ static uint64_t a_reserved_bit(const struct expect_input *in, unsigned level, bo
         if (in->levels == 3 && level == LEVEL_PDPTE) { bits |= 0x1E0 | 0x6; }
         if (large) { bits |= BIT(shift_of(in->levels, level)) - BIT(13); }
     }
+    if (large && !(in->features & CPU_PAT)) { bits |= 0x1000; }
     unsigned count = (unsigned)__builtin_popcountll(bits);
     for (unsigned skip = count ? (unsigned)(hash % count) : 0; skip; skip--) { bits &= bits - 1; }
     return bits & -bits;

@@ -36,7 +36,7 @@ extern const struct family families[];
 extern const unsigned family_count;
 
 /* The pairs of flags that the family is tried with; returns how many. */
-unsigned family_pairs(const struct family *family, const struct mmu_preset *preset, struct pair out[PAIRS_MAX]);
+unsigned family_pairs(const struct family *family, struct pair out[PAIRS_MAX]);
 
 /* Fills all but entries and access. False: the mode or the CPU has no such environment. */
 bool case_environment(struct expect_input *in, const struct family *family, const struct mmu_preset *preset,

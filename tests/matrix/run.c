@@ -310,7 +310,7 @@ void matrix_run(struct matrix *m, unsigned levels, const struct matrix_options *
     for (unsigned f = 0; f < family_count; f++) {
         if (families[f].levels != levels) { continue; }
         m->family = &families[f];
-        unsigned pairs = family_pairs(m->family, &m->preset, m->pairs);
+        unsigned pairs = family_pairs(m->family, m->pairs);
         for (unsigned number = 0; number < ENVIRONMENTS; number++) {
             if (!case_environment(&m->in, m->family, &m->preset, number)) { continue; }
             if (count->environments++ % options->parts == options->part) {
