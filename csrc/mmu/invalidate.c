@@ -6,6 +6,7 @@ static bool is_tlb(unsigned number) { return number < ARRAY_PSC_PDE; }
 /* ---- one address ---- */
 
 __attribute__((always_inline)) static inline void drop_level(struct mmu *mmu, enum tlb_side side, unsigned level, unsigned classes, va_t va) {
+#pragma GCC unroll 4
     for (unsigned tlb_class = 0; tlb_class < classes; tlb_class++) {
         struct tlb *tlb = mmu->of[side][level - 1][tlb_class];
         if (!tlb || tlb->valid == 0) { continue; }
@@ -51,7 +52,8 @@ static void drop_psc_of(struct mmu *mmu, uint64_t pcid) {
 }
 
 void drop_address(struct mmu *mmu, va_t va) {
-    for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_first(mmu, side, va); }
+    drop_first(mmu, TLB_INSTRUCTION, va);
+    drop_first(mmu, TLB_DATA, va);
     if (mmu->plain) { return; }
     for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_level(mmu, side, 2, TLB_PAGE_SIZES, va); }
     drop_fragments(mmu);

@@ -38,7 +38,8 @@ static inline va_t translated_bits(const struct mmu *mmu, va_t va) { return va &
 
 /* The tag that an entry of this PCID for the address has. */
 static inline uint64_t tag_of(const struct mmu *mmu, unsigned tlb_class, va_t va) {
-    return tlb_tag(va >> mmu->mode.shift[tlb_class], tlb_class, mmu->mode.pcid);
+    unsigned shift = tlb_class == TLB_4K ? PAGE_SHIFT : mmu->mode.shift[tlb_class];
+    return tlb_tag(va >> shift, tlb_class, mmu->mode.pcid);
 }
 
 /* The same of a paging-structure cache, of entries of a level. */

@@ -76,7 +76,7 @@ static enum tlb_class class_of_shift(unsigned page_shift) {
 }
 
 /* Of the page: entries of other sizes, in one level of the side. */
-static void drop_other_sizes(struct mmu *mmu, enum tlb_side side, unsigned level, unsigned tlb_class, va_t va) {
+__attribute__((noinline)) static void drop_other_sizes(struct mmu *mmu, enum tlb_side side, unsigned level, unsigned tlb_class, va_t va) {
     for (unsigned other = 0; other < TLB_PAGE_SIZES; other++) {
         struct tlb *tlb = mmu->of[side][level - 1][other];
         if (!tlb || other == tlb_class) { continue; }
@@ -272,6 +272,7 @@ __attribute__((always_inline)) static inline enum served serve(struct mmu *mmu, 
 static inline enum served serve_first(struct mmu *mmu, const struct mmu_request *request, va_t va,
                                struct mmu_result *result) {
     enum tlb_side side = side_of(request->type);
+#pragma GCC unroll 3
     for (unsigned tlb_class = 0; tlb_class < TLB_PAGE_SIZES; tlb_class++) {
         struct tlb *tlb = mmu->of[side][0][tlb_class];
         if (!tlb || tlb->valid == 0) { continue; }
@@ -353,7 +354,7 @@ static bool translate_shortly(struct mmu *mmu, const struct mmu_request *request
 }
 
 /* The same results; the cycles are those of walks that ran ahead. */
-static size_t translate_batch(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results,
+__attribute__((noinline)) static size_t translate_batch(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results,
                               size_t count) {
     struct ahead ahead;
     ahead_begin(&ahead, mmu->config.preset.walkers, mmu->shortcuts.cycle);

@@ -201,46 +201,51 @@ static inline void set_translation(struct walk *walk) {
                                                   .memory = leaf_memory(leaf, level, mode->pat_mask)};
 }
 
-static inline void walk_tables(struct walk walk) {
+static inline void walk_tables(const struct walk_params *params, const struct paging_format *format, bool in_ram,
+                               const struct walk_start *start, struct walk_result *result, struct mmu_result *log) {
+    struct walk walk;
+    walk.params = params;
+    walk.context = params->context;
+    walk.format = format;
+    walk.in_ram = in_ram;
+    walk.keep_tables = start != NULL;
+    walk.start.level = 0;
+    if (start) { walk.start = *start; }
+    walk.entry[LEVEL_PTE].pa = walk.entry[LEVEL_PTE].value = 0; /* as if the compiler saw that they are not used */
+    walk.result = result;
+    walk.log = log;
     while (read_entries(&walk) && check_rights(&walk)) {
         if (commit(&walk)) {
             set_translation(&walk);
             return;
         }
-        walk.log->restarts++;
-        walk.result->restarted = true;
+        log->restarts++;
+        result->restarted = true;
         walk.start.level = 0;
     }
 }
 
 /* By far the most walks: all of walk_tables in one piece, with what it would ask again and again known. */
-__attribute__((flatten)) static void walk_two_levels_in_ram(const struct walk_params *params,
-                                                            struct walk_result *result, struct mmu_result *log) {
-    walk_tables((struct walk){.params = params,
-                              .context = params->context,
-                              .format = &paging_formats[PAGING_32_BIT],
-                              .in_ram = true,
-                              .result = result,
-                              .log = log});
+__attribute__((flatten, noinline)) static void walk_two_levels_in_ram(const struct walk_params *params,
+                                                                      struct walk_result *result,
+                                                                      struct mmu_result *log) {
+    walk_tables(params, &paging_formats[PAGING_32_BIT], true, NULL, result, log);
+}
+
+__attribute__((noinline)) static void walk_any(const struct walk_params *params, struct walk_result *result,
+                                               struct mmu_result *log) {
+    const struct walk_context *context = params->context;
+    walk_tables(params, context->mode->format, context->ram->bytes != NULL, params->start, result, log);
 }
 
 void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {
     const struct walk_context *context = params->context;
-    const struct walk_start root = {.level = 0};
-    bool in_ram = context->ram->bytes != NULL;
     result->faulted = result->restarted = false;
     result->cycle = params->cycle;
     result->reads = result->writes = result->exchange_cycles = 0;
-    if (in_ram && context->mode->kind == PAGING_32_BIT && !params->start) {
+    if (context->ram->bytes && context->mode->kind == PAGING_32_BIT && !params->start) {
         walk_two_levels_in_ram(params, result, log);
-        return;
+    } else {
+        walk_any(params, result, log);
     }
-    walk_tables((struct walk){.params = params,
-                              .context = context,
-                              .format = context->mode->format,
-                              .in_ram = in_ram,
-                              .keep_tables = params->start != NULL,
-                              .start = params->start ? *params->start : root,
-                              .result = result,
-                              .log = log});
 }

@@ -43,6 +43,7 @@ class PairProgram {
 
     /* What the program has exercised, by the first MMU. */
     mmu_statistics statistics() { return a_.mmu->statistics(); }
+    mmu_statistics other_statistics() { return b_.mmu->statistics(); }
     const std::set<uint32_t> &error_codes() const { return error_codes_; }
 
     /* "" if the two agreed in every step, else where and how they did not. */
