@@ -39,7 +39,9 @@ module control_registers (
     output logic [63:0] pat
 );
     logic [63:0] cr0_q, cr3_q, cr4_q, efer_q, pat_q, changed;
-    logic ac_q, flush, lacking, bad_pat, was_lma, will_pae;
+    paging_t paging_q;
+    logic [11:0] pcid_q;
+    logic flush, lacking, bad_pat, was_lma, will_pae;
 
     always_comb begin : effects
         changed = '0;
@@ -127,6 +129,7 @@ module control_registers (
         end
     end
 
+    // The view that the checks use is kept beside the registers, so that nothing is worked out anew in each cycle.
     always_ff @(posedge clk) begin : registers
         if (!rst_n) begin
             cr0_q <= '0;
@@ -134,47 +137,62 @@ module control_registers (
             cr4_q <= '0;
             efer_q <= '0;
             pat_q <= PAT_RESET;
-            ac_q <= 1'b0;
+            paging_q <= '0;
+            pcid_q <= '0;
         end else if (commit) begin
             case (op)
-                OP_CR0: cr0_q <= value;
-                OP_CR3: cr3_q <= {1'b0, value[62:0]};
-                OP_CR4: cr4_q <= value;
-                OP_EFER: efer_q <= value;
-                OP_AC: ac_q <= value != '0;
+                OP_CR0: begin
+                    cr0_q <= value;
+                    efer_q[EFER_LMA] <= value[CR0_PG] && efer_q[EFER_LME];
+                    paging_q.pg <= value[CR0_PG];
+                    paging_q.lma <= value[CR0_PG] && efer_q[EFER_LME];
+                    paging_q.pae <= value[CR0_PG] && cr4_q[CR4_PAE];
+                    paging_q.wp <= value[CR0_WP];
+                end
+                OP_CR3: begin
+                    cr3_q <= {1'b0, value[62:0]};
+                    if (cr4_q[CR4_PCIDE]) begin
+                        pcid_q <= value[11:0];
+                    end
+                end
+                OP_CR4: begin
+                    cr4_q <= value;
+                    paging_q.pae <= cr0_q[CR0_PG] && value[CR4_PAE];
+                    paging_q.pse <= value[CR4_PSE];
+                    paging_q.pge <= value[CR4_PGE];
+                    paging_q.nxe <= value[CR4_PAE] && efer_q[EFER_NXE];
+                    paging_q.smep <= value[CR4_SMEP];
+                    paging_q.smap <= value[CR4_SMAP];
+                    pcid_q <= value[CR4_PCIDE] ? cr3_q[11:0] : 12'd0;
+                end
+                OP_EFER: begin
+                    efer_q <= value;
+                    efer_q[EFER_LMA] <= value[EFER_LME] && cr0_q[CR0_PG];
+                    paging_q.nxe <= value[EFER_NXE] && cr4_q[CR4_PAE];
+                end
+                OP_AC: paging_q.ac <= value != '0;
                 OP_PAT: pat_q <= value;
                 default: ;
             endcase
         end
     end
-
-    always_comb begin : view
-        paging.pg = cr0_q[CR0_PG];
-        paging.lma = cr0_q[CR0_PG] && efer_q[EFER_LME];
-        paging.pae = cr0_q[CR0_PG] && cr4_q[CR4_PAE];
-        paging.pse = cr4_q[CR4_PSE];
-        paging.pge = cr4_q[CR4_PGE];
-        paging.nxe = efer_q[EFER_NXE] && cr4_q[CR4_PAE];
-        paging.wp = cr0_q[CR0_WP];
-        paging.smep = cr4_q[CR4_SMEP];
-        paging.smap = cr4_q[CR4_SMAP];
-        paging.ac = ac_q;
-        pcide = cr4_q[CR4_PCIDE];
-        pcid = cr4_q[CR4_PCIDE] ? cr3_q[11:0] : 12'd0;
-        efer = efer_q;
-        efer[EFER_LMA] = paging.lma;
-    end
+    assign paging = paging_q;
+    assign pcid = pcid_q;
+    assign pcide = cr4_q[CR4_PCIDE];
     assign cr0 = cr0_q;
     assign cr3 = cr3_q;
     assign cr4 = cr4_q;
+    assign efer = efer_q;
     assign pat = pat_q;
 
     always_ff @(posedge clk) begin : rules
         if (rst_n) begin
             assert (!(gp && (loads || commit)));
             assert (!cr0_q[CR0_PG] || cr0_q[CR0_PE]);
-            assert (!paging.lma || cr4_q[CR4_PAE]);
+            assert (!paging.lma || (cr4_q[CR4_PAE] && cr0_q[CR0_PG] && efer_q[EFER_LME]));
             assert (!cr4_q[CR4_PCIDE] || paging.lma);
+            assert (pcid_q == (cr4_q[CR4_PCIDE] ? cr3_q[11:0] : 12'd0));
+            assert (efer_q[EFER_LMA] == paging.lma);
             assert (!cr3_q[CR3_KEEP]);
         end
     end

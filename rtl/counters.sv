@@ -31,11 +31,12 @@ module counters (
     input logic second_side,         // in array istlb or stlb (0), dstlb (1)
     input logic table_read,
     input logic table_write,
-    // operations
-    input logic pdpte_load,
+    // faults and operations
     input logic fault,
+    input logic operation,           // one of the following can be
     input logic invlpg,
     input logic invpcid,
+    input logic pdpte_load,
     input logic cr3_write,
     input logic fault_drop,
     input logic flush_all,
@@ -115,15 +116,11 @@ module counters (
                 table_reads_q <= table_reads_q + 64'(table_read);
                 table_writes_q <= table_writes_q + 64'(table_write);
             end
-            if (fault) begin
-                faults_q <= faults_q + 64'd1;
+            if (fault || operation) begin
+                faults_q <= faults_q + 64'(fault);
                 fault_drops_q <= fault_drops_q + 64'(fault_drop);
-            end
-            if (invlpg || invpcid) begin
                 invlpg_q <= invlpg_q + 64'(invlpg);
                 invpcid_q <= invpcid_q + 64'(invpcid);
-            end
-            if (cr3_write || flush_all || pdpte_load) begin
                 cr3_writes_q <= cr3_writes_q + 64'(cr3_write);
                 flush_all_q <= flush_all_q + 64'(flush_all);
                 pdpte_loads_q <= pdpte_loads_q + 64'(pdpte_load);

@@ -127,14 +127,22 @@ module head #(
 
     always_comb begin : second
         l2_found = 1'b0;
-        l2_class = class_q;
-        l2_array = array_q;
-        l2_way = way_q;
-        l2_global = global_q;
+        l2_class = '0;
+        l2_array = '0;
+        l2_way = '0;
+        l2_global = 1'b0;
         l2_pde_found = 1'b0;
-        l2_pde_way = pde_way_q;
+        l2_pde_way = '0;
         l2_ended = 1'b0;
+        if (state_q == H_WALK) begin
+            l2_pde_way = pde_way_q;
+        end
         if (probing) begin
+            l2_class = class_q;
+            l2_array = array_q;
+            l2_way = way_q;
+            l2_global = global_q;
+            l2_pde_way = pde_way_q;
             l2_found = found_q || l2_hit;
             l2_pde_found = pde_found_q || l2_pde_hit;
             l2_ended = step_q + 7'd1 > 7'(STLB_CYCLES) && (l2_found || step_q >= probes);

@@ -91,18 +91,16 @@ module mmu #(
     output logic [63:0] efer,
     output logic eflags_ac,
     output logic [63:0] pat,
-    // debug: valid bits of a set, one entry, one counter, in the second cycle of debug_read
+    // debug: one word of an array (0 = valid bits of a set, 1 = debug_tag_t of an entry, 2 = its entry_t, 3 = its address)
+    // or one counter, in the second cycle of debug_read
     input logic debug_hold,
     input logic debug_read,
-    input logic [3:0] debug_array,     // enum mmu_array
+    input logic [3:0] debug_array,     // enum mmu_array, 15 = counters
+    input logic [1:0] debug_field,
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
     input logic [5:0] debug_counter,
-    output logic [63:0] debug_valid,
-    output logic [63:0] debug_va,
-    output debug_tag_t debug_tag,
-    output entry_t debug_entry,
-    output logic [63:0] debug_count
+    output logic [63:0] debug_word
 );
     // How many classes the arrays of a level have at most.
     /* verilator lint_off UNUSEDSIGNAL */
@@ -177,13 +175,15 @@ module mmu #(
     logic [VA_MAX-1:0] inv_va_used, va, walk_va;
     logic [26:0] va_large;
 
-    logic debug_read_q;
-    logic [3:0] debug_array_q;
+    logic debug_read_q, debug_address_q;
+    logic [15:0] debug_select_q;
     logic [9:0] debug_set_q;
     logic [5:0] debug_way_q, debug_counter_q;
-    logic [63:0] tlb_valid, psc_valid;
-    debug_tag_t tlb_tag, psc_tag;
-    entry_t tlb_debug, psc_debug;
+    logic [63:0] tlb_debug, psc_debug, counter_debug;
+    /* verilator lint_off UNUSEDSIGNAL */
+    debug_tag_t debug_tag;
+    /* verilator lint_on UNUSEDSIGNAL */
+    logic [1:0] debug_field_q;
 
     always_ff @(posedge clk) begin : straps
         if (!rst_n) begin
@@ -284,8 +284,7 @@ module mmu #(
         .l2_entry(l2_entry), .l2_pde_entry(l2_pde_entry), .l2_touch(l2_touch), .l2_fill(fill), .walk_class(walk_class),
         .walk_entry(walk_entry), .walk_global(walk_global), .pde_touch(touched_start && from_second_q),
         .pde_fill(fill && tables[2]), .pde_entry(pde_entry), .drop(drop), .drop_is_invlpg(invlpg),
-        .debug_read(debug_read_q), .debug_level(debug_level), .debug_in_level(debug_in_level), .debug_set(debug_set_q),
-        .debug_way(debug_way_q), .debug_valid(tlb_valid), .debug_tag(tlb_tag), .debug_entry(tlb_debug));
+        .debug_select(debug_select_q[9:0]), .debug_field(debug_field_q), .debug_set(debug_set_q), .debug_way(debug_way_q), .debug_word(tlb_debug));
 
     // What is filled: the first level takes what the second found, or with it what a walk did.
     always_comb begin : fills
@@ -337,8 +336,7 @@ module mmu #(
         .from_level(from_level), .from_second(from_second), .touch(touched_start), .fill_pde(fill && tables[2]),
         .fill_pdpte(fill && tables[3]), .fill_pml4e(fill && tables[4]), .pde_frame(frame_2), .pde_rights(rights_2),
         .pdpte_frame(frame_3), .pdpte_rights(rights_3), .pml4e_frame(frame_4), .pml4e_rights(rights_4), .drop(psc_drop),
-        .debug_read(debug_read_q && debug_level == 3'd4), .debug_array(debug_in_level), .debug_set(debug_set_q),
-        .debug_way(debug_way_q), .debug_valid(psc_valid), .debug_tag(psc_tag), .debug_entry(psc_debug));
+        .debug_select(debug_select_q[12:10]), .debug_field(debug_field_q), .debug_set(debug_set_q), .debug_way(debug_way_q), .debug_word(psc_debug));
 
     walker u_walker (
         .clk(clk), .rst_n(rst_n), `MUT_CONNECT .start(walk_start), .va(walk_va), .access_type(head_type), .mode(head_mode),
@@ -391,16 +389,17 @@ module mmu #(
         .walk_start(walk_start), .walk_dirty(walk_dirty), .walk_busy(walk_busy), .walk_restart(walk_restart),
         .from_level(from_level), .from_second(from_second), .second_side(!instruction && L2_UNIFIED == 0),
         .table_read(walk_mem && !mem_exchange), .table_write(walk_committed), .pdpte_load(load_done), .fault(page_fault),
-        .invlpg(invlpg), .invpcid(invpcid), .cr3_write(cr3_written), .fault_drop(drop == DROP_FAULT), .flush_all(flushed),
-        .debug_hold(debug_hold), .debug_read(debug_read_q), .debug_counter(debug_counter_q), .debug_count(debug_count));
+        .operation(acts || control), .invlpg(invlpg), .invpcid(invpcid), .cr3_write(cr3_written), .fault_drop(drop == DROP_FAULT), .flush_all(flushed),
+        .debug_hold(debug_hold), .debug_read(debug_select_q[15]), .debug_counter(debug_counter_q),
+        .debug_count(counter_debug));
 
-    // ---- debug port: asked in one cycle, answers in the next; only the array that is read gives anything but 0 ----
-    logic [2:0] debug_level;
-    logic [1:0] debug_in_level;
+    // ---- debug port: asked in one cycle, answers in the next, or in the one after; what is not asked says 0 ----
     always_ff @(posedge clk) begin : debug_register
         debug_read_q <= debug_read;
+        debug_select_q <= debug_read ? 16'd1 << debug_array : 16'd0;
         if (debug_read) begin
-            debug_array_q <= debug_array;
+            debug_address_q <= debug_field == 2'd3;
+            debug_field_q <= debug_field == 2'd3 ? 2'd1 : debug_field;
             debug_set_q <= debug_set;
             debug_way_q <= debug_way;
             debug_counter_q <= debug_counter;
@@ -408,23 +407,16 @@ module mmu #(
     end
 
     always_comb begin : debug_answer
-        debug_level = 3'd7;
-        debug_in_level = 2'd0;
-        debug_valid = '0;
+        debug_word = '0;
         debug_tag = '0;
-        debug_entry = '0;
-        debug_va = '0;
         if (debug_read_q) begin
-            debug_level = debug_array_q < 4'd3 ? 3'd0 : debug_array_q < 4'd6 ? 3'd1 : debug_array_q < 4'd8 ? 3'd2 :
-                debug_array_q < 4'd10 ? 3'd3 : 3'd4;
-            debug_in_level = 2'(debug_array_q - (debug_array_q < 4'd3 ? 4'd0 : debug_array_q < 4'd6 ? 4'd3 :
-                debug_array_q < 4'd8 ? 4'd6 : debug_array_q < 4'd10 ? 4'd8 : 4'd10));
-            debug_valid = tlb_valid | psc_valid;
-            debug_tag = tlb_tag | psc_tag;
-            debug_entry = tlb_debug | psc_debug;
-            debug_va = 64'(debug_tag.page) << (debug_array_q == 4'd12 ? 39 : debug_tag.tlb_class == 2'd0 ? 12 :
-                debug_tag.tlb_class == 2'd2 ? 30 : paging.pae ? 21 : 22);
-            debug_va[63:48] = {16{debug_va[47]}};
+            debug_word = tlb_debug | psc_debug | counter_debug;
+            if (debug_address_q) begin
+                debug_tag = debug_word[51:0];
+                debug_word = 64'(debug_tag.page) << (debug_select_q[12] ? 39 : debug_tag.tlb_class == 2'd0 ? 12 :
+                    debug_tag.tlb_class == 2'd2 ? 30 : paging.pae ? 21 : 22);
+                debug_word[63:48] = {16{debug_word[47]}};
+            end
         end
     end
 

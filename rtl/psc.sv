@@ -51,13 +51,11 @@ module psc #(
     input rights_t pml4e_rights,
     input drop_t drop,
     // debug
-    input logic debug_read,
-    input logic [1:0] debug_array,
+    input logic [2:0] debug_select,    // of each array
+    input logic [1:0] debug_field,
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
-    output logic [63:0] debug_valid,
-    output debug_tag_t debug_tag,
-    output entry_t debug_entry
+    output logic [63:0] debug_word
 );
     logic hit_2, hit_3, hit_4;
     logic [5:0] way_2, way_3, way_4, way, way_q;
@@ -65,9 +63,8 @@ module psc #(
     /* verilator lint_off UNUSEDSIGNAL */
     entry_t entry_2, entry_3, entry_4;   // only frame and rights count
     /* verilator lint_on UNUSEDSIGNAL */
-    entry_t fill_2, fill_3, fill_4, debug_2, debug_3, debug_4;
-    logic [63:0] valid_2, valid_3, valid_4;
-    debug_tag_t tag_2, tag_3, tag_4;
+    entry_t fill_2, fill_3, fill_4;
+    logic [63:0] debug_2, debug_3, debug_4;
 
     always_comb begin : choose
         start_level = root_level;
@@ -136,9 +133,8 @@ module psc #(
                 .pde_hit_way(unused_way), .read(1'b0), .read_step(2'd0), .entry_use(1'b0), .entry_way(6'd0),
                 .touch(touch && from_q == 3'd2), .fill(fill_pde), .op_class(2'd3), .touch_way(way_q),
                 .fill_entry(fill_2), .fill_global(1'b0), .fill_fragment(1'b0), .pde_touch(1'b0), .pde_fill(1'b0),
-                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_read && debug_array == 2'd0),
-                .debug_set(debug_set), .debug_way(debug_way), .debug_valid(valid_2), .debug_tag(tag_2),
-                .debug_entry(debug_2));
+                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_select[0]),
+                .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(debug_2));
             /* verilator lint_off UNUSEDSIGNAL */
             logic unused;
             /* verilator lint_on UNUSEDSIGNAL */
@@ -147,8 +143,6 @@ module psc #(
             assign hit_2 = 1'b0;
             assign way_2 = '0;
             assign entry_2 = '0;
-            assign valid_2 = '0;
-            assign tag_2 = '0;
             assign debug_2 = '0;
         end
         if (PDPTE_WAYS != 0) begin : g_3
@@ -162,9 +156,8 @@ module psc #(
                 .pde_hit_way(unused_way), .read(1'b0), .read_step(2'd0), .entry_use(1'b0), .entry_way(6'd0),
                 .touch(touch && from_q == 3'd3), .fill(fill_pdpte), .op_class(2'd2), .touch_way(way_q),
                 .fill_entry(fill_3), .fill_global(1'b0), .fill_fragment(1'b0), .pde_touch(1'b0), .pde_fill(1'b0),
-                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_read && debug_array == 2'd1),
-                .debug_set(debug_set), .debug_way(debug_way), .debug_valid(valid_3), .debug_tag(tag_3),
-                .debug_entry(debug_3));
+                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_select[1]),
+                .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(debug_3));
             /* verilator lint_off UNUSEDSIGNAL */
             logic unused;
             /* verilator lint_on UNUSEDSIGNAL */
@@ -173,8 +166,6 @@ module psc #(
             assign hit_3 = 1'b0;
             assign way_3 = '0;
             assign entry_3 = '0;
-            assign valid_3 = '0;
-            assign tag_3 = '0;
             assign debug_3 = '0;
         end
         if (PML4E_WAYS != 0) begin : g_4
@@ -188,9 +179,8 @@ module psc #(
                 .pde_hit_way(unused_way), .read(1'b0), .read_step(2'd0), .entry_use(1'b0), .entry_way(6'd0),
                 .touch(touch && from_q == 3'd4), .fill(fill_pml4e), .op_class(2'd0), .touch_way(way_q),
                 .fill_entry(fill_4), .fill_global(1'b0), .fill_fragment(1'b0), .pde_touch(1'b0), .pde_fill(1'b0),
-                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_read && debug_array == 2'd2),
-                .debug_set(debug_set), .debug_way(debug_way), .debug_valid(valid_4), .debug_tag(tag_4),
-                .debug_entry(debug_4));
+                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_select[2]),
+                .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(debug_4));
             /* verilator lint_off UNUSEDSIGNAL */
             logic unused;
             /* verilator lint_on UNUSEDSIGNAL */
@@ -199,13 +189,9 @@ module psc #(
             assign hit_4 = 1'b0;
             assign way_4 = '0;
             assign entry_4 = '0;
-            assign valid_4 = '0;
-            assign tag_4 = '0;
             assign debug_4 = '0;
         end
     endgenerate
-    assign debug_valid = valid_2 | valid_3 | valid_4;
-    assign debug_tag = tag_2 | tag_3 | tag_4;
-    assign debug_entry = debug_2 | debug_3 | debug_4;
+    assign debug_word = debug_2 | debug_3 | debug_4;
 endmodule
 `default_nettype wire

@@ -37,14 +37,13 @@ module request_queue (
     logic [63:0] value_q [0:7];
     logic [6:0] kind_q [0:7];     // op, type, mode
     logic [2:0] first_q, count_q;
-    logic take, direct, advance;
+    logic to_head, advance;
     logic [6:0] first_kind;
 
     always_comb begin : flow
         req_ready = count_q != 3'd7 || pop;
-        take = req_valid && req_ready;
         advance = pop && !squash && count_q != 3'd0;       // the oldest of the ring becomes the head
-        direct = take && (!head_valid_q || (pop && !advance));
+        to_head = !head_valid_q || (pop && !advance);      // what is taken now does
         first_kind = '0;
         if (advance) begin
             first_kind = kind_q[first_q];
@@ -55,9 +54,9 @@ module request_queue (
         if (!rst_n) begin
             head_valid_q <= 1'b0;
         end else if (pop || !head_valid_q) begin
-            head_valid_q <= direct || advance;
+            head_valid_q <= req_valid || advance;
         end
-        if (direct) begin
+        if (req_valid && to_head) begin
             head_op_q <= req_op;
             head_type_q <= req_type;
             head_mode_q <= req_mode;
@@ -91,11 +90,11 @@ module request_queue (
         if (!rst_n || squash) begin
             first_q <= '0;
             count_q <= '0;
-        end else if ((take && !direct) || advance) begin
-            count_q <= count_q + 3'(take && !direct) - 3'(advance);
+        end else if (!to_head) begin
+            count_q <= count_q + 3'(req_valid && req_ready) - 3'(advance);
             first_q <= first_q + 3'(advance);
         end
-        if (take && !direct) begin
+        if (!to_head && req_valid && req_ready) begin
             value_q[first_q + count_q] <= req_value;
             kind_q[first_q + count_q] <= {req_op, req_type, req_mode};
         end

@@ -66,14 +66,13 @@ module tlb_array #(
     input logic [5:0] pde_way,
     input entry_t pde_entry,
     input drop_t drop,
-    // debug: the valid bits of a set, one entry in the next cycle
+    // debug: 0 = the valid bits of a set, 1 = debug_tag_t of an entry, 2 = its entry_t
     input logic debug_read,
+    input logic [1:0] debug_field,
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
     /* verilator lint_on UNUSEDSIGNAL */
-    output logic [63:0] debug_valid,
-    output debug_tag_t debug_tag,
-    output entry_t debug_entry
+    output logic [63:0] debug_word
 );
     localparam int MIN_SHIFT = CLASSES[0] ? SHIFT_4K : (CLASSES[1] || CLASSES[3]) ? 21 : 30;
     localparam int HAS_PDE = LEVEL == 2 && CLASSES[3] ? 1 : 0;
@@ -120,6 +119,7 @@ module tlb_array #(
     logic [SET_BITS-1:0] look_set;
     logic [KEY_BITS-1:0] look_key;
     logic [SLOT_BITS-1:0] hit_slot;
+    logic [WAYS-1:0] look_valid;
     always_comb begin : lookup
         hit = 1'b0;
         hit_slot = '0;
@@ -130,43 +130,52 @@ module tlb_array #(
         pde_hit_way = '0;
         look_set = '0;
         look_key = '0;
+        look_valid = '0;
         if (look) begin
             for (int c = ALL_CLASSES - 1; c >= 0; c--) begin
                 if (CLASSES[c] && (LEVEL != 2 || step == POSITION[c*2 +: 2])) begin
                     look_set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
                     look_key = c == CLASS_4K ? key_4k : c == CLASS_LARGE ? key_large : c == CLASS_1G ? key_1g : key_pde;
-                    for (int w = WAYS - 1; w >= 0; w--) begin
-                        if (tag_q[32'(look_set) * WAYS + w][WORD_BITS-1:PCID_BITS] == look_key) begin
-                            if (`MUT(1, valid_q[look_set][w], 1'b1) && (global_q[look_set][w] ||
-                                `MUT(34, 1'b0, c == CLASS_LARGE) ||
-                                tag_q[32'(look_set) * WAYS + w][PCID_BITS-1:0] == pcid[PCID_BITS-1:0])) begin
-                                if (HAS_PDE != 0 && c == CLASS_PDE) begin
-                                    pde_hit = 1'b1;
-                                    pde_hit_way = 6'(w);
-                                end else begin
-                                    hit = 1'b1;
-                                    hit_class = 2'(c);
-                                    hit_way = 6'(w);
-                                    hit_global = global_q[look_set][w];
-                                    hit_slot = SLOT_BITS'(32'(look_set) * WAYS + w);
+                    look_valid = valid_q[look_set];
+                    if (look_valid != '0 || `MUT(1, 1'b0, 1'b1)) begin  // an empty set costs nothing
+                        for (int w = WAYS - 1; w >= 0; w--) begin
+                            if (tag_q[32'(look_set) * WAYS + w][WORD_BITS-1:PCID_BITS] == look_key) begin
+                                if (`MUT(1, look_valid[w], 1'b1) && (global_q[look_set][w] ||
+                                    `MUT(34, 1'b0, c == CLASS_LARGE) ||
+                                    tag_q[32'(look_set) * WAYS + w][PCID_BITS-1:0] == pcid[PCID_BITS-1:0])) begin
+                                    if (HAS_PDE != 0 && c == CLASS_PDE) begin
+                                        pde_hit = 1'b1;
+                                        pde_hit_way = 6'(w);
+                                    end else begin
+                                        hit = 1'b1;
+                                        hit_class = 2'(c);
+                                        hit_way = 6'(w);
+                                        hit_global = global_q[look_set][w];
+                                        hit_slot = SLOT_BITS'(32'(look_set) * WAYS + w);
+                                    end
                                 end
                             end
                         end
                     end
                 end
             end
+        end else if (debug_read) begin
+            hit_slot = SLOT_BITS'(32'(debug_set) * WAYS + 32'(debug_way));
         end
     end
 
     // ---- changes: what of each class they meet, and the valid bits of its set afterwards ----
-    logic main_wanted, pde_wanted, local_only;
-    logic [SET_BITS-1:0] set, other_set;
+    logic main_wanted, pde_wanted, local_only, addressed, sweeps, busy;
+    logic [SET_BITS-1:0] set;
     logic [KEY_BITS-1:0] key;
     logic [WAYS-1:0] match_4k, match_large, match_1g, match_pde, met;
     always_comb begin : meet
         main_wanted = fill || drop == DROP_FAULT || (LEVEL != 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
         pde_wanted = HAS_PDE != 0 && (pde_fill || drop == DROP_FAULT);
         local_only = drop == DROP_PAGE_LOCAL;
+        addressed = main_wanted && !fill;
+        busy = touch || fill || pde_touch || pde_fill || drop != DROP_NONE;
+        sweeps = drop != DROP_NONE && (!addressed || FRAGMENTS != 0 || HAS_PDE != 0);
         match_4k = '0;
         match_large = '0;
         match_1g = '0;
@@ -277,94 +286,82 @@ module tlb_array #(
         .state_reset(state_reset));
 
     // ---- registers ----
-    logic [WAYS-1:0] keep;
-    always_ff @(posedge clk) begin : valid_bits
-        if (!rst_n || drop == DROP_ALL) begin
+    // A sweep works on all sets at once; everything else on the address's set of each class.
+    /* verilator lint_off BLKSEQ */
+    logic [WAYS-1:0] keep;          // of a set's valid bits; this and the next are variables of valid_bits alone
+    logic [SET_BITS-1:0] one_set;
+    always_ff @(posedge clk) begin : registers
+        if (!rst_n) begin
             for (int s = 0; s < SETS; s++) begin
                 valid_q[s] <= '0;
             end
-        end else if (drop == DROP_NONGLOBAL) begin
-            for (int s = 0; s < SETS; s++) begin
-                valid_q[s] <= valid_q[s] & global_q[s];
-            end
-        end else if (drop == DROP_CONTEXT || (LEVEL == 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL))) begin
-            for (int s = 0; s < SETS; s++) begin
-                keep = global_q[s];
-                for (int w = 0; w < WAYS; w++) begin
-                    if (tag_q[s * WAYS + w][PCID_BITS-1:0] != pcid[PCID_BITS-1:0]) begin
-                        keep[w] = 1'b1;
-                    end
-                end
-                valid_q[s] <= valid_q[s] & keep;
-            end
-        end else if (main_wanted || pde_wanted) begin
-            if ((FRAGMENTS != 0 || HAS_PDE != 0) && drop != DROP_NONE) begin
-                for (int s = 0; s < SETS; s++) begin
-                    keep = FRAGMENTS != 0 ? ~fragment_q[s] : '1;
-                    if (HAS_PDE != 0 && drop != DROP_FAULT) begin
-                        keep = keep & ~is_pde_q[s];
-                    end
-                    valid_q[s] <= valid_q[s] & keep;
-                end
-            end
-            for (int c = 0; c < ALL_CLASSES; c++) begin
-                if (CLASSES[c]) begin
-                    other_set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
-                    keep = '1;
-                    if (FRAGMENTS != 0 && drop != DROP_NONE) begin
-                        keep = keep & ~fragment_q[other_set];
-                    end
-                    if (HAS_PDE != 0 && drop != DROP_NONE && drop != DROP_FAULT) begin
-                        keep = keep & ~is_pde_q[other_set];
-                    end
-                    if (CLASSES[0] && (c == CLASS_4K || set_4k == other_set)) keep = keep & ~match_4k;
-                    if (CLASSES[1] && (c == CLASS_LARGE || set_large == other_set)) keep = keep & ~match_large;
-                    if (CLASSES[2] && (c == CLASS_1G || set_1g == other_set)) keep = keep & ~match_1g;
-                    if (CLASSES[3] && (c == CLASS_PDE || set_pde == other_set)) keep = keep & ~match_pde;
-                    valid_q[other_set] <= (valid_q[other_set] & keep) |
-                        (HAS_PDE != 0 && set_pde == other_set ? pde_select : '0) |
-                        (main_set == other_set ? main_select : '0);
-                end
-            end
-        end
-    end
-
-    always_ff @(posedge clk) begin : entries
-        if (HAS_PDE != 0 && pde_fill) begin
-            tag_q[32'(set_pde) * WAYS + 32'(pde_slot_way)] <= {key_pde, pcid[PCID_BITS-1:0]};
-            global_q[set_pde][pde_slot_way] <= 1'b0;
-            is_pde_q[set_pde][pde_slot_way] <= 1'b1;
-        end
-        if (main_fill) begin
-            tag_q[32'(main_set) * WAYS + 32'(main_way)] <= {main_key, pcid[PCID_BITS-1:0]};
-            global_q[main_set][main_way] <= fill_global;
-            if (FRAGMENTS != 0) begin
-                fragment_q[main_set][main_way] <= fill_fragment;
-            end
-            if (HAS_PDE != 0) begin
-                is_pde_q[main_set][main_way] <= 1'b0;
-            end
-        end
-    end
-
-    always_ff @(posedge clk) begin : replacement_state
-        if (!rst_n) begin
             for (int s = 0; s < ROWS; s++) begin
                 state_q[s] <= state_reset;
             end
-        end else begin
-            if (pde_op) begin
+        end else if (busy) begin
+            if (sweeps) begin
+                for (int s = 0; s < SETS; s++) begin
+                    keep = '0;
+                    if (addressed) begin
+                        keep = FRAGMENTS != 0 && `MUT(48, 1'b1, 1'b0) ? ~fragment_q[s] : '1;
+                        if (HAS_PDE != 0 && drop != DROP_FAULT) begin
+                            keep = keep & ~is_pde_q[s];
+                        end
+                        if (CLASSES[0] && 32'(set_4k) == s) keep = keep & ~match_4k;
+                        if (CLASSES[1] && 32'(set_large) == s) keep = keep & ~match_large;
+                        if (CLASSES[2] && 32'(set_1g) == s) keep = keep & ~match_1g;
+                        if (CLASSES[3] && 32'(set_pde) == s) keep = keep & ~match_pde;
+                    end else if (drop != DROP_ALL) begin
+                        keep = global_q[s];
+                        for (int w = 0; w < WAYS; w++) begin
+                            if (drop != DROP_NONGLOBAL && tag_q[s * WAYS + w][PCID_BITS-1:0] != pcid[PCID_BITS-1:0]) begin
+                                keep[w] = 1'b1;
+                            end
+                        end
+                    end
+                    valid_q[s] <= valid_q[s] & keep;
+                end
+            end else if (main_wanted || pde_wanted) begin
+                for (int c = 0; c < ALL_CLASSES; c++) begin
+                    if (CLASSES[c]) begin
+                        one_set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
+                        keep = '1;
+                        if (CLASSES[0] && (c == CLASS_4K || set_4k == one_set)) keep = keep & ~match_4k;
+                        if (CLASSES[1] && (c == CLASS_LARGE || set_large == one_set)) keep = keep & ~match_large;
+                        if (CLASSES[2] && (c == CLASS_1G || set_1g == one_set)) keep = keep & ~match_1g;
+                        if (CLASSES[3] && (c == CLASS_PDE || set_pde == one_set)) keep = keep & ~match_pde;
+                        valid_q[one_set] <= (valid_q[one_set] & keep) |
+                            (HAS_PDE != 0 && set_pde == one_set ? pde_select : '0) |
+                            (main_set == one_set ? main_select : '0);
+                    end
+                end
+            end
+            if (HAS_PDE != 0 && pde_op) begin
                 state_q[REPLACEMENT == 2 ? 0 : 32'(set_pde)] <= pde_state;
+                if (pde_fill) begin
+                    tag_q[32'(set_pde) * WAYS + 32'(pde_slot_way)] <= {key_pde, pcid[PCID_BITS-1:0]};
+                    global_q[set_pde][pde_slot_way] <= 1'b0;
+                    is_pde_q[set_pde][pde_slot_way] <= 1'b1;
+                end
             end
             if (main_touch || main_fill) begin
                 state_q[REPLACEMENT == 2 ? 0 : 32'(main_set)] <= main_next;
             end
+            if (main_fill) begin
+                tag_q[32'(main_set) * WAYS + 32'(main_way)] <= {main_key, pcid[PCID_BITS-1:0]};
+                global_q[main_set][main_way] <= fill_global;
+                if (FRAGMENTS != 0) begin
+                    fragment_q[main_set][main_way] <= fill_fragment;
+                end
+                if (HAS_PDE != 0) begin
+                    is_pde_q[main_set][main_way] <= 1'b0;
+                end
+            end
         end
     end
+    /* verilator lint_on BLKSEQ */
 
     // ---- what the entries translate to ----
-    logic [SLOT_BITS-1:0] debug_slot;
-    assign debug_slot = SLOT_BITS'(32'(debug_set) * WAYS + 32'(debug_way));
     generate
         if (LEVEL == 2) begin : g_rows
             logic [SET_BITS-1:0] read_set;
@@ -385,34 +382,31 @@ module tlb_array #(
                 .select(entry_use || debug_read), .way(debug_read ? debug_way : entry_way), .entry(hit_entry),
                 .write(main_fill), .write_set(main_set), .write_way(main_way), .write_entry(fill_entry),
                 .first_write(pde_fill), .first_set(set_pde), .first_way(pde_slot_way), .first_entry(pde_entry));
-            assign debug_entry = debug_read ? hit_entry : '0;
         end else begin : g_words
             tlb_words #(.SLOTS(SETS * WAYS), .SLOT_BITS(SLOT_BITS), .PA_BITS(PA_BITS), .FRAME_LOW(FRAME_LOW)) u_words (
-                .clk(clk), .hit(hit), .slot(hit_slot), .entry(hit_entry), .write(main_fill),
-                .write_slot(SLOT_BITS'(32'(main_set) * WAYS + 32'(main_way))), .write_entry(fill_entry),
-                .debug_read(debug_read), .debug_slot(debug_slot), .debug_entry(debug_entry));
+                .clk(clk), .read(hit || debug_read), .slot(hit_slot), .entry(hit_entry), .write(main_fill),
+                .write_slot(SLOT_BITS'(32'(main_set) * WAYS + 32'(main_way))), .write_entry(fill_entry));
         end
     endgenerate
 
-    logic [WORD_BITS-1:0] debug_word;
-    logic [35:0] debug_page;
     always_comb begin : debug_port
         debug_word = '0;
-        debug_valid = '0;
-        debug_page = '0;
-        debug_tag = '0;
         if (debug_read) begin
-            debug_word = tag_q[debug_slot];
-            debug_valid = 64'(valid_q[debug_set[SET_BITS-1:0]]);
-            debug_page = 36'(debug_word[PCID_BITS +: TAG_BITS]);
-            if (INDEX_BITS != 0) begin
-                debug_page = (debug_page << INDEX_BITS) | 36'(debug_set[SET_BITS-1:0]);
-            end
-            debug_tag.page = debug_page;
-            debug_tag.pcid = 12'(debug_word[PCID_BITS-1:0]);
-            debug_tag.tlb_class = COUNT > 1 ? debug_word[WORD_BITS-1 -: 2] : ONLY_CLASS;
-            debug_tag.g = global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]];
-            debug_tag.fragment = FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]];
+            case (debug_field)
+                2'd0: debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
+                2'd1: begin
+                    debug_word[35:0] = 36'(tag_q[hit_slot][PCID_BITS +: TAG_BITS]);
+                    if (INDEX_BITS != 0) begin
+                        debug_word[35:0] = (debug_word[35:0] << INDEX_BITS) | 36'(debug_set[SET_BITS-1:0]);
+                    end
+                    debug_word[51:36] = {
+                        FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
+                        global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
+                        COUNT > 1 ? tag_q[hit_slot][WORD_BITS-1 -: 2] : ONLY_CLASS,
+                        12'(tag_q[hit_slot][PCID_BITS-1:0])};
+                end
+                default: debug_word = 64'(hit_entry);
+            endcase
         end
     end
 

@@ -59,13 +59,11 @@ module tlb_level #(
     input entry_t pde_entry,
     input drop_t drop,
     // debug
-    input logic debug_read,
-    input logic [1:0] debug_array,
+    input logic [2:0] debug_select,    // of each array
+    input logic [1:0] debug_field,
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
-    output logic [63:0] debug_valid,
-    output debug_tag_t debug_tag,
-    output entry_t debug_entry
+    output logic [63:0] debug_word
 );
     localparam int TAKEN = (WAYS0 != 0 ? CLASSES0 : 0) | (WAYS1 != 0 ? CLASSES1 : 0) | (WAYS2 != 0 ? CLASSES2 : 0);
     // Classes below a page class that no first-level array takes: their entries can be parts of such a page.
@@ -74,9 +72,8 @@ module tlb_level #(
     logic hit_0, hit_1, hit_2, global_0, global_1, global_2, pde_hit_0, pde_hit_1, pde_hit_2;
     logic [1:0] class_0, class_1, class_2;
     logic [5:0] way_0, way_1, way_2, pde_way_0, pde_way_1, pde_way_2;
-    entry_t entry_0, entry_1, entry_2, debug_0, debug_1, debug_2;
-    logic [63:0] valid_0, valid_1, valid_2;
-    debug_tag_t tag_0, tag_1, tag_2;
+    entry_t entry_0, entry_1, entry_2;
+    logic [63:0] debug_0, debug_1, debug_2;
     logic fill, fill_fragment;
     logic [1:0] op_class;
 
@@ -154,8 +151,7 @@ module tlb_level #(
                 .*, .hit(hit_0), .hit_class(class_0), .hit_way(way_0), .hit_global(global_0),
                 .hit_entry(entry_0), .pde_hit(pde_hit_0),
                 .pde_hit_way(pde_way_0), .entry_way(entry_page && CLASSES0[{3'd0, entry_class}] ? entry_way : pde_way),
-                .debug_read(debug_read && debug_array == 2'd0), .debug_valid(valid_0), .debug_tag(tag_0),
-                .debug_entry(debug_0));
+                .debug_read(debug_select[0]), .debug_word(debug_0));
         end else begin : g_no_0
             assign hit_0 = 1'b0;
             assign class_0 = '0;
@@ -164,8 +160,6 @@ module tlb_level #(
             assign entry_0 = '0;
             assign pde_hit_0 = 1'b0;
             assign pde_way_0 = '0;
-            assign valid_0 = '0;
-            assign tag_0 = '0;
             assign debug_0 = '0;
         end
         if (WAYS1 != 0) begin : g_1
@@ -175,8 +169,7 @@ module tlb_level #(
                 .*, .hit(hit_1), .hit_class(class_1), .hit_way(way_1), .hit_global(global_1),
                 .hit_entry(entry_1), .pde_hit(pde_hit_1),
                 .pde_hit_way(pde_way_1), .entry_way(entry_page && CLASSES1[{3'd0, entry_class}] ? entry_way : pde_way),
-                .debug_read(debug_read && debug_array == 2'd1), .debug_valid(valid_1), .debug_tag(tag_1),
-                .debug_entry(debug_1));
+                .debug_read(debug_select[1]), .debug_word(debug_1));
         end else begin : g_no_1
             assign hit_1 = 1'b0;
             assign class_1 = '0;
@@ -185,8 +178,6 @@ module tlb_level #(
             assign entry_1 = '0;
             assign pde_hit_1 = 1'b0;
             assign pde_way_1 = '0;
-            assign valid_1 = '0;
-            assign tag_1 = '0;
             assign debug_1 = '0;
         end
         if (WAYS2 != 0) begin : g_2
@@ -196,8 +187,7 @@ module tlb_level #(
                 .*, .hit(hit_2), .hit_class(class_2), .hit_way(way_2), .hit_global(global_2),
                 .hit_entry(entry_2), .pde_hit(pde_hit_2),
                 .pde_hit_way(pde_way_2), .entry_way(entry_page && CLASSES2[{3'd0, entry_class}] ? entry_way : pde_way),
-                .debug_read(debug_read && debug_array == 2'd2), .debug_valid(valid_2), .debug_tag(tag_2),
-                .debug_entry(debug_2));
+                .debug_read(debug_select[2]), .debug_word(debug_2));
         end else begin : g_no_2
             assign hit_2 = 1'b0;
             assign class_2 = '0;
@@ -206,14 +196,10 @@ module tlb_level #(
             assign entry_2 = '0;
             assign pde_hit_2 = 1'b0;
             assign pde_way_2 = '0;
-            assign valid_2 = '0;
-            assign tag_2 = '0;
             assign debug_2 = '0;
         end
     endgenerate
-    assign debug_valid = valid_0 | valid_1 | valid_2;
-    assign debug_tag = tag_0 | tag_1 | tag_2;
-    assign debug_entry = debug_0 | debug_1 | debug_2;
+    assign debug_word = debug_0 | debug_1 | debug_2;
 
     // Each class stands in one array at most, and a first-level array takes pages only.
     initial begin

@@ -2,7 +2,7 @@
 // the look-up.
 //
 //   cycle        t       t+1
-//   hit, slot    __/---\___
+//   read, slot   __/---\___
 //   entry        <entry>            combinational in t
 //   write        __/---\___         written at the end of t
 `default_nettype none
@@ -15,36 +15,25 @@ module tlb_words #(
     parameter int FRAME_LOW = 12   // lowest frame bit that is kept
 ) (
     input logic clk,
-    input logic hit,
+    input logic read,
     input logic [SLOT_BITS-1:0] slot,
     output entry_t entry,
     input logic write,
     input logic [SLOT_BITS-1:0] write_slot,
     /* verilator lint_off UNUSEDSIGNAL */
-    input entry_t write_entry,
+    input entry_t write_entry
     /* verilator lint_on UNUSEDSIGNAL */
-    input logic debug_read,
-    input logic [SLOT_BITS-1:0] debug_slot,
-    output entry_t debug_entry
 );
     localparam int BITS = PA_BITS - FRAME_LOW + ENTRY_LOW;
     localparam int SKIP = FRAME_LOW - 12;
 
     logic [BITS-1:0] word_q [0:SLOTS-1];  // frame, low bits of entry_t
 
-    always_comb begin : read
+    always_comb begin : pick
         entry = '0;
-        if (hit) begin
+        if (read) begin
             entry = (ENTRY_BITS'(word_q[slot][BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) |
                 ENTRY_BITS'(word_q[slot][ENTRY_LOW-1:0]);
-        end
-    end
-
-    always_comb begin : debug
-        debug_entry = '0;
-        if (debug_read) begin
-            debug_entry = (ENTRY_BITS'(word_q[debug_slot][BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) |
-                ENTRY_BITS'(word_q[debug_slot][ENTRY_LOW-1:0]);
         end
     end
 

@@ -76,14 +76,11 @@ module tlbs #(
     input logic drop_is_invlpg,            // mutants ask
     /* verilator lint_on UNUSEDSIGNAL */
     // debug
-    input logic debug_read,
-    input logic [2:0] debug_level,         // 0, 1: first, instruction and data side; 2, 3: second
-    input logic [1:0] debug_in_level,
+    input logic [9:0] debug_select,        // of each array
+    input logic [1:0] debug_field,
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
-    output logic [63:0] debug_valid,
-    output debug_tag_t debug_tag,
-    output entry_t debug_entry
+    output logic [63:0] debug_word
 );
     localparam int L2_I = ISTLB0_WAYS + ISTLB1_WAYS;
     localparam int L2_D = L2_UNIFIED != 0 ? 0 : DSTLB0_WAYS + DSTLB1_WAYS;
@@ -94,27 +91,23 @@ module tlbs #(
     logic l1_i_hit, l1_i_global, l1_i_pde_hit;
     logic [1:0] l1_i_class, l1_i_array;
     logic [5:0] l1_i_way, l1_i_pde_way;
-    entry_t l1_i_entry, l1_i_pde_entry, l1_i_debug;
-    logic [63:0] l1_i_valid;
-    debug_tag_t l1_i_tag;
+    entry_t l1_i_entry, l1_i_pde_entry;
+    logic [63:0] l1_i_debug;
     logic l1_d_hit, l1_d_global, l1_d_pde_hit;
     logic [1:0] l1_d_class, l1_d_array;
     logic [5:0] l1_d_way, l1_d_pde_way;
-    entry_t l1_d_entry, l1_d_pde_entry, l1_d_debug;
-    logic [63:0] l1_d_valid;
-    debug_tag_t l1_d_tag;
+    entry_t l1_d_entry, l1_d_pde_entry;
+    logic [63:0] l1_d_debug;
     logic l2_i_hit, l2_i_global, l2_i_pde_hit;
     logic [1:0] l2_i_class, l2_i_array;
     logic [5:0] l2_i_way, l2_i_pde_way;
-    entry_t l2_i_entry, l2_i_pde_entry, l2_i_debug;
-    logic [63:0] l2_i_valid;
-    debug_tag_t l2_i_tag;
+    entry_t l2_i_entry, l2_i_pde_entry;
+    logic [63:0] l2_i_debug;
     logic l2_d_hit, l2_d_global, l2_d_pde_hit;
     logic [1:0] l2_d_class, l2_d_array;
     logic [5:0] l2_d_way, l2_d_pde_way;
-    entry_t l2_d_entry, l2_d_pde_entry, l2_d_debug;
-    logic [63:0] l2_d_valid;
-    debug_tag_t l2_d_tag;
+    entry_t l2_d_entry, l2_d_pde_entry;
+    logic [63:0] l2_d_debug;
 
     always_comb begin : route
         here_l1_i = instruction || L1_UNIFIED != 0;
@@ -161,9 +154,8 @@ module tlbs #(
                 .touch(l1_touch && here_l1_i), .leaf_fill(l1_fill && here_l1_i), .leaf_class(l1_op_class),
                 .touch_way(l1_i_way), .fill_entry(l1_fill_entry), .fill_global(l1_fill_global), .pde_touch(1'b0),
                 .pde_fill(1'b0), .pde_way(6'd0), .pde_entry(47'd0), .drop(drop_l1_i),
-                .debug_read(debug_read && debug_level == 3'd0), .debug_array(debug_in_level),
-                .debug_set(debug_set), .debug_way(debug_way), .debug_valid(l1_i_valid), .debug_tag(l1_i_tag),
-                .debug_entry(l1_i_debug));
+                .debug_select(debug_select[2:0]),
+                .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(l1_i_debug));
         end else begin : g_no_l1_i
             assign l1_i_hit = '0;
             assign l1_i_class = '0;
@@ -174,8 +166,6 @@ module tlbs #(
             assign l1_i_pde_way = '0;
             assign l1_i_entry = '0;
             assign l1_i_pde_entry = '0;
-            assign l1_i_valid = '0;
-            assign l1_i_tag = '0;
             assign l1_i_debug = '0;
         end
         if (L1_UNIFIED == 0 && DTLB0_WAYS + DTLB1_WAYS + DTLB2_WAYS != 0) begin : g_l1_d
@@ -193,9 +183,8 @@ module tlbs #(
                 .touch(l1_touch && here_l1_d), .leaf_fill(l1_fill && here_l1_d), .leaf_class(l1_op_class),
                 .touch_way(l1_d_way), .fill_entry(l1_fill_entry), .fill_global(l1_fill_global), .pde_touch(1'b0),
                 .pde_fill(1'b0), .pde_way(6'd0), .pde_entry(47'd0), .drop(drop_l1_d),
-                .debug_read(debug_read && debug_level == 3'd1), .debug_array(debug_in_level),
-                .debug_set(debug_set), .debug_way(debug_way), .debug_valid(l1_d_valid), .debug_tag(l1_d_tag),
-                .debug_entry(l1_d_debug));
+                .debug_select(debug_select[5:3]),
+                .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(l1_d_debug));
         end else begin : g_no_l1_d
             assign l1_d_hit = '0;
             assign l1_d_class = '0;
@@ -206,8 +195,6 @@ module tlbs #(
             assign l1_d_pde_way = '0;
             assign l1_d_entry = '0;
             assign l1_d_pde_entry = '0;
-            assign l1_d_valid = '0;
-            assign l1_d_tag = '0;
             assign l1_d_debug = '0;
         end
         if (L2_I != 0) begin : g_l2_i
@@ -227,9 +214,8 @@ module tlbs #(
                 .touch_way(l2_way), .fill_entry(walk_entry), .fill_global(walk_global),
                 .pde_touch(pde_touch && here_l2_i), .pde_fill(pde_fill && here_l2_i), .pde_way(l2_pde_way),
                 .pde_entry(pde_entry), .drop(drop_l2),
-                .debug_read(debug_read && debug_level == 3'd2), .debug_array(debug_in_level),
-                .debug_set(debug_set), .debug_way(debug_way), .debug_valid(l2_i_valid), .debug_tag(l2_i_tag),
-                .debug_entry(l2_i_debug));
+                .debug_select({1'b0, debug_select[7:6]}),
+                .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(l2_i_debug));
         end else begin : g_no_l2_i
             assign l2_i_hit = '0;
             assign l2_i_class = '0;
@@ -240,8 +226,6 @@ module tlbs #(
             assign l2_i_pde_way = '0;
             assign l2_i_entry = '0;
             assign l2_i_pde_entry = '0;
-            assign l2_i_valid = '0;
-            assign l2_i_tag = '0;
             assign l2_i_debug = '0;
         end
         if (L2_D != 0) begin : g_l2_d
@@ -261,9 +245,8 @@ module tlbs #(
                 .touch_way(l2_way), .fill_entry(walk_entry), .fill_global(walk_global),
                 .pde_touch(pde_touch && here_l2_d), .pde_fill(pde_fill && here_l2_d), .pde_way(l2_pde_way),
                 .pde_entry(pde_entry), .drop(drop_l2),
-                .debug_read(debug_read && debug_level == 3'd3), .debug_array(debug_in_level),
-                .debug_set(debug_set), .debug_way(debug_way), .debug_valid(l2_d_valid), .debug_tag(l2_d_tag),
-                .debug_entry(l2_d_debug));
+                .debug_select({1'b0, debug_select[9:8]}),
+                .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(l2_d_debug));
         end else begin : g_no_l2_d
             assign l2_d_hit = '0;
             assign l2_d_class = '0;
@@ -274,13 +257,9 @@ module tlbs #(
             assign l2_d_pde_way = '0;
             assign l2_d_entry = '0;
             assign l2_d_pde_entry = '0;
-            assign l2_d_valid = '0;
-            assign l2_d_tag = '0;
             assign l2_d_debug = '0;
         end
     endgenerate
-    assign debug_valid = l1_i_valid | l1_d_valid | l2_i_valid | l2_d_valid;
-    assign debug_tag = l1_i_tag | l1_d_tag | l2_i_tag | l2_d_tag;
-    assign debug_entry = l1_i_debug | l1_d_debug | l2_i_debug | l2_d_debug;
+    assign debug_word = l1_i_debug | l1_d_debug | l2_i_debug | l2_d_debug;
 endmodule
 `default_nettype wire

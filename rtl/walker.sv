@@ -268,41 +268,39 @@ module walker (
             state_q <= W_IDLE;
         end else if (start || answer_valid) begin
             state_q <= state_d;
-        end
-        if (start || answer_valid) begin
             level_q <= level_d;
             unmarked_q <= unmarked;
-        end
-        if (start || restart) begin
-            top_q <= level_d;
-            top_frame_q <= upper_frame;
-            unmarked_q <= '0;
-            so_far_q <= 3'b011;
-            restarts_q <= restarts_q + 16'd1;
-            if (start) begin
-                so_far_q <= start_rights;
-                restarts_q <= '0;
+            if (start || restart) begin
+                top_q <= level_d;
+                top_frame_q <= upper_frame;
+                unmarked_q <= '0;
+                so_far_q <= 3'b011;
+                restarts_q <= restarts_q + 16'd1;
+                if (start) begin
+                    so_far_q <= start_rights;
+                    restarts_q <= '0;
+                end
+            end else if (read_next) begin
+                so_far_q <= rights;
+                unmarked_q[level_q] <= `MUT(18, !entry[PTE_A], 1'b1);
+                case (level_q)
+                    3'd2: begin
+                        upper_2_q <= entry;
+                        rights_2_q <= rights;
+                    end
+                    3'd3: begin
+                        upper_3_q <= entry;
+                        rights_3_q <= rights;
+                    end
+                    default: begin
+                        upper_4_q <= entry;
+                        rights_4_q <= rights;
+                    end
+                endcase
+            end else if (reading) begin
+                leaf_q <= entry;
+                leaf_level_q <= level_q;
             end
-        end else if (read_next) begin
-            so_far_q <= rights;
-            unmarked_q[level_q] <= `MUT(18, !entry[PTE_A], 1'b1);
-            case (level_q)
-                3'd2: begin
-                    upper_2_q <= entry;
-                    rights_2_q <= rights;
-                end
-                3'd3: begin
-                    upper_3_q <= entry;
-                    rights_3_q <= rights;
-                end
-                default: begin
-                    upper_4_q <= entry;
-                    rights_4_q <= rights;
-                end
-            endcase
-        end else if (answer_valid && reading) begin
-            leaf_q <= entry;
-            leaf_level_q <= level_q;
         end
     end
 

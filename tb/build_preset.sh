@@ -165,8 +165,8 @@ verilator --cc --exe -O3 --x-assign fast --x-initial fast "${options[@]}" --trac
     --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 100000 -I"$root/rtl" "${parameters[@]/#/-G}" \
     --top-module mmu --Mdir "$work/obj" -o model.so -CFLAGS "$flags" \
     -LDFLAGS "-shared -Wl,--gc-sections -Wl,--version-script=$root/tb/exports.map" \
-    "$root"/rtl/mmu.sv "$root/tb/shim.cpp"
-[ -z "${NTMMU_KEEP_MODEL:-}" ] || cp -r "$work/obj" "$NTMMU_KEEP_MODEL"
+    "$root/tb/trace.vlt" "$root"/rtl/mmu.sv "$root/tb/shim.cpp"
+[ -z "${NTMMU_KEEP_MODEL:-}" ] || { cp -r "$work/obj" "$NTMMU_KEEP_MODEL"; cp "$work/preset_geometry.h" "$NTMMU_KEEP_MODEL"; exit 0; } # to look at the C++
 make -s -C "$work/obj" -f Vmmu.mk OPT_FAST="${NTMMU_MODEL_OPT:--O3}" OPT_GLOBAL=-O2 OPT_SLOW=-O0 OBJCACHE="$(command -v ccache || true)" \
     > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 mv "$work/obj/model.so" "$out"

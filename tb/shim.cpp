@@ -298,7 +298,16 @@ void debug_edges(mmu *m) {
 uint64_t read_counter(mmu *m, unsigned number) {
     m->top->debug_counter = number;
     debug_edges(m);
-    return m->top->debug_count;
+    return m->top->debug_word;
+}
+
+enum { COUNTERS = 15 }; /* for debug_array */
+enum { FIELD_VALID, FIELD_TAG, FIELD_ENTRY, FIELD_VA };
+
+uint64_t read_field(mmu *m, unsigned field) {
+    m->top->debug_field = field;
+    debug_edges(m);
+    return m->top->debug_word;
 }
 
 /* In the order of the debug port's counter numbers (rtl/counters.sv). */
@@ -306,6 +315,8 @@ void rtl_statistics(const mmu *constant, mmu_statistics *out) {
     mmu *m = const_cast<mmu *>(constant);
     settle(m);
     m->top->debug_read = 1;
+    m->top->debug_array = COUNTERS;
+    m->top->debug_field = 0;
     unsigned number = 0;
     for (uint64_t &hits : out->hits) { hits = read_counter(m, number++); }
     for (uint64_t &hits : out->pde_hits) { hits = read_counter(m, number++); }
@@ -321,17 +332,17 @@ void rtl_statistics(const mmu *constant, mmu_statistics *out) {
     m->top->debug_read = 0;
 }
 
-mmu_tlb_entry debug_entry(const Vmmu *top, unsigned array, unsigned set, unsigned way) {
-    uint64_t bits = top->debug_entry, tag = top->debug_tag;
+mmu_tlb_entry debug_entry(mmu *m, unsigned array, unsigned set, unsigned way) {
+    uint64_t bits = read_field(m, FIELD_ENTRY), tag = read_field(m, FIELD_TAG);
     mmu_tlb_entry entry = {};
-    entry.va = top->debug_va;
+    entry.va = read_field(m, FIELD_VA);
     entry.array = (uint8_t)array;
     entry.tlb_class = array < ARRAY_PSC_PDE ? (uint8_t)(tag >> TAG_CLASS & 3) : 0;
     entry.set = (uint16_t)set;
     entry.way = (uint16_t)way;
     entry.pcid = (uint16_t)(tag >> TAG_PCID & 0xFFF);
     bool page = array < ARRAY_PSC_PDE && entry.tlb_class != TLB_PDE;
-    bool pae = top->cr4 & CR4_PAE;
+    bool pae = m->top->cr4 & CR4_PAE;
     unsigned shift = !page || entry.tlb_class == TLB_4K ? 12 : entry.tlb_class == TLB_1G ? 30 : pae ? 21 : 22;
     entry.pa = bits >> ENTRY_FRAME << 12 >> shift << shift; /* below it, what the first access happened to have */
     entry.memory = (uint8_t)(bits >> ENTRY_MEMORY & 7);
@@ -354,14 +365,12 @@ size_t rtl_tlb_entries(mmu *m, mmu_tlb_entry *out, size_t max) {
         for (unsigned set = 0; built_geometry[array].ways != 0 && set < built_geometry[array].sets; set++) {
             top->debug_set = set;
             top->debug_way = 0;
-            debug_edges(m);
-            uint64_t valid = top->debug_valid;
+            uint64_t valid = read_field(m, FIELD_VALID);
             for (unsigned way = 0; way < built_geometry[array].ways; way++) {
                 if (!(valid >> way & 1)) { continue; }
                 if (count < max) {
                     top->debug_way = way;
-                    debug_edges(m);
-                    out[count] = debug_entry(top, array, set, way);
+                    out[count] = debug_entry(m, array, set, way);
                 }
                 count++;
             }
