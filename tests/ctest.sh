@@ -53,7 +53,7 @@ for preset in rtl/presets/*.preset; do
     add "matrix.c.$cpu" "$build/matrix" --jobs 1 --cpu "$cpu" --every 50
 done
 for cpu in ref64 tiny tiny-l2 tiny-unified; do
-    add "matrix.rtl.$cpu" "$build/matrix" --jobs 1 --cpu "$cpu" --every 200 --mmu "$build/presets/$cpu.so"
+    add "matrix.rtl.$cpu" "$build/matrix" --jobs 1 --cpu "$cpu" --every 100 --mmu "$build/presets/$cpu.so"
 done
 for bits in 32 36 52; do
     add "matrix.c.maxphyaddr-$bits" "$build/matrix" --jobs 1 --physical-bits "$bits" --every 50
