@@ -74,6 +74,29 @@ TEST(Staleness, TheWholeTlbIsLookedAtInTheEnd) {
         o.fails_saying({"audit I11: TLB entry dtlb_4k", "00020000 -> 00101000", "its flush is missing: event 5"}));
 }
 
+/* A walk from a PDE that the MMU has cached is as stale as a hit; so is the cached PDE itself, in the end. */
+TEST(Staleness, ADirectoryEntryChangedWithoutAFlush) {
+    for (bool used : {true, false}) {
+        Replay r;
+        r.flags = CHECK_STALENESS;
+        r.preset[0].array[ARRAY_PSC_PDE] = r.preset[1].array[ARRAY_PSC_PDE] = {0, 1, 2};
+        r.before = [](uint64_t event, machine *m, machine *) {
+            if (event != 5) { return; }
+            physmem_write32(machine_memory(m), 0x100088, 0x00444067); /* the old table's page 22000 */
+            physmem_write32(machine_memory(m), 0x200080, 0x00101067); /* the new one: 20000 is where it was */
+            physmem_write32(machine_memory(m), 0x200088, 0x00333067);
+            physmem_write32(machine_memory(m), 0x11000, 0x00200067);
+        };
+        Outcome o = r.run(std::string(START) + (used ? "r 22000 4\n" : "r 20000 4\n"));
+        if (used) {
+            EXPECT_TRUE(o.fails_saying({"the TLB gave 00444000, memory gives 00333000",
+                                        "its flush is missing: event 4 stored 00200067 over 00100067"}));
+        } else {
+            EXPECT_TRUE(o.fails_saying({"audit I11: TLB entry psc_pde", "00000000 -> 00100000"}));
+        }
+    }
+}
+
 /* A frame that stops being a table must not be watched for ever, and what is walked again must be seen again. */
 TEST(Staleness, ManyStoresIntoATableFrameDoNotBlindIt) {
     Replay r;
