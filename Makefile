@@ -28,8 +28,9 @@ room_objects = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/$(1)/*.c))
 ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a) $(BUILD)/lib/nt_pae.a $(BUILD)/lib/audit_pae.a $(BUILD)/lib/dump_pae.a
 CLI_OBJECTS := $(call room_objects,cli)
 TESTS := $(patsubst tests/unit/%.cpp,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.cpp))
-# RTL builds that only the tests use: with assertions, and with the hand-made bugs.
-TEST_MODELS := $(patsubst %,$(BUILD)/presets/%.so,ref64.assert tiny.assert tiny.mutate tiny-plru.mutate)
+# The RTL builds that the tests use: CPUs of each kind of geometry, some with assertions on or with the hand-made bugs in.
+TEST_MODELS := $(patsubst %,$(BUILD)/presets/%.so,ref64 p6 skylake tiny tiny-plru tiny-l2 tiny-unified tiny-random \
+    ref64.assert tiny.assert tiny-l2.assert tiny.mutate tiny-plru.mutate)
 PRESETS := $(patsubst rtl/presets/%.preset,$(BUILD)/presets/%.so,$(wildcard rtl/presets/*.preset))
 
 .PHONY: all help deps
@@ -179,7 +180,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
-test-build: all $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(PRESETS) $(TEST_MODELS) ## build what the tests need
+test-build: all $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) ## build what the tests need
 
 # Under the sanitizers gcc 12 takes std::regex for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan

@@ -39,13 +39,15 @@ for source in tests/unit/*_test.cpp; do
     done <<<"$cases"
 done
 for file in tests/scenarios/*.vmt; do add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet "$file"; done
-# PAE: there is no RTL to compare with.
 for file in tests/scenarios/pae/*.vmt; do
-    add "scenario.pae.$(basename "$file" .vmt)" "$build/ntmmu" run --quiet --mmu c --check shadow,staleness,audit --audit 1 "$file"
+    add "scenario.pae.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --audit 1 "$file"
 done
-add trace.p3_sh.pae "$build/ntmmu" run --quiet --mmu c --profile NT5PAE --check shadow,staleness,audit --audit 10000 traces/p3_sh.vmt.zst
-add trace.p3_sh.pae.pressure "$build/ntmmu" run --quiet --mmu c --profile NT5PAE --check shadow,staleness,audit --audit 10000 \
-    --ram 2M --pagefile 64M traces/p3_sh.vmt.zst
+add trace.p3_sh.pae "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 traces/p3_sh.vmt.zst
+add trace.p3_sh.pae.pressure "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 --ram 2M --pagefile 64M traces/p3_sh.vmt.zst
+# Other CPUs: a second level, paging-structure caches, fragments, random replacement, two walkers.
+for cpu in p6 skylake tiny-l2 tiny-unified tiny-random; do
+    add "trace.subshell.$cpu" "$build/ntmmu" check --quiet --cpu "$cpu" --ram 512K traces/subshell.vmt.zst
+done
 for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$build/ntmmu" check --quiet "$file"; done
 # A sample of the matrix of paging bits (`make matrix` tries all), on each shape of TLBs and with other widths of addresses.
 for preset in rtl/presets/*.preset; do
