@@ -121,6 +121,8 @@ module psc #(
         end
     end
 
+    logic change;
+    assign change = touch || fill_pde || fill_pdpte || fill_pml4e || drop != DROP_NONE;
     generate
         if (PDE_WAYS != 0) begin : g_2
             logic unused_hit, unused_global;
@@ -133,7 +135,7 @@ module psc #(
                 .pde_hit_way(unused_way), .read(1'b0), .read_step(2'd0), .entry_use(1'b0), .entry_way(6'd0),
                 .touch(touch && from_q == 3'd2), .fill(fill_pde), .op_class(2'd3), .touch_way(way_q),
                 .fill_entry(fill_2), .fill_global(1'b0), .fill_fragment(1'b0), .pde_touch(1'b0), .pde_fill(1'b0),
-                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_select[0]),
+                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .change(change), .debug_read(debug_select[0]),
                 .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(debug_2));
             /* verilator lint_off UNUSEDSIGNAL */
             logic unused;
@@ -156,7 +158,7 @@ module psc #(
                 .pde_hit_way(unused_way), .read(1'b0), .read_step(2'd0), .entry_use(1'b0), .entry_way(6'd0),
                 .touch(touch && from_q == 3'd3), .fill(fill_pdpte), .op_class(2'd2), .touch_way(way_q),
                 .fill_entry(fill_3), .fill_global(1'b0), .fill_fragment(1'b0), .pde_touch(1'b0), .pde_fill(1'b0),
-                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_select[1]),
+                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .change(change), .debug_read(debug_select[1]),
                 .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(debug_3));
             /* verilator lint_off UNUSEDSIGNAL */
             logic unused;
@@ -179,7 +181,7 @@ module psc #(
                 .pde_hit_way(unused_way), .read(1'b0), .read_step(2'd0), .entry_use(1'b0), .entry_way(6'd0),
                 .touch(touch && from_q == 3'd4), .fill(fill_pml4e), .op_class(2'd0), .touch_way(way_q),
                 .fill_entry(fill_4), .fill_global(1'b0), .fill_fragment(1'b0), .pde_touch(1'b0), .pde_fill(1'b0),
-                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .debug_read(debug_select[2]),
+                .pde_way(6'd0), .pde_entry(47'd0), .drop(drop), .change(change), .debug_read(debug_select[2]),
                 .debug_set(debug_set), .debug_way(debug_way), .debug_field(debug_field), .debug_word(debug_4));
             /* verilator lint_off UNUSEDSIGNAL */
             logic unused;

@@ -66,6 +66,7 @@ module tlb_array #(
     input logic [5:0] pde_way,
     input entry_t pde_entry,
     input drop_t drop,
+    input logic change,              // there is one of these changes
     // debug: 0 = the valid bits of a set, 1 = debug_tag_t of an entry, 2 = its entry_t
     input logic debug_read,
     input logic [1:0] debug_field,
@@ -91,6 +92,8 @@ module tlb_array #(
     localparam int WORD_BITS = KEY_BITS + PCID_BITS;
     localparam int SLOT_BITS = SETS * WAYS == 1 ? 1 : $clog2(SETS * WAYS);
     localparam int FRAME_LOW = LEVEL == 3 || HAS_PDE != 0 ? 12 : MIN_SHIFT;
+    localparam int SKIP = FRAME_LOW - 12;       // frame bits that are not kept
+    localparam int BITS = PA_BITS - FRAME_LOW + ENTRY_LOW;
     localparam int ROWS = REPLACEMENT == 2 ? 1 : SETS;
     localparam int STATE_BITS = REPLACEMENT == 2 ? 16 : WAYS == 1 ? 1 : REPLACEMENT == 1 ? (1 << WAY_BITS) - 1 :
         WAYS * WAY_BITS;
@@ -102,6 +105,13 @@ module tlb_array #(
     logic [WAYS-1:0] fragment_q [0:SETS-1];
     logic [WAYS-1:0] is_pde_q [0:SETS-1];
     logic [STATE_BITS-1:0] state_q [0:ROWS-1];
+    // What the entries translate to: frame and low bits of entry_t. First level and paging-structure caches: words;
+    // second level: rows, one a set, of which one stands in a register.
+    logic [BITS-1:0] word_q [0:SETS*WAYS-1];
+    logic [WAYS*BITS-1:0] rows_q [0:SETS-1];
+    entry_t debug_entry;
+
+`include "replacement.svh"
 
     // ---- set and key of the address in each class ----
     logic [SET_BITS-1:0] set_4k, set_large, set_1g, set_pde;
@@ -118,19 +128,24 @@ module tlb_array #(
     // ---- look-up: the smallest class, in it the lowest way; all loops run downwards so that the lowest wins ----
     logic [SET_BITS-1:0] look_set;
     logic [KEY_BITS-1:0] look_key;
-    logic [SLOT_BITS-1:0] hit_slot;
+    logic [SLOT_BITS-1:0] slot;
     logic [WAYS-1:0] look_valid;
+    logic [BITS-1:0] word;
+    entry_t look_entry;
     always_comb begin : lookup
         hit = 1'b0;
-        hit_slot = '0;
         hit_class = '0;
         hit_way = '0;
         hit_global = 1'b0;
+        look_entry = '0;
         pde_hit = 1'b0;
         pde_hit_way = '0;
+        debug_word = '0;
+        slot = '0;
         look_set = '0;
         look_key = '0;
         look_valid = '0;
+        word = '0;
         if (look) begin
             for (int c = ALL_CLASSES - 1; c >= 0; c--) begin
                 if (CLASSES[c] && (LEVEL != 2 || step == POSITION[c*2 +: 2])) begin
@@ -151,7 +166,7 @@ module tlb_array #(
                                         hit_class = 2'(c);
                                         hit_way = 6'(w);
                                         hit_global = global_q[look_set][w];
-                                        hit_slot = SLOT_BITS'(32'(look_set) * WAYS + w);
+                                        slot = SLOT_BITS'(32'(look_set) * WAYS + w);
                                     end
                                 end
                             end
@@ -159,40 +174,71 @@ module tlb_array #(
                     end
                 end
             end
-        end else if (debug_read) begin
-            hit_slot = SLOT_BITS'(32'(debug_set) * WAYS + 32'(debug_way));
+        end
+        if (debug_read) begin
+            slot = SLOT_BITS'(32'(debug_set) * WAYS + 32'(debug_way));
+        end
+        if ((LEVEL != 2 && hit) || debug_read) begin
+            word = word_q[slot];
+            look_entry = (ENTRY_BITS'(word[BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) | ENTRY_BITS'(word[ENTRY_LOW-1:0]);
+            if (debug_read) begin
+                debug_word = LEVEL != 2 ? 64'(look_entry) : 64'(debug_entry);
+                if (debug_field == 2'd0) begin
+                    debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
+                end else if (debug_field == 2'd1) begin
+                    debug_word[35:0] = 36'(tag_q[slot][PCID_BITS +: TAG_BITS]);
+                    if (INDEX_BITS != 0) begin
+                        debug_word[35:0] = (debug_word[35:0] << INDEX_BITS) | 36'(debug_set[SET_BITS-1:0]);
+                    end
+                    debug_word[63:36] = {12'd0,
+                        FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
+                        global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
+                        COUNT > 1 ? tag_q[slot][WORD_BITS-1 -: 2] : ONLY_CLASS, 12'(tag_q[slot][PCID_BITS-1:0])};
+                end
+            end
         end
     end
 
-    // ---- changes: what of each class they meet, and the valid bits of its set afterwards ----
-    logic main_wanted, pde_wanted, local_only, addressed, sweeps, busy;
-    logic [SET_BITS-1:0] set;
-    logic [KEY_BITS-1:0] key;
-    logic [WAYS-1:0] match_4k, match_large, match_1g, match_pde, met;
-    always_comb begin : meet
-        main_wanted = fill || drop == DROP_FAULT || (LEVEL != 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
-        pde_wanted = HAS_PDE != 0 && (pde_fill || drop == DROP_FAULT);
-        local_only = drop == DROP_PAGE_LOCAL;
-        addressed = main_wanted && !fill;
-        busy = touch || fill || pde_touch || pde_fill || drop != DROP_NONE;
-        sweeps = drop != DROP_NONE && (!addressed || FRAGMENTS != 0 || HAS_PDE != 0);
-        match_4k = '0;
-        match_large = '0;
-        match_1g = '0;
-        match_pde = '0;
-        met = '0;
-        set = '0;
-        key = '0;
-        if (main_wanted || pde_wanted) begin
+    // ---- changes ----
+    // All of them are worked out in one clocked block, in cycles that have some: an array that is left alone costs a
+    // simulator next to nothing. The variables below are the block's own.
+    /* verilator lint_off BLKSEQ */
+    logic page_op, addressed, full;
+    logic [SET_BITS-1:0] set, main_set;
+    logic [KEY_BITS-1:0] key, main_key;
+    logic [WAYS-1:0] match_4k, match_large, match_1g, match_pde, met, keep, valid, pde_select, main_select;
+    logic [WAY_BITS-1:0] way;
+    logic [STATE_BITS-1:0] state;
+    logic late_q;                        // the PDE entry's word waits for the RAM's one write port
+    logic [SET_BITS-1:0] late_set_q;
+    logic [WAY_BITS-1:0] late_way_q;
+    logic [BITS-1:0] late_word_q;
+    always_ff @(posedge clk) begin : changes
+        if (!rst_n) begin
+            for (int s = 0; s < SETS; s++) begin
+                valid_q[s] <= '0;
+            end
+            for (int s = 0; s < ROWS; s++) begin
+                state_q[s] <= untouched(SEED ^ NUMBER);
+            end
+            late_q <= 1'b0;
+        end else if (change) begin
+            // What the address meets in each class, where that matters.
+            page_op = fill || drop == DROP_FAULT || (LEVEL != 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
+            addressed = page_op && !fill;
+            match_4k = '0;
+            match_large = '0;
+            match_1g = '0;
+            match_pde = '0;
             for (int c = 0; c < ALL_CLASSES; c++) begin
-                if (CLASSES[c] && (HAS_PDE != 0 && c == CLASS_PDE ? pde_wanted : main_wanted)) begin
+                if (CLASSES[c] && (HAS_PDE != 0 && c == CLASS_PDE ? pde_fill || drop == DROP_FAULT : page_op)) begin
                     set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
                     key = c == CLASS_4K ? key_4k : c == CLASS_LARGE ? key_large : c == CLASS_1G ? key_1g : key_pde;
                     met = '0;
                     for (int w = 0; w < WAYS; w++) begin
                         if (tag_q[32'(set) * WAYS + w][WORD_BITS-1:PCID_BITS] == key && valid_q[set][w]) begin
-                            met[w] = (global_q[set][w] && !local_only) || (!(global_q[set][w] && local_only) &&
-                                tag_q[32'(set) * WAYS + w][PCID_BITS-1:0] == pcid[PCID_BITS-1:0]);
+                            met[w] = global_q[set][w] ? drop != DROP_PAGE_LOCAL :
+                                tag_q[32'(set) * WAYS + w][PCID_BITS-1:0] == pcid[PCID_BITS-1:0];
                         end
                     end
                     case (c)
@@ -203,110 +249,89 @@ module tlb_array #(
                     endcase
                 end
             end
-        end
-    end
 
-    // ---- the PDE's entry of the second level comes before the leaf's ----
-    logic pde_op;
-    logic [WAY_BITS-1:0] pde_slot_way;
-    logic [WAYS-1:0] pde_select;
-    logic [STATE_BITS-1:0] pde_state;   // row of the PDE's set afterwards
-    generate
-        if (HAS_PDE != 0) begin : g_pde
-            /* verilator lint_off UNUSEDSIGNAL */
-            logic [STATE_BITS-1:0] reset_again;
-            /* verilator lint_on UNUSEDSIGNAL */
-            logic [STATE_BITS-1:0] state_now;
-            logic [WAYS-1:0] valid_now;
-            assign pde_op = pde_touch || pde_fill;
-            always_comb begin : now
-                state_now = '0;
-                valid_now = '0;
-                if (pde_op) begin
-                    state_now = state_q[REPLACEMENT == 2 ? 0 : 32'(set_pde)];
-                    valid_now = valid_q[set_pde];
+            // The PDE's entry, before the leaf's.
+            pde_select = '0;
+            state = '0;
+            if (HAS_PDE != 0 && (pde_touch || pde_fill)) begin
+                state = state_q[REPLACEMENT == 2 ? 0 : 32'(set_pde)];
+                way = pde_way[WAY_BITS-1:0];
+                if (pde_fill) begin
+                    {full, way} = fill_way(match_pde, valid_q[set_pde], state);
+                    pde_select = WAYS'(1) << way;
+                    tag_q[32'(set_pde) * WAYS + 32'(way)] <= {key_pde, pcid[PCID_BITS-1:0]};
+                    global_q[set_pde][way] <= 1'b0;
+                    is_pde_q[set_pde][way] <= 1'b1;
+                    late_set_q <= set_pde;
+                    late_way_q <= way;
+                    late_word_q <= {pde_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], pde_entry[ENTRY_LOW-1:0]};
+                    if (REPLACEMENT == 2 && full) begin
+                        state = STATE_BITS'(stepped(16'(state)));
+                    end
+                end
+                state = touched(state, way);
+                state_q[REPLACEMENT == 2 ? 0 : 32'(set_pde)] <= state;
+            end
+
+            // The page's, or a paging-structure cache's.
+            main_select = '0;
+            main_set = '0;
+            main_key = '0;
+            if ((fill || touch) && MAIN[{3'd0, op_class}]) begin
+                met = '0;
+                for (int c = 0; c < ALL_CLASSES; c++) begin
+                    if (MAIN[c] && op_class == 2'(c)) begin
+                        main_set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
+                        main_key = c == CLASS_4K ? key_4k : c == CLASS_LARGE ? key_large : c == CLASS_1G ? key_1g : key_pde;
+                        met = c == CLASS_4K ? match_4k : c == CLASS_LARGE ? match_large : c == CLASS_1G ? match_1g :
+                            match_pde;
+                    end
+                end
+                if (!(HAS_PDE != 0 && (pde_touch || pde_fill) && (REPLACEMENT == 2 || set_pde == main_set))) begin
+                    state = state_q[REPLACEMENT == 2 ? 0 : 32'(main_set)];
+                end
+                way = touch_way[WAY_BITS-1:0];
+                if (fill) begin
+                    valid = valid_q[main_set];
+                    if (HAS_PDE != 0 && set_pde == main_set) begin
+                        valid = (valid & ~match_pde) | pde_select;
+                        met = met & ~pde_select;
+                    end
+                    {full, way} = fill_way(met, valid, state);
+                    main_select = WAYS'(1) << way;
+                    tag_q[32'(main_set) * WAYS + 32'(way)] <= {main_key, pcid[PCID_BITS-1:0]};
+                    global_q[main_set][way] <= fill_global;
+                    fragment_q[main_set][way] <= fill_fragment;
+                    is_pde_q[main_set][way] <= 1'b0;
+                    if (LEVEL != 2) begin
+                        word_q[32'(main_set) * WAYS + 32'(way)] <=
+                            {fill_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], fill_entry[ENTRY_LOW-1:0]};
+                    end
+                    if (REPLACEMENT == 2 && full) begin
+                        state = STATE_BITS'(stepped(16'(state)));
+                    end
+                end
+                if (fill || `MUT(3, 1'b1, 1'b0)) begin
+                    state_q[REPLACEMENT == 2 ? 0 : 32'(main_set)] <= touched(state, way);
                 end
             end
-            fill_way #(.POLICY(REPLACEMENT), .WAYS(WAYS), .WAY_BITS(WAY_BITS), .STATE_BITS(STATE_BITS),
-                .START(SEED ^ NUMBER)) u_way (
-                `MUT_CONNECT .touch(pde_touch), .touch_way(pde_way[WAY_BITS-1:0]), .fill(pde_fill), .match(match_pde),
-                .valid(valid_now), .state(state_now), .way(pde_slot_way), .select(pde_select), .state_next(pde_state),
-                .state_reset(reset_again));
-        end else begin : g_no_pde
-            assign pde_op = 1'b0;
-            assign pde_slot_way = '0;
-            assign pde_select = '0;
-            assign pde_state = '0;
-        end
-    endgenerate
 
-    // ---- the main entry: a page's, or a paging-structure cache's ----
-    logic main_touch, main_fill;
-    logic [SET_BITS-1:0] main_set;
-    logic [WAYS-1:0] main_match, main_valid, main_select;
-    logic [KEY_BITS-1:0] main_key;
-    logic [WAY_BITS-1:0] main_way;
-    logic [STATE_BITS-1:0] main_state, main_next, state_reset;
-    always_comb begin : main
-        main_touch = 1'b0;
-        main_fill = 1'b0;
-        main_set = '0;
-        main_match = '0;
-        main_valid = '0;
-        main_key = '0;
-        main_state = '0;
-        if ((touch || fill) && MAIN[32'(op_class)]) begin
-            main_touch = touch && `MUT(3, 1'b1, 1'b0);
-            main_fill = fill;
-            for (int c = 0; c < ALL_CLASSES; c++) begin
-                if (MAIN[c] && (COUNT == 1 || op_class == 2'(c))) begin
-                    main_set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
-                    main_key = c == CLASS_4K ? key_4k : c == CLASS_LARGE ? key_large : c == CLASS_1G ? key_1g : key_pde;
-                    main_match = c == CLASS_4K ? match_4k : c == CLASS_LARGE ? match_large :
-                        c == CLASS_1G ? match_1g : match_pde;
+            // The RAM of the second level. The PDE's word comes a cycle later, when no other can, and no read of it.
+            if (LEVEL == 2) begin
+                late_q <= pde_fill && HAS_PDE != 0 && !(main_set == set_pde && (main_select & pde_select) != '0);
+                if (late_q || main_select != '0) begin
+                    rows_q[late_q ? late_set_q : main_set][(late_q ? 32'(late_way_q) : 32'(way))*BITS +: BITS] <= late_q ?
+                        late_word_q : {fill_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], fill_entry[ENTRY_LOW-1:0]};
                 end
             end
-            main_state = state_q[REPLACEMENT == 2 ? 0 : 32'(main_set)];
-            if (fill) begin
-                main_valid = valid_q[main_set];
-            end
-            if (pde_op && (REPLACEMENT == 2 || set_pde == main_set)) begin
-                main_state = pde_state;
-            end
-            if (pde_op && set_pde == main_set) begin
-                main_valid = (main_valid & ~match_pde) | pde_select;
-                main_match = main_match & ~pde_select;
-            end
-        end
-    end
-    fill_way #(.POLICY(REPLACEMENT), .WAYS(WAYS), .WAY_BITS(WAY_BITS), .STATE_BITS(STATE_BITS),
-        .START(SEED ^ NUMBER)) u_way (
-        `MUT_CONNECT .touch(main_touch), .touch_way(touch_way[WAY_BITS-1:0]), .fill(main_fill), .match(main_match),
-        .valid(main_valid), .state(main_state), .way(main_way), .select(main_select), .state_next(main_next),
-        .state_reset(state_reset));
 
-    // ---- registers ----
-    // A sweep works on all sets at once; everything else on the address's set of each class.
-    /* verilator lint_off BLKSEQ */
-    logic [WAYS-1:0] keep;          // of a set's valid bits; this and the next are variables of valid_bits alone
-    logic [SET_BITS-1:0] one_set;
-    always_ff @(posedge clk) begin : registers
-        if (!rst_n) begin
-            for (int s = 0; s < SETS; s++) begin
-                valid_q[s] <= '0;
-            end
-            for (int s = 0; s < ROWS; s++) begin
-                state_q[s] <= state_reset;
-            end
-        end else if (busy) begin
-            if (sweeps) begin
+            // Valid bits: of all sets, or of the address's set of each class.
+            if (drop != DROP_NONE && (!addressed || FRAGMENTS != 0 || HAS_PDE != 0)) begin
                 for (int s = 0; s < SETS; s++) begin
                     keep = '0;
                     if (addressed) begin
                         keep = FRAGMENTS != 0 && `MUT(48, 1'b1, 1'b0) ? ~fragment_q[s] : '1;
-                        if (HAS_PDE != 0 && drop != DROP_FAULT) begin
-                            keep = keep & ~is_pde_q[s];
-                        end
+                        if (HAS_PDE != 0 && drop != DROP_FAULT) keep = keep & ~is_pde_q[s];
                         if (CLASSES[0] && 32'(set_4k) == s) keep = keep & ~match_4k;
                         if (CLASSES[1] && 32'(set_large) == s) keep = keep & ~match_large;
                         if (CLASSES[2] && 32'(set_1g) == s) keep = keep & ~match_1g;
@@ -321,103 +346,69 @@ module tlb_array #(
                     end
                     valid_q[s] <= valid_q[s] & keep;
                 end
-            end else if (main_wanted || pde_wanted) begin
+            end else if (page_op || pde_fill) begin
                 for (int c = 0; c < ALL_CLASSES; c++) begin
                     if (CLASSES[c]) begin
-                        one_set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
+                        set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
                         keep = '1;
-                        if (CLASSES[0] && (c == CLASS_4K || set_4k == one_set)) keep = keep & ~match_4k;
-                        if (CLASSES[1] && (c == CLASS_LARGE || set_large == one_set)) keep = keep & ~match_large;
-                        if (CLASSES[2] && (c == CLASS_1G || set_1g == one_set)) keep = keep & ~match_1g;
-                        if (CLASSES[3] && (c == CLASS_PDE || set_pde == one_set)) keep = keep & ~match_pde;
-                        valid_q[one_set] <= (valid_q[one_set] & keep) |
-                            (HAS_PDE != 0 && set_pde == one_set ? pde_select : '0) |
-                            (main_set == one_set ? main_select : '0);
+                        if (CLASSES[0] && (c == CLASS_4K || set_4k == set)) keep = keep & ~match_4k;
+                        if (CLASSES[1] && (c == CLASS_LARGE || set_large == set)) keep = keep & ~match_large;
+                        if (CLASSES[2] && (c == CLASS_1G || set_1g == set)) keep = keep & ~match_1g;
+                        if (CLASSES[3] && (c == CLASS_PDE || set_pde == set)) keep = keep & ~match_pde;
+                        valid_q[set] <= (valid_q[set] & keep) | (HAS_PDE != 0 && set_pde == set ? pde_select : '0) |
+                            (main_set == set ? main_select : '0);
                     end
                 end
             end
-            if (HAS_PDE != 0 && pde_op) begin
-                state_q[REPLACEMENT == 2 ? 0 : 32'(set_pde)] <= pde_state;
-                if (pde_fill) begin
-                    tag_q[32'(set_pde) * WAYS + 32'(pde_slot_way)] <= {key_pde, pcid[PCID_BITS-1:0]};
-                    global_q[set_pde][pde_slot_way] <= 1'b0;
-                    is_pde_q[set_pde][pde_slot_way] <= 1'b1;
-                end
-            end
-            if (main_touch || main_fill) begin
-                state_q[REPLACEMENT == 2 ? 0 : 32'(main_set)] <= main_next;
-            end
-            if (main_fill) begin
-                tag_q[32'(main_set) * WAYS + 32'(main_way)] <= {main_key, pcid[PCID_BITS-1:0]};
-                global_q[main_set][main_way] <= fill_global;
-                if (FRAGMENTS != 0) begin
-                    fragment_q[main_set][main_way] <= fill_fragment;
-                end
-                if (HAS_PDE != 0) begin
-                    is_pde_q[main_set][main_way] <= 1'b0;
-                end
-            end
+        end else if (LEVEL == 2 && late_q) begin
+            late_q <= 1'b0;
+            rows_q[late_set_q][32'(late_way_q)*BITS +: BITS] <= late_word_q;
         end
     end
     /* verilator lint_on BLKSEQ */
 
-    // ---- what the entries translate to ----
     generate
-        if (LEVEL == 2) begin : g_rows
-            logic [SET_BITS-1:0] read_set;
-            always_comb begin : choose_row
-                read_set = debug_set[SET_BITS-1:0];
-                if (read) begin
-                    for (int c = 0; c < ALL_CLASSES; c++) begin
-                        if (CLASSES[c] && read_step == POSITION[c*2 +: 2]) begin
-                            read_set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g :
-                                set_pde;
-                        end
-                    end
+        if (LEVEL == 2) begin : g_row
+            logic [WAYS*BITS-1:0] row_q;
+            logic [BITS-1:0] picked;
+            entry_t debug_entry_q;
+            assign debug_entry = debug_entry_q;
+            always_ff @(posedge clk) begin : read_row
+                if (read || debug_read) begin
+                    row_q <= rows_q[!read ? debug_set[SET_BITS-1:0] :
+                        CLASSES[0] && read_step == POSITION[1:0] ? set_4k :
+                        CLASSES[1] && read_step == POSITION[3:2] ? set_large :
+                        CLASSES[2] && read_step == POSITION[5:4] ? set_1g : set_pde];
+                end
+                if (debug_read) begin
+                    debug_entry_q <= hit_entry;
                 end
             end
-            tlb_rows #(.SETS(SETS), .WAYS(WAYS), .SET_BITS(SET_BITS), .WAY_BITS(WAY_BITS), .PA_BITS(PA_BITS),
-                .FRAME_LOW(FRAME_LOW), .BOTH(HAS_PDE != 0 && MAIN != 0 ? 1 : 0)) u_rows (
-                .clk(clk), .rst_n(rst_n), .read((read && COUNT > 32'(read_step)) || debug_read), .read_set(read_set),
-                .select(entry_use || debug_read), .way(debug_read ? debug_way : entry_way), .entry(hit_entry),
-                .write(main_fill), .write_set(main_set), .write_way(main_way), .write_entry(fill_entry),
-                .first_write(pde_fill), .first_set(set_pde), .first_way(pde_slot_way), .first_entry(pde_entry));
-        end else begin : g_words
-            tlb_words #(.SLOTS(SETS * WAYS), .SLOT_BITS(SLOT_BITS), .PA_BITS(PA_BITS), .FRAME_LOW(FRAME_LOW)) u_words (
-                .clk(clk), .read(hit || debug_read), .slot(hit_slot), .entry(hit_entry), .write(main_fill),
-                .write_slot(SLOT_BITS'(32'(main_set) * WAYS + 32'(main_way))), .write_entry(fill_entry));
+            always_comb begin : pick
+                picked = '0;
+                if (entry_use) begin
+                    picked = row_q[32'(entry_way)*BITS +: BITS];
+                end else if (debug_read) begin
+                    picked = row_q[32'(debug_way)*BITS +: BITS];
+                end
+                hit_entry = (ENTRY_BITS'(picked[BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) |
+                    ENTRY_BITS'(picked[ENTRY_LOW-1:0]);
+            end
+        end else begin : g_word
+            assign hit_entry = look_entry;
+            assign debug_entry = '0;
         end
     endgenerate
 
-    always_comb begin : debug_port
-        debug_word = '0;
-        if (debug_read) begin
-            case (debug_field)
-                2'd0: debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
-                2'd1: begin
-                    debug_word[35:0] = 36'(tag_q[hit_slot][PCID_BITS +: TAG_BITS]);
-                    if (INDEX_BITS != 0) begin
-                        debug_word[35:0] = (debug_word[35:0] << INDEX_BITS) | 36'(debug_set[SET_BITS-1:0]);
-                    end
-                    debug_word[51:36] = {
-                        FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
-                        global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
-                        COUNT > 1 ? tag_q[hit_slot][WORD_BITS-1 -: 2] : ONLY_CLASS,
-                        12'(tag_q[hit_slot][PCID_BITS-1:0])};
-                end
-                default: debug_word = 64'(hit_entry);
-            endcase
-        end
-    end
-
     always_ff @(posedge clk) begin : rules
         if (rst_n) begin
-            // An array takes one kind of change at a time, and what hits is dropped before it is filled elsewhere.
+            // An array takes one kind of change at a time, and is told of it.
             assert (!(touch && fill));
-            assert (drop == DROP_NONE || !(fill || touch || pde_op));
+            assert (drop == DROP_NONE || !(fill || touch || pde_touch || pde_fill));
+            assert (change || !(fill || touch || pde_touch || pde_fill || drop != DROP_NONE));
             // A filled entry answers in the next cycle, a dropped one does not.
             if ($past(rst_n) && look && LEVEL != 2 && $past(va) == va && $past(va_large) == va_large) begin
-                if ($past(main_fill) && $past(drop) == DROP_NONE && $past(pcid) == pcid) begin
+                if ($past(fill) && MAIN[{3'd0, $past(op_class)}] && $past(pcid) == pcid) begin
                     assert (hit);
                 end
                 if ($past(drop) == DROP_ALL || ($past(drop) == DROP_FAULT && $past(pcid) == pcid)) begin

@@ -74,7 +74,7 @@ module tlb_level #(
     logic [5:0] way_0, way_1, way_2, pde_way_0, pde_way_1, pde_way_2;
     entry_t entry_0, entry_1, entry_2;
     logic [63:0] debug_0, debug_1, debug_2;
-    logic fill, fill_fragment;
+    logic fill, fill_fragment, change;
     logic [1:0] op_class;
 
     // ---- look-up ----
@@ -128,6 +128,7 @@ module tlb_level #(
     // ---- which class a leaf is filled as: in the first level the largest not above its own that an array takes ----
     always_comb begin : choose_class
         fill = leaf_fill;
+        change = touch || leaf_fill || pde_touch || pde_fill || drop != DROP_NONE;
         fill_fragment = 1'b0;
         op_class = leaf_class;
         if (leaf_fill && LEVEL == 1 && !TAKEN[{3'd0, leaf_class}]) begin
