@@ -1,6 +1,7 @@
-/* The five checks as one: who needs which records, in which order they judge an event. */
+/* The checks as one: who needs which records, in which order they judge an event. */
 #include "ntmmu/check.h"
 
+#include "architecture.h"
 #include "audit.h"
 #include "expect.h"
 #include "lockstep.h"
@@ -23,6 +24,7 @@ struct check {
     struct records records[2];
     const struct machine_result *result[2];
     struct lockstep *lockstep;
+    struct architecture *architecture; /* the first machine's */
     struct shadow *shadow;
     struct staleness *staleness[2];
     struct audit *audit[2];
@@ -62,12 +64,20 @@ static bool create_checks(struct check *c, const struct check_config *config, ch
         const char *wave = config->wave_command ? config->wave_command : "ntmmu wave TRACE";
         c->lockstep = lockstep_create(c->machine[0], c->machine[1], wave);
     }
+    if (c->flags & CHECK_ARCHITECTURE) {
+        c->architecture = architecture_of(machine_mmu_ops(c->machine[0]), machine_mmu(c->machine[0]));
+        if (!c->architecture) {
+            snprintf(err, err_size, "the machine's MMU does not stand behind the architecture's oracle");
+            return false;
+        }
+    }
     if (c->flags && is_nt(c->machine[0]) && !(c->pfn_states = pfn_states_create(c->machine[0]))) {
         snprintf(err, err_size, "a machine's log has no room for the checks");
         return false;
     }
     if (c->flags & CHECK_SHADOW) { c->shadow = shadow_create(); }
     c->expect = expect_create(c->machine[0], config->trace, config->closed, c->flags & CHECK_EXPECT);
+    if (c->architecture) { expect_any_hits(c->expect); }
     return true;
 }
 
@@ -107,6 +117,7 @@ void check_destroy(struct check *c) {
 /* ---- the checks of one event ---- */
 
 static bool judge_event(struct check *c, const struct event *event) {
+    if (c->architecture && !architecture_event(c->architecture, event, &c->report)) { return false; }
     if (c->lockstep &&
         !lockstep_compare(c->lockstep, event, &c->records[0], &c->records[1], c->result[0], c->result[1], &c->report)) {
         return false;
@@ -184,6 +195,7 @@ static bool finish_machines(struct check *c) {
         c->result[k] = machine_last(c->machine[k]);
     }
     struct event none = {.kind = EV_NONE, .index = UINT64_MAX};
+    if (c->architecture && !architecture_event(c->architecture, &none, &c->report)) { return false; }
     if (c->lockstep && (!lockstep_compare(c->lockstep, &none, &c->records[0], &c->records[1], c->result[0],
                                           c->result[1], &c->report) ||
                         !lockstep_statistics(c->lockstep, &c->report))) {

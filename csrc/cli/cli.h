@@ -69,7 +69,10 @@ int cli_load_preset(struct mmu_preset *out, const char *name, char *err, size_t 
 int cli_parse_profile(const char *word, enum os_profile *out); /* 0, or -1 */
 /* Fills config->mmu; its kernel is known. False with one line in err. */
 bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assertions, char *err, size_t err_size);
-/* Kind "c" or "rtl" (the Verilated RTL of the preset: a shared object, built first if need be). assertions: rtl only,
+#define MMU_EXPECTED "rtl|c|OBJECT.so"
+/* Names a file: it has a '/' or ends in .so. */
+bool cli_is_mmu_object(const char *kind);
+/* Kind "c", "rtl" (the Verilated RTL of the preset: a shared object, built first if need be) or a file. assertions: rtl only,
  * the build with assertions on. NULL with one line in err. The object stays loaded until the program ends. */
 const struct mmu_ops *cli_load_mmu(const char *kind, const struct mmu_preset *preset, bool assertions, char *err,
                                    size_t err_size);
@@ -99,7 +102,7 @@ void cli_catch_interrupt(void);
 
 struct cli_machine_options {
     const char *trace;
-    const char *mmu; /* "c" or "rtl" */
+    const char *mmu; /* "c", "rtl" or the file of a shared object */
     const char *cpu; /* preset name */
     uint64_t ram;    /* bytes; valid if has_ram */
     struct os_pagefile pagefile[OS_PAGING_FILES_MAX];

@@ -1,4 +1,4 @@
-/* `ntmmu check`: two machines, the second on the C MMU, and all five checks. */
+/* `ntmmu check`: two machines, the second on the C MMU, and all checks. */
 #include "replay_options.h"
 
 #define AUDIT_EVENTS 10000
@@ -17,7 +17,8 @@ int cmd_check(int argc, char **argv) {
         .children = children,
         .args_doc = "TRACE",
         .doc =
-            "Replays TRACE on two machines, one on the MMU of --mmu and one on the C MMU, and names the first access "
+            "Replays TRACE on two machines, one on the MMU of --mmu and one on the C MMU (or, with --compare "
+            "architecture, on one machine under the eyes of the architecture), and names the first access "
             "on which they disagree, or which is wrong by the shadow memory, the TLB staleness check, the audit of "
             "the PFN database or an expect line.\v"
             "Exit code: 0 agree, 1 a check failed, 2 cannot run, 130 interrupted.",

@@ -21,6 +21,6 @@ int cmd_run(int argc, char **argv) {
     struct replay_options options;
     replay_defaults(&options);
     cli_parse(&argp, argc, argv, &options);
-    options.replay.checks &= ~(unsigned)CHECK_LOCKSTEP;
+    if (!options.replay.second_mmu) { options.replay.checks &= ~(unsigned)CHECK_LOCKSTEP; }
     return replay_whole(&options);
 }

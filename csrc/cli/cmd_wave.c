@@ -56,7 +56,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         }
         return 0;
     case ARGP_KEY_END:
-        if (strcmp(replay->options.mmu, "rtl") != 0) {
+        if (strcmp(replay->options.mmu, "c") == 0) {
             argp_error(state, "found --mmu %s, expected rtl: the C model has no waveform", replay->options.mmu);
         }
         return 0;

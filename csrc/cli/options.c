@@ -23,7 +23,9 @@ enum {
 };
 
 static const struct argp_option option_table[] = {
-    {"mmu", OPTION_MMU, "rtl|c", 0, "the MMU: Verilog RTL (default) or C model", 1},
+    {"mmu", OPTION_MMU, MMU_EXPECTED, 0,
+     "the MMU: Verilog RTL (default), C model, or anybody's: a shared object with the C ABI of mmu.h (docs/own-mmu.md)",
+     1},
     {"cpu", OPTION_CPU, "PRESET", 0, "CPU preset of rtl/presets (default ref64)", 1},
     {"latency", OPTION_LATENCY, "N", 0, "cycles of every page-table access (default: the CPU preset's, 4 if it says nothing)", 1},
     {"assertions", OPTION_ASSERTIONS, 0, 0, "the RTL build with its assertions on", 1},
@@ -83,7 +85,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct cli_machine_options *o = state->input;
     switch (key) {
     case OPTION_MMU:
-        if (!one_of(arg, "rtl", "c")) { argp_error(state, "--mmu: found '%s', expected rtl or c", arg); }
+        if (!one_of(arg, "rtl", "c") && !cli_is_mmu_object(arg)) {
+            argp_error(state, "--mmu: found '%s', expected " MMU_EXPECTED, arg);
+        }
         o->mmu = arg;
         return 0;
     case OPTION_CPU: o->cpu = arg; return 0;
@@ -156,6 +160,10 @@ char *cli_wave_command(const struct cli_machine_options *o) {
     struct cli_machine_options usual;
     cli_machine_defaults(&usual);
     fprintf(out, "%s wave", program_invocation_name);
+    if (cli_is_mmu_object(o->mmu)) {
+        fputs(" --mmu", out);
+        print_word(out, o->mmu);
+    }
     if (strcmp(o->cpu, usual.cpu) != 0) {
         fputs(" --cpu", out);
         print_word(out, o->cpu);

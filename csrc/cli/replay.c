@@ -153,13 +153,26 @@ int replay_window_reached(const struct replay *r) {
 
 /* ---- opening and closing ---- */
 
+/* The kernel did not boot: is it the MMU's doing? */
+static bool is_illegal(const struct replay *r) {
+    return r->architecture && *architecture_report(r->architecture);
+}
+
 static struct machine *create_machine(struct replay *r, const char *mmu) {
     char err[1024];
     struct machine_config *config = &r->machine_config;
     bool assertions = config->mmu_assertions && strcmp(mmu, "rtl") == 0;
     struct machine *m = NULL;
-    if (cli_choose_mmu(mmu, config, assertions, err, sizeof err)) { m = machine_create(config, err, sizeof err); }
-    if (!m) { cli_error("%s", err); }
+    if (!cli_choose_mmu(mmu, config, assertions, err, sizeof err)) {
+        cli_error("%s", err);
+        return NULL;
+    }
+    if (r->config.checks & CHECK_ARCHITECTURE) {
+        r->architecture = architecture_create(config->mmu);
+        architecture_place(r->architecture, config);
+    }
+    m = machine_create(config, err, sizeof err);
+    if (!m && !is_illegal(r)) { cli_error("%s", err); }
     return m;
 }
 
@@ -193,6 +206,10 @@ int replay_open(struct replay *r, const struct replay_config *config) {
     if (r->machine[0] && config->second_mmu) { r->machine[1] = create_machine(r, config->second_mmu); }
     bool machines = r->machine[0] && (!config->second_mmu || r->machine[1]);
     int rc = machines ? open_checks(r) : EXIT_CANNOT;
+    if (!machines && is_illegal(r)) {
+        printf("architecture: while booting\n%s", architecture_report(r->architecture));
+        rc = EXIT_FAILED;
+    }
     if (rc == EXIT_OK) { rc = prepare_window(r); }
     if (rc != EXIT_OK) { replay_close(r); }
     return rc;
@@ -203,6 +220,8 @@ void replay_close(struct replay *r) {
     if (r->check) { check_destroy(r->check); }
     counting_destroy(r->counting);
     for (unsigned i = 0; i < 2; i++) { machine_destroy(r->machine[i]); }
+    architecture_destroy(r->architecture);
+    r->architecture = NULL;
     cli_trace_close(&r->trace);
     free(r->wave_command);
     r->wave_command = NULL;

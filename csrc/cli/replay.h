@@ -3,6 +3,7 @@
 #define NTMMU_REPLAY_H
 
 #include "cli.h"
+#include "ntmmu/architecture.h"
 #include "ntmmu/check.h"
 #include "ntmmu/report.h"
 
@@ -32,6 +33,7 @@ struct replay {
     struct machine_config machine_config;
     struct cli_trace trace;
     struct machine *machine[2];
+    struct architecture *architecture; /* before the first machine's MMU, with CHECK_ARCHITECTURE */
     struct counting *counting;
     struct check *check;
     char *wave_command;

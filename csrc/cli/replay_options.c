@@ -4,13 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_JSON = 0x200, OPTION_WAVE, OPTION_WAVE_AT, OPTION_CHECK, OPTION_AUDIT };
+enum { OPTION_JSON = 0x200, OPTION_WAVE, OPTION_WAVE_AT, OPTION_CHECK, OPTION_AUDIT, OPTION_COMPARE };
+
+#define COMPARE_EXPECTED "c|architecture"
 
 static const struct argp_option option_table[] = {
     {"json", OPTION_JSON, "FILE", 0, "write the counts as JSON, - = standard output", 3},
     {"wave", OPTION_WAVE, "FILE.fst", 0, "dump a waveform (RTL only)", 3},
     {"wave-at", OPTION_WAVE_AT, "WHAT", 0, "only around " WAVE_EXPECTED, 3},
     {"check", OPTION_CHECK, "LIST", 0, "checks, comma between: lockstep, shadow, staleness, audit, all, none", 3},
+    {"compare", OPTION_COMPARE, COMPARE_EXPECTED, 0,
+     "what the MMU's answers must be: those of the C MMU, cycles and all (what check does by itself), or any that the "
+     "architecture allows",
+     3},
     {"audit", OPTION_AUDIT, "N", 0, "audit after each N events, 0 = only at the end", 3},
     {0},
 };
@@ -35,6 +41,17 @@ static int parse_checks(const char *arg, unsigned *out) {
     return 0;
 }
 
+static void settle_comparison(struct replay_options *o) {
+    if (!o->compare) { return; }
+    if (strcmp(o->compare, "architecture") == 0) {
+        o->replay.checks = (o->replay.checks & ~(unsigned)CHECK_LOCKSTEP) | CHECK_ARCHITECTURE;
+        o->replay.second_mmu = NULL;
+    } else {
+        o->replay.checks |= CHECK_LOCKSTEP;
+        o->replay.second_mmu = "c";
+    }
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct replay_options *o = state->input;
     switch (key) {
@@ -56,8 +73,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
             argp_error(state, "--audit: found '%s', expected a number of events", arg);
         }
         return 0;
+    case OPTION_COMPARE:
+        if (strcmp(arg, "architecture") != 0 && strcmp(arg, "c") != 0) {
+            argp_error(state, "--compare: found '%s', expected " COMPARE_EXPECTED, arg);
+        }
+        o->compare = arg;
+        return 0;
     case ARGP_KEY_END:
-        if (o->replay.wave && strcmp(o->replay.options.mmu, "rtl") != 0) {
+        settle_comparison(o);
+        if (o->replay.wave && strcmp(o->replay.options.mmu, "c") == 0) {
             argp_error(state, "--wave: found --mmu c, expected rtl: the C model has no waveform");
         }
         if (o->replay.window.what != WAVE_ALL && !o->replay.wave) {
@@ -90,6 +114,7 @@ static void check_names(unsigned checks, char *out, size_t out_size) {
         unsigned flag;
         const char *name;
     } names[] = {{CHECK_LOCKSTEP, "lockstep"},
+                 {CHECK_ARCHITECTURE, "architecture"},
                  {CHECK_SHADOW, "shadow memory"},
                  {CHECK_STALENESS, "staleness"},
                  {CHECK_AUDIT, "audit"},
@@ -114,6 +139,7 @@ static int report(struct replay *replay, const struct replay_options *options, i
         .cpu = options->replay.options.cpu,
         .result = result_name(replay, rc),
         .compared_with = options->replay.second_mmu,
+        .architecture = options->replay.checks & CHECK_ARCHITECTURE,
         .checks = checks,
         .machine = replay->machine[0],
         .touches = counting_totals(replay->counting),

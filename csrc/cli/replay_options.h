@@ -7,6 +7,7 @@
 struct replay_options {
     struct replay_config replay;
     const char *json;
+    const char *compare; /* --compare, NULL: not given */
 };
 
 #define WAVE_MARGIN 20 /* events dumped before and behind the one asked for */

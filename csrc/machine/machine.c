@@ -46,7 +46,8 @@ static int create_mmu(struct machine *m, char *err, size_t err_size) {
                  m->config.mmu->abi_version, MMU_ABI_VERSION);
         return -1;
     }
-    m->mmu = m->config.mmu->create(&config, err, err_size);
+    m->mmu = m->config.mmu_create ? m->config.mmu_create(m->config.mmu_ctx, &config, &m->mem, &m->log, err, err_size)
+                                  : m->config.mmu->create(&config, err, err_size);
     if (!m->mmu) { return -1; }
     if (m->config.mmu == &mmu_c_ops) {
         if (!m->memory_model.cached) {

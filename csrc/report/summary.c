@@ -44,7 +44,9 @@ static void print_disk(const struct machine_counts *c, FILE *out) {
 static void print_verdict(const struct run_report *report, FILE *out) {
     bool agree = report->compared_with && strcmp(report->result, "completed") == 0;
     fprintf(out, "%s: ", report->trace);
-    if (agree) {
+    if (report->architecture && strcmp(report->result, "completed") == 0) {
+        fprintf(out, "MMU %s does what the architecture demands, CPU %s\n", report->mmu, report->cpu);
+    } else if (agree) {
         fprintf(out, "MMU %s and MMU %s agree, CPU %s\n", report->mmu, report->compared_with, report->cpu);
     } else {
         fprintf(out, "%s on MMU %s, CPU %s\n", report->result, report->mmu, report->cpu);

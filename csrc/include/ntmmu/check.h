@@ -1,4 +1,5 @@
-/* The five checks of a replay behind one interface: lockstep, shadow memory, staleness, audit, expectations.
+/* The checks of a replay behind one interface: lockstep or the architecture's oracle, shadow memory, staleness, audit,
+ * expectations.
  *
  * Use, by `ntmmu run` (one machine) and `ntmmu check` (two, one on each MMU):
  *     check_create
@@ -26,7 +27,10 @@ enum {
     CHECK_STALENESS = 4,
     CHECK_AUDIT = 8,   /* needs the NT kernel as operating system */
     CHECK_EXPECT = 16, /* keep the records of each event for expect lines; without it check_expect is CHECK_CANNOT */
-    CHECK_ALL = 31
+    CHECK_ALL = 31,
+    /* In place of lockstep: one machine, its MMU placed behind the oracle (ntmmu/architecture.h). The MMU's hit levels are
+     * its own affair: expect lines about them are not judged. */
+    CHECK_ARCHITECTURE = 32
 };
 
 struct check_config {

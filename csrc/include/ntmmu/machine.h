@@ -30,6 +30,10 @@ struct machine_injection {
 
 struct machine_config {
     const struct mmu_ops *mmu;
+    /* Makes the MMU in place of mmu->create, with the machine's memory and log at hand: one that watches another. */
+    struct mmu *(*mmu_create)(void *mmu_ctx, const struct mmu_config *config, struct physmem *mem,
+                              const struct event_log *log, char *err, size_t err_size);
+    void *mmu_ctx;
     struct mmu_preset preset;
     bool mmu_assertions;
     const struct os_ops *os;

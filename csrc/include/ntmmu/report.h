@@ -83,6 +83,7 @@ struct run_report {
     const char *trace, *mmu, *cpu;
     const char *result;        /* "completed", "failed", "bugcheck", "interrupted" */
     const char *compared_with; /* MMU of the second machine, NULL: there was none */
+    bool architecture;         /* it was judged by the architecture */
     const char *checks;        /* names of the checks that watched, "" if none */
     struct machine *machine;
     const struct first_touches *touches;
