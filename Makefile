@@ -116,6 +116,21 @@ include tb/preset.mk # build/presets/NAME[.assert|.mutate].so, and lint
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+# ---- an MMU of somebody's own: docs/own-mmu.md ----
+
+.PHONY: examples
+EXAMPLES := $(patsubst %,$(BUILD)/examples/%.so,tiny_mmu tiny_mmu.bugs-1 tiny_mmu.bugs-2)
+EXAMPLE_SOURCES := $(wildcard examples/own-mmu/*.v examples/own-mmu/*.cpp) examples/own-mmu/build.sh \
+    csrc/include/ntmmu/mmu.h csrc/include/ntmmu/preset.h csrc/include/ntmmu/paging.h csrc/include/ntmmu/types.h
+
+$(BUILD)/examples/tiny_mmu.so: $(EXAMPLE_SOURCES)
+	examples/own-mmu/build.sh $@
+
+$(BUILD)/examples/tiny_mmu.bugs-%.so: $(EXAMPLE_SOURCES)
+	examples/own-mmu/build.sh $@ $*
+
+examples: $(EXAMPLES) ## build the example of an MMU of one's own, without and with its planted bugs
+
 # ---- running ----
 
 TRACE ?= traces/p3_sh.vmt.zst
@@ -180,7 +195,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
-test-build: all $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) ## build what the tests need
+test-build: all $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
 # Under the sanitizers gcc 12 takes std::regex for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan

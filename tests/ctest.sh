@@ -61,6 +61,25 @@ for bits in 32 36 52; do
     add "matrix.c.maxphyaddr-$bits" "$build/matrix" --jobs 1 --physical-bits "$bits" --every 50
     add "matrix.rtl.maxphyaddr-$bits" "$build/matrix" --jobs 1 --physical-bits "$bits" --every 500 --mmu "$build/presets/ref64.so"
 done
+# By what the architecture demands and no more: our own MMUs, and somebody's.
+architecture() { # NAME TRACE [option…]
+    local name=$1 trace=$2
+    shift 2
+    add "architecture.$name.$(basename "${trace%.zst}" .vmt)" "$build/ntmmu" check --quiet --compare architecture "$@" "$trace"
+}
+for cpu in ref64 p6 tiny-l2; do
+    for file in tests/scenarios/{NT-20-global-entry-outlives-the-switch,NT-28-dirty-bit-is-kept,S-59-stale-entry-at-high-irql,S-84-fork-then-write,S-130-everything-at-once}.vmt; do
+        architecture "c.$cpu" "$file" --mmu c --cpu "$cpu"
+    done
+    architecture "c.$cpu" traces/p3_sh.vmt.zst --mmu c --cpu "$cpu"
+done
+architecture c.pressure traces/sort.vmt.zst --mmu c --ram 512K
+architecture c.pae traces/subshell.vmt.zst --mmu c --profile NT5PAE
+architecture rtl tests/scenarios/S-130-everything-at-once.vmt --mmu rtl
+architecture rtl traces/subshell.vmt.zst --mmu rtl
+for file in tests/scenarios/{NT-28-dirty-bit-is-kept,S-84-fork-then-write,S-130-everything-at-once}.vmt traces/subshell.vmt.zst; do
+    architecture own "$file" --mmu "$build/examples/tiny_mmu.so" --cpu examples/own-mmu/tiny_mmu.preset
+done
 for file in tests/cli/*.sh; do add "cli.$(basename "$file" .sh)" bash "$file"; done
 for file in tests/style/*.sh; do add "style.$(basename "$file" .sh)" bash "$file"; done
 add lint make --no-print-directory lint

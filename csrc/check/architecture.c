@@ -27,10 +27,17 @@ static struct architecture *of(const struct mmu *mmu) { return (struct architect
 
 static void add_event(struct report *report, uint64_t stamp) {
     if (stamp == 0) {
-        report_add(report, "while booting");
+        report_add(report, "the boot");
     } else {
         report_add(report, "event %" PRIu64, stamp - 1);
     }
+}
+
+/* Stores are seen from an entry's first reading on. */
+static void add_written(struct report *report, uint64_t stamp) {
+    if (stamp == 0) { return; }
+    report_add(report, ", written in ");
+    add_event(report, stamp);
 }
 
 static void add_request(struct report *report, const struct mmu_request *r) {
@@ -75,17 +82,21 @@ static bool list_legal(void *ctx, const struct candidate *c) {
     report_add(report, "  legal: ");
     add_outcome(report, c->vector, c->pa, c->error_code);
     if (c->missing) {
-        report_add(report, ", if it had set%s%s in", c->missing & ENTRY_A ? " A" : "", c->missing & ENTRY_D ? " D" : "");
+        report_add(report, ", if it had set%s%s in", c->missing & ENTRY_A ? " A" : "",
+                   c->missing & ENTRY_D ? " D" : "");
         for (unsigned i = 0; i < c->steps; i++) {
             pte_t wanted = c->missing & (c->step[i].leaf ? ENTRY_A | ENTRY_D : ENTRY_A);
             if (wanted & ~c->step[i].value) { report_add(report, " the %s", entry_name(paging, i)); }
         }
     }
     for (unsigned i = 0; i < c->steps; i++) {
-        report_add(report, "%s%s %08" PRIx64, i ? ", " : c->missing ? "; by " : ", by ", entry_name(paging, i),
-                   c->step[i].value);
+        report_add(report, "%s%s %08" PRIx64,
+                   i            ? ", "
+                   : c->missing ? "; by "
+                                : ", by ",
+                   entry_name(paging, i), c->step[i].value);
         if (c->step[i].version) {
-            report_add(report, " (cached since before ");
+            report_add(report, " (cached, replaced in ");
             add_event(report, c->step[i].version->replaced);
             report_add(report, ")");
         }
@@ -98,9 +109,9 @@ static void add_versions(struct architecture *a, pa_t entry) {
     struct report *report = &a->report;
     unsigned shown = 0;
     for (const struct version *v = past_versions(&a->past, entry); v && shown < 4; v = v->next, shown++) {
-        report_add(report, "      before that %08" PRIx64 ", written ", v->value);
-        add_event(report, v->written);
-        report_add(report, ", replaced ");
+        report_add(report, "      before that %08" PRIx64, v->value);
+        add_written(report, v->written);
+        report_add(report, ", replaced in ");
         add_event(report, v->replaced);
         report_add(report, "\n");
     }
@@ -111,9 +122,9 @@ static bool add_tables(void *ctx, const struct candidate *c) {
     struct architecture *a = ctx;
     for (unsigned i = 0; i < c->steps; i++) {
         pa_t entry = c->step[i].entry;
-        report_add(&a->report, "    %-5s at %08" PRIx64 ": %08" PRIx64 ", written ",
-                   entry_name(paging_of(&a->controls), i), entry, c->step[i].value);
-        add_event(&a->report, past_written(&a->past, entry));
+        report_add(&a->report, "    %-5s at %08" PRIx64 ": %08" PRIx64, entry_name(paging_of(&a->controls), i), entry,
+                   c->step[i].value);
+        add_written(&a->report, past_stored(&a->past, entry).event);
         report_add(&a->report, "\n");
         add_versions(a, entry);
     }
@@ -126,6 +137,7 @@ static void add_drop(struct architecture *a) {
                                        [DROP_CR3] = "MOV CR3",
                                        [DROP_INVLPG] = "INVLPG",
                                        [DROP_INVPCID] = "INVPCID",
+                                       [DROP_INVPCID_ADDRESS] = "INVPCID",
                                        [DROP_FAULT] = "#PF"};
     uint32_t pcid = paging_pcid(&a->controls);
     unsigned large = paging_large_shift(paging_of(&a->controls));
@@ -133,13 +145,13 @@ static void add_drop(struct architecture *a) {
         const char *what;
         struct moment moment;
     } drops[] = {
-        {"of its 4 KB page", past_dropped(&a->past, a->request->va, PAGE_SHIFT, pcid)},
-        {"of its large page", past_dropped(&a->past, a->request->va, large, pcid)},
-        {"of a global page", past_dropped(&a->past, a->request->va, PAGE_SHIFT, PCID_GLOBAL)},
+        {"what a TLB holds of this page", past_dropped(&a->past, a->request->va, PAGE_SHIFT, pcid)},
+        {"a large page here", past_dropped(&a->past, a->request->va, large, pcid)},
+        {"a global page here", past_dropped(&a->past, a->request->va, PAGE_SHIFT, PCID_GLOBAL)},
     };
     for (unsigned i = 0; i < sizeof drops / sizeof *drops; i++) {
-        if (drops[i].moment.kind == DROP_NOTHING) { continue; }
-        report_add(&a->report, "  the last invalidation owed %s: %s, ", drops[i].what, name[drops[i].moment.kind]);
+        if (drops[i].moment.kind == DROP_NOTHING || (i && drops[i].moment.time == drops[0].moment.time)) { continue; }
+        report_add(&a->report, "  last invalidation of %s: %s in ", drops[i].what, name[drops[i].moment.kind]);
         add_event(&a->report, drops[i].moment.event);
         report_add(&a->report, "\n");
     }
@@ -174,13 +186,13 @@ static void add_context(struct architecture *a) {
 
 static uint64_t memory_read(void *ctx, pa_t pa, unsigned bytes) {
     struct architecture *a = ctx;
-    if (bytes == a->past.bytes) { past_seen(&a->past, pa); }
+    for (unsigned at = 0; at < bytes; at += a->past.bytes) { past_seen(&a->past, pa + at); }
     return a->config.memory.read(a->config.memory.ctx, pa, bytes);
 }
 
 struct role {
     pa_t entry;
-    bool leaf_only; /* the other one will not do */
+    bool wants_upper, wants_leaf; /* either will do */
     bool upper, leaf;
 };
 
@@ -192,7 +204,7 @@ static bool find_role(void *ctx, const struct candidate *c) {
         role->leaf = role->leaf || step->leaf;
         role->upper = role->upper || (!step->leaf && i + 1 < c->steps);
     }
-    return role->leaf || (role->upper && !role->leaf_only);
+    return (role->leaf && role->wants_leaf) || (role->upper && role->wants_upper);
 }
 
 /* NULL: legal. Else what is wrong. */
@@ -203,8 +215,13 @@ static const char *exchange_fault(struct architecture *a, pa_t pa, unsigned byte
     if (sets & old) { return "which clears bits"; }
     if (sets & ~(uint64_t)(ENTRY_A | ENTRY_D)) { return "which sets more than A and D"; }
     if (!(old & ENTRY_P)) { return "in an entry that is not present"; }
-    struct role role = {.entry = pa, .leaf_only = sets & ENTRY_D};
+    struct role role = {.entry = pa, .wants_leaf = true, .wants_upper = !(sets & ENTRY_D)};
     if (!walk_candidates(a, false, find_role, &role)) { walk_candidates(a, true, find_role, &role); }
+    if (role.leaf && !role.upper) {
+        role.wants_upper = true;
+        role.wants_leaf = false;
+        walk_candidates(a, true, find_role, &role);
+    }
     if (!role.upper && !role.leaf) { return "in an entry that is not on the way of the access"; }
     bool write = a->request->type == MMU_WRITE || a->request->type == MMU_MODIFY;
     if ((sets & ENTRY_D) && !role.leaf) { return "which sets D where no page is mapped"; }
@@ -216,13 +233,14 @@ static const char *exchange_fault(struct architecture *a, pa_t pa, unsigned byte
 static uint64_t memory_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t expected, uint64_t desired) {
     struct architecture *a = ctx;
     const struct mmu_memory *memory = &a->config.memory;
-    past_seen(&a->past, pa);
+    past_seen(&a->past, pa & ~(pa_t)(a->past.bytes - 1));
     uint64_t held = memory->read(memory->ctx, pa, bytes);
     if (held == expected && held != desired) {
         const char *wrong = exchange_fault(a, pa, bytes, held, desired);
         if (wrong && begin_failure(a)) {
-            report_add(&a->report, "  the MMU made an exchange %s: at %08" PRIx64 ", %08" PRIx64 " over %08" PRIx64 "\n",
-                       wrong, pa, desired, held);
+            report_add(&a->report,
+                       "  the MMU made an exchange %s: at %08" PRIx64 ", %08" PRIx64 " over %08" PRIx64 "\n", wrong, pa,
+                       desired, held);
             if (a->request) {
                 report_add(&a->report, "  during ");
                 add_request(&a->report, a->request);
@@ -232,7 +250,7 @@ static uint64_t memory_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t exp
         }
     }
     held = memory->compare_exchange(memory->ctx, pa, bytes, expected, desired);
-    past_seen(&a->past, pa); /* it knows what it stored, and what it found */
+    past_seen(&a->past, pa & ~(pa_t)(a->past.bytes - 1)); /* it knows what it stored, and what it found */
     return held;
 }
 
@@ -405,7 +423,7 @@ static void drop_for(struct architecture *a, enum mmu_control which, const struc
         if (past->bytes != entry_bytes(new)) { past_forget(past, entry_bytes(new)); }
     } else if (cr4 & new->cr4 & CR4_SMEP) {
         past_drop_pcid(past, paging_pcid(new), DROP_SMEP);
-    } else if (which == MMU_CR3 && !((new->cr4 & CR4_PCIDE) && (value & CR3_KEEP))) {
+    } else if (which == MMU_CR3 && !((new->cr4 &CR4_PCIDE) && (value & CR3_KEEP))) {
         past_drop_pcid(past, paging_pcid(new), DROP_CR3);
     }
     a->other_nxe = a->other_nxe || ((old->efer ^ new->efer) & EFER_NXE);
@@ -415,7 +433,7 @@ static struct controls with(const struct controls *old, enum mmu_control which, 
     struct controls new = *old;
     switch (which) {
     case MMU_CR0: new.cr0 = value; break;
-    case MMU_CR3: new.cr3 = old->cr4 & CR4_PCIDE ? value & ~CR3_KEEP : value; break;
+    case MMU_CR3: new.cr3 = old->cr4 &CR4_PCIDE ? value & ~CR3_KEEP : value; break;
     case MMU_CR4: new.cr4 = value; break;
     case MMU_EFER: new.efer = value; break;
     case MMU_EFLAGS_AC: new.ac = value != 0; break;
@@ -464,7 +482,7 @@ static void invlpg(struct mmu *mmu, va_t va) {
     a->inner_ops->invlpg(a->inner, va);
     enum paging paging = paging_of(&a->controls);
     if (!paging_canonical(paging, va)) { return; }
-    past_drop_page(&a->past, paging_address(paging, va), paging_pcid(&a->controls), true, DROP_INVLPG);
+    past_drop_invlpg(&a->past, paging_address(paging, va), paging_pcid(&a->controls));
 }
 
 /* SDM volume 2, INVPCID. */
@@ -482,13 +500,14 @@ static int invpcid(struct mmu *mmu, uint64_t type, uint64_t pcid, va_t va) {
     int expected = invpcid_vector(a, type, pcid, va);
     int vector = a->inner_ops->invpcid(a->inner, type, pcid, va);
     if (vector != expected && begin_failure(a)) {
-        report_add(&a->report, "  INVPCID type %" PRIu64 ", PCID %" PRIx64 ", %08" PRIx64 " gave vector %d, expected %d\n",
-                   type, pcid, va, vector, expected);
+        report_add(&a->report,
+                   "  INVPCID type %" PRIu64 ", PCID %" PRIx64 ", %08" PRIx64 " gave vector %d, expected %d\n", type,
+                   pcid, va, vector, expected);
     }
     if (vector != MMU_VECTOR_NONE || expected != MMU_VECTOR_NONE) { return vector; }
     va = paging_address(paging_of(&a->controls), va);
     switch (type) {
-    case INVPCID_ADDRESS: past_drop_page(&a->past, va, (uint32_t)pcid, false, DROP_INVPCID); break;
+    case INVPCID_ADDRESS: past_drop_invpcid(&a->past, va, (uint32_t)pcid); break;
     case INVPCID_CONTEXT: past_drop_pcid(&a->past, (uint32_t)pcid, DROP_INVPCID); break;
     case INVPCID_ALL: past_drop_everything(&a->past, DROP_INVPCID); break;
     default: past_drop_all_but_global(&a->past, DROP_INVPCID); break;
@@ -586,10 +605,10 @@ void architecture_place(struct architecture *a, struct machine_config *config) {
 const char *architecture_report(const struct architecture *a) { return a->report.text ? a->report.text : ""; }
 
 struct architecture *architecture_of(const struct mmu_ops *ops, struct mmu *mmu) {
-    if (ops != &architecture_ops) { return NULL; }
-    of(mmu)->past.running = true;
-    return of(mmu);
+    return ops == &architecture_ops ? of(mmu) : NULL;
 }
+
+void architecture_start(struct architecture *a) { a->past.running = true; }
 
 bool architecture_event(struct architecture *a, const struct event *event, struct report *report) {
     if (!a->failed) { return true; }

@@ -1,5 +1,5 @@
-/* What the files of the architecture's oracle share: what is known of the past (architecture_past.c), which outcomes that
- * allows (architecture_walk.c), and the MMU that judges another (architecture.c). */
+/* What the files of the architecture's oracle share: what is known of the past (architecture_past.c), which outcomes
+ * that allows (architecture_walk.c), and the MMU that judges another (architecture.c). */
 #ifndef NTMMU_CHECK_ARCHITECTURE_H
 #define NTMMU_CHECK_ARCHITECTURE_H
 
@@ -18,11 +18,11 @@ enum {
 };
 #define ENTRY_NX ((pte_t)1 << 63)
 
-#define PCIDS        4096u
-#define PCID_GLOBAL  PCIDS /* stands for the entries that every PCID may use */
-#define TABLE_WORDS  1024u
-#define LEVELS       4u
-#define FOREVER      UINT64_MAX
+#define PCIDS       4096u
+#define PCID_GLOBAL PCIDS /* stands for the entries that every PCID may use */
+#define TABLE_WORDS 1024u
+#define LEVELS      4u
+#define FOREVER     UINT64_MAX
 
 /* ---- the past ---- */
 
@@ -33,8 +33,9 @@ enum drop_kind {
     DROP_SMEP,
     DROP_CR3,
     DROP_INVLPG,
-    DROP_INVPCID,
-    DROP_FAULT /* #PF, for its address */
+    DROP_INVPCID,         /* of a PCID, or of all */
+    DROP_INVPCID_ADDRESS, /* of one page */
+    DROP_FAULT            /* #PF, for its address */
 };
 
 struct moment {
@@ -47,17 +48,25 @@ struct moment {
 struct version {
     struct version *next;
     pte_t value;
-    uint64_t until; /* the clock when another took its place */
-    uint64_t written, replaced;
+    uint64_t since, until;      /* by the clock: when it was stored, when another took its place */
+    uint64_t written, replaced; /* by events */
 };
 
-/* A frame that the MMU has read table entries in. By words of four bytes; an entry of eight is the even one. */
+struct stored {
+    uint64_t time, event; /* 0: long ago */
+};
+
+/* A frame that the MMU has read table entries in. By words of four bytes; an entry of eight is the even one. It may
+ * become something else than a table: when nothing that stands there has been read, stores are soon not watched any
+ * more. */
+#define IDLE_STORES 4096u
 struct table {
     struct table *next;
     pfn_t frame;
-    unsigned seen_count;
-    uint64_t seen[TABLE_WORDS / 64]; /* the value that stands there now has been read */
-    uint64_t written[TABLE_WORDS];
+    unsigned seen_count, idle; /* entries, and stores since there were any */
+    bool watched;
+    uint64_t seen[TABLE_WORDS / 64];   /* the value that stands there now has been read */
+    struct stored stored[TABLE_WORDS]; /* that value */
     struct version *old[TABLE_WORDS];
 };
 
@@ -77,19 +86,19 @@ struct drop_record {
 struct past {
     struct physmem *mem;
     const struct event_log *log;
-    bool running; /* the trace has begun */
+    bool running;   /* the trace has begun */
     unsigned bytes; /* of an entry: 4 or 8 */
     uint64_t clock;
-    uint64_t generation; /* changes when a table entry does that was read */
+    uint64_t generation;   /* changes when a table entry does that was read */
     struct table **tables; /* by frame */
     struct table *all;
     pfn_t frames;
     struct root *roots;
     size_t root_count, root_capacity, current; /* the last is an index */
-    struct moment everything;     /* global entries, too */
-    struct moment all_but_global; /* of all PCIDs */
-    struct moment *tlb, *psc;     /* of each PCID: TLB entries without G, paging-structure caches */
-    struct drop_record *drops;    /* of single pages: a hash table */
+    struct moment everything;                  /* global entries, too */
+    struct moment all_but_global;              /* of all PCIDs */
+    struct moment *tlb, *psc;                  /* of each PCID: TLB entries without G, paging-structure caches */
+    struct drop_record *drops;                 /* of single pages: a hash table */
     size_t drop_count, drop_capacity;
     void *next_watcher;
     void (*next_on_store)(void *watcher, pa_t pa, unsigned bytes, const void *data);
@@ -106,7 +115,7 @@ pte_t past_read(struct past *past, pa_t entry);
 void past_seen(struct past *past, pa_t entry);
 /* The values an entry had before; NULL: none of interest. */
 const struct version *past_versions(const struct past *past, pa_t entry);
-uint64_t past_written(const struct past *past, pa_t entry);
+struct stored past_stored(const struct past *past, pa_t entry);
 
 /* CR3 points elsewhere, or its PDPTEs were loaded. */
 void past_set_root(struct past *past, pa_t base, uint32_t pcid, const uint64_t pdpte[4]);
@@ -117,8 +126,10 @@ void past_forget(struct past *past, unsigned bytes);
 void past_drop_everything(struct past *past, enum drop_kind kind);
 void past_drop_all_but_global(struct past *past, enum drop_kind kind);
 void past_drop_pcid(struct past *past, uint32_t pcid, enum drop_kind kind);
-/* The page, whatever its size, and the paging-structure caches of the PCID; global: global entries, too. */
-void past_drop_page(struct past *past, va_t va, uint32_t pcid, bool global, enum drop_kind kind);
+/* The page, whatever its size, also if it is global, and all paging-structure caches of the PCID. */
+void past_drop_invlpg(struct past *past, va_t va, uint32_t pcid);
+/* The page, whatever its size, if it is not global, and what of the paging-structure caches was used for it. */
+void past_drop_invpcid(struct past *past, va_t va, uint32_t pcid);
 /* #PF: the 4 KB around the address alone. */
 void past_drop_fault(struct past *past, va_t va, uint32_t pcid);
 
@@ -152,7 +163,7 @@ struct candidate {
     pa_t pa;
     uint8_t page_shift;
     bool writable, user, execute_disable, dirty;
-    bool reached; /* the last step is a leaf that maps something, whether or not the access may */
+    bool reached;  /* the last step is a leaf that maps something, whether or not the access may */
     pte_t missing; /* A, D: not set, though a success would have to set them */
 };
 
@@ -192,7 +203,7 @@ bool control_faults(const struct architecture *a, enum mmu_control which, uint64
 
 /* After an event of the machine: false if the MMU did something illegal. */
 bool architecture_event(struct architecture *a, const struct event *event, struct report *report);
-/* The MMU of a machine, if it stands behind the oracle; the trace begins. */
+/* The oracle of a machine's MMU; NULL: it has none. */
 struct architecture *architecture_of(const struct mmu_ops *ops, struct mmu *mmu);
 
 #endif

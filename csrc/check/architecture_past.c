@@ -37,8 +37,11 @@ void past_seen(struct past *p, pa_t entry) {
     uint64_t bit = (uint64_t)1 << word % 64;
     if (t->seen[word / 64] & bit) { return; }
     t->seen[word / 64] |= bit;
-    if (t->seen_count++ == 0) {
-        memset(t->written, 0, sizeof t->written); /* nobody has listened */
+    t->seen_count++;
+    t->idle = 0;
+    if (!t->watched) {
+        memset(t->stored, 0, sizeof t->stored);
+        t->watched = true;
         p->mem->watch[frame] |= WATCH_BIT;
     }
 }
@@ -53,12 +56,13 @@ const struct version *past_versions(const struct past *p, pa_t entry) {
     return t ? t->old[word_of(entry)] : NULL;
 }
 
-uint64_t past_written(const struct past *p, pa_t entry) {
+struct stored past_stored(const struct past *p, pa_t entry) {
     const struct table *t = table_of(p, entry);
-    return t ? t->written[word_of(entry)] : 0;
+    return t ? t->stored[word_of(entry)] : (struct stored){0};
 }
 
-/* Each value once, with the last moment at which it stood there; without those that no cache can have any more. */
+/* Each value once, with the first and last moments at which it stood there; without those that no cache can have any
+ * more. */
 static void keep_version(struct past *p, struct table *t, unsigned word, pte_t value, uint64_t now) {
     struct version *same = NULL;
     for (struct version **at = &t->old[word]; *at;) {
@@ -74,17 +78,23 @@ static void keep_version(struct past *p, struct table *t, unsigned word, pte_t v
     if (!same) {
         same = check_alloc(sizeof *same);
         same->value = value;
+        same->since = t->stored[word].time;
         same->next = t->old[word];
         t->old[word] = same;
     }
     same->until = p->clock;
-    same->written = t->written[word];
+    same->written = t->stored[word].event;
     same->replaced = now;
 }
 
 /* What was cached remains as good: bits A and D appeared. */
 static bool only_marks(pte_t old, pte_t new) {
     return (old & ~new) == 0 && ((old ^ new) & ~(pte_t)(ENTRY_A | ENTRY_D)) == 0;
+}
+
+static void unwatch(struct past *p, struct table *t) {
+    t->watched = false;
+    p->mem->watch[t->frame] &= (uint8_t)~WATCH_BIT;
 }
 
 static void entry_stored(struct past *p, struct table *t, pa_t entry, pte_t new) {
@@ -97,9 +107,11 @@ static void entry_stored(struct past *p, struct table *t, pa_t entry, pte_t new)
             p->generation++;
             if ((old & ENTRY_P) && (old & ENTRY_A)) { keep_version(p, t, word, old, now); }
             t->seen[word / 64] &= ~bit;
-            if (--t->seen_count == 0) { p->mem->watch[t->frame] &= (uint8_t)~WATCH_BIT; }
+            t->seen_count--;
+        } else if (t->seen_count == 0 && ++t->idle > IDLE_STORES) {
+            unwatch(p, t);
         }
-        t->written[word] = now;
+        t->stored[word] = (struct stored){.time = p->clock, .event = now};
     }
 }
 
@@ -130,7 +142,7 @@ static void forget_table(struct past *p, struct table *t) {
     }
     memset(t->seen, 0, sizeof t->seen);
     t->seen_count = 0;
-    p->mem->watch[t->frame] &= (uint8_t)~WATCH_BIT;
+    unwatch(p, t);
 }
 
 void past_forget(struct past *p, unsigned bytes) {
@@ -176,7 +188,7 @@ static struct moment tick(struct past *p, enum drop_kind kind) {
     return (struct moment){.time = ++p->clock, .event = past_stamp(p), .kind = kind};
 }
 
-/* shift 0: the 4 KB that a #PF named. */
+/* shift 0: the 4 KB that a #PF or INVPCID named, with the upper entries used for them. */
 static uint64_t drop_key(va_t va, unsigned shift, uint32_t pcid) {
     return (va >> (shift ? shift : PAGE_SHIFT)) << 20 | (uint64_t)pcid << 6 | shift | (uint64_t)1 << 63;
 }
@@ -220,21 +232,28 @@ static void drop_at(struct past *p, uint64_t key, struct moment moment) {
 void past_drop_everything(struct past *p, enum drop_kind kind) { p->everything = tick(p, kind); }
 void past_drop_all_but_global(struct past *p, enum drop_kind kind) { p->all_but_global = tick(p, kind); }
 
-void past_drop_pcid(struct past *p, uint32_t pcid, enum drop_kind kind) {
-    p->tlb[pcid] = p->psc[pcid] = tick(p, kind);
-}
+void past_drop_pcid(struct past *p, uint32_t pcid, enum drop_kind kind) { p->tlb[pcid] = p->psc[pcid] = tick(p, kind); }
 
 static void drop_size(struct past *p, va_t va, unsigned shift, uint32_t pcid, bool global, struct moment moment) {
     drop_at(p, drop_key(va, shift, pcid), moment);
     if (global) { drop_at(p, drop_key(va, shift, PCID_GLOBAL), moment); }
 }
 
-void past_drop_page(struct past *p, va_t va, uint32_t pcid, bool global, enum drop_kind kind) {
-    struct moment moment = tick(p, kind);
-    p->psc[pcid] = moment;
+static void drop_page(struct past *p, va_t va, uint32_t pcid, bool global, struct moment moment) {
     drop_size(p, va, PAGE_SHIFT, pcid, global, moment);
     drop_size(p, va, p->bytes == 4 ? 22 : 21, pcid, global, moment);
     if (p->bytes == 8) { drop_size(p, va, 30, pcid, global, moment); }
+}
+
+void past_drop_invlpg(struct past *p, va_t va, uint32_t pcid) {
+    p->psc[pcid] = tick(p, DROP_INVLPG);
+    drop_page(p, va, pcid, true, p->psc[pcid]);
+}
+
+void past_drop_invpcid(struct past *p, va_t va, uint32_t pcid) {
+    struct moment moment = tick(p, DROP_INVPCID_ADDRESS);
+    drop_page(p, va, pcid, false, moment);
+    drop_at(p, drop_key(va, 0, pcid), moment); /* the upper entries used for it */
 }
 
 void past_drop_fault(struct past *p, va_t va, uint32_t pcid) {

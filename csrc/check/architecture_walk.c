@@ -41,16 +41,23 @@ static bool is_large(const struct architecture *a, enum paging paging, unsigned 
     return paging != PAGING_TWO_LEVEL || (a->controls.cr4 & CR4_PSE);
 }
 
+/* The bit that would be PAT. */
+static bool is_pat_reserved(const struct architecture *a, unsigned level, bool large, pte_t entry) {
+    if (a->config.preset.features & CPU_PAT) { return false; }
+    return (level == 1 && (entry & bits(7, 7))) || (large && (entry & bits(12, 12)));
+}
+
 static uint64_t reserved_two_level(const struct architecture *a, bool large) {
     if (!large) { return 0; }
     unsigned physical = a->config.preset.physical_bits < 40 ? a->config.preset.physical_bits : 40;
     return a->config.preset.features & CPU_PSE36 ? bits(21, physical - 19) : bits(21, 13);
 }
 
-static bool is_reserved(const struct architecture *a, enum paging paging, bool nxe, unsigned level, pte_t entry) {
+/* Without what EFER.NXE decides. */
+static bool is_reserved(const struct architecture *a, enum paging paging, unsigned level, pte_t entry) {
     bool large = is_large(a, paging, level, entry);
+    if (is_pat_reserved(a, level, large, entry)) { return true; }
     if (paging == PAGING_TWO_LEVEL) { return entry & reserved_two_level(a, large); }
-    if ((entry & ENTRY_NX) && !nxe) { return true; }
     if (entry & beyond_address(a, paging == PAGING_PAE ? 62 : 51)) { return true; }
     if (!large) { return false; }
     if (level == 2) { return entry & bits(20, 13); }
@@ -81,7 +88,8 @@ static uint32_t error_code(const struct controls *c, const struct mmu_request *r
 struct walk {
     struct architecture *a;
     enum paging paging;
-    bool past, nxe;
+    bool past;
+    bool nx_acts; /* bit 63 forbids fetches */
     va_t va;
     uint32_t pcid;
     candidate_fn visit;
@@ -93,11 +101,12 @@ struct walk {
     struct candidate c;
 };
 
-static uint64_t dropped(const struct walk *w, unsigned shift, bool global) {
-    return past_dropped(&w->a->past, w->va, shift, global ? PCID_GLOBAL : w->pcid).time;
+static struct moment dropped(const struct walk *w, unsigned shift, bool global) {
+    return past_dropped(&w->a->past, w->va, shift, global ? PCID_GLOBAL : w->pcid);
 }
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 /* The last entry has just been read: everything above it too, or cached in a paging-structure cache. */
 static bool may_be_walked(const struct walk *w, uint64_t oldest) {
@@ -105,12 +114,30 @@ static bool may_be_walked(const struct walk *w, uint64_t oldest) {
     return oldest >= w->upper_dropped;
 }
 
-/* All of it comes out of a TLB, which was filled by a walk that may have used paging-structure caches. */
+static uint64_t since(const struct walk *w, const struct step *step) {
+    return step->version ? step->version->since : past_stored(&w->a->past, step->entry).time;
+}
+
+/* A TLB entry was filled by a walk after the moment `tlb`, and after its leaf was stored. How old could the upper
+ * entries be that the walk took from paging-structure caches? */
+static uint64_t upper_limit(const struct walk *w, const struct step *leaf, struct moment tlb, unsigned shift,
+                            bool global) {
+    const struct past *past = &w->a->past;
+    if (global && (w->a->controls.cr4 & CR4_PCIDE)) {
+        return past->everything.time; /* it may have been another PCID's walk, from that PCID's caches */
+    }
+    if (tlb.time >= w->upper_dropped || since(w, leaf) >= w->upper_dropped) { return w->upper_dropped; }
+    if (tlb.kind != DROP_INVPCID_ADDRESS || shift == PAGE_SHIFT) { return tlb.time; } /* dropped the caches, too */
+    return larger(past->everything.time, larger(past->all_but_global.time, past->tlb[w->pcid].time));
+}
+
+/* All of it comes out of a TLB. */
 static bool may_be_cached(const struct walk *w, uint64_t oldest, uint64_t leaf_until, unsigned shift) {
-    bool global = (w->c.step[w->c.steps - 1].value & ENTRY_G) && (w->a->controls.cr4 & CR4_PGE);
+    const struct step *leaf = &w->c.step[w->c.steps - 1];
+    bool global = (leaf->value & ENTRY_G) && (w->a->controls.cr4 & CR4_PGE);
     if (w->foreign && !global) { return false; }
-    uint64_t tlb = dropped(w, shift, global);
-    return leaf_until >= tlb && oldest >= smaller(tlb, w->upper_dropped);
+    struct moment tlb = dropped(w, shift, global);
+    return leaf_until >= tlb.time && oldest >= upper_limit(w, leaf, tlb, shift, global);
 }
 
 static bool fault(struct walk *w, uint32_t cause) {
@@ -137,7 +164,7 @@ static bool leaf(struct walk *w, uint64_t oldest, uint64_t until, unsigned shift
     w->c.page_shift = (uint8_t)shift;
     w->c.dirty = step->value & ENTRY_D;
     bool stop;
-    if (paging_allows(&w->a->controls, w->nxe, &w->c, w->a->request)) {
+    if (paging_allows(&w->a->controls, w->nx_acts, &w->c, w->a->request)) {
         pte_t needed = ENTRY_A | (is_write(w->a->request) ? ENTRY_D : 0u);
         struct candidate c = w->c;
         c.vector = MMU_VECTOR_NONE;
@@ -152,16 +179,24 @@ static bool leaf(struct walk *w, uint64_t oldest, uint64_t until, unsigned shift
     return stop;
 }
 
+static bool is_nx_reserved(const struct walk *w, pte_t entry) {
+    return w->paging != PAGING_TWO_LEVEL && (entry & ENTRY_NX) && !(w->a->controls.efer & EFER_NXE);
+}
+
 static bool walk_level(struct walk *w, unsigned level, pa_t table, uint64_t oldest);
 
 /* One value of one entry. until: how long it has been there, of what may be cached of it. */
 static bool walk_value(struct walk *w, unsigned level, uint64_t oldest, uint64_t until) {
     struct step *step = &w->c.step[w->c.steps - 1];
     unsigned shift = PAGE_SHIFT + (level - 1) * (w->paging == PAGING_TWO_LEVEL ? 10 : 9);
-    bool reserved = (step->value & ENTRY_P) && is_reserved(w->a, w->paging, w->nxe, level, step->value);
-    if (!(step->value & ENTRY_P) || reserved) { /* never cached */
-        if (w->past && !may_be_walked(w, oldest)) { return false; }
-        return fault(w, reserved ? PF_PRESENT | PF_RESERVED : 0);
+    bool present = step->value & ENTRY_P;
+    bool reserved = present && is_reserved(w->a, w->paging, level, step->value);
+    bool nx_reserved = present && is_nx_reserved(w, step->value);
+    if (!present || reserved || nx_reserved) { /* as it is, never cached */
+        bool walked = !w->past || may_be_walked(w, oldest);
+        if (walked && fault(w, present ? PF_PRESENT | PF_RESERVED : 0)) { return true; }
+        /* a write to EFER drops nothing: bit 63 may not have been reserved when this was cached */
+        if (!present || reserved || !w->past || !w->a->other_nxe) { return false; }
     }
     struct candidate before = w->c;
     w->c.writable = w->c.writable && (step->value & ENTRY_RW);
@@ -228,18 +263,20 @@ bool walk_candidates(struct architecture *a, bool past, candidate_fn visit, void
     struct walk w = {.a = a,
                      .paging = paging_of(&a->controls),
                      .past = past,
-                     .nxe = a->controls.efer & EFER_NXE,
+                     .nx_acts = a->controls.efer & EFER_NXE,
                      .va = a->request->va,
                      .pcid = paging_pcid(&a->controls),
                      .visit = visit,
                      .ctx = ctx};
     if (past) {
         w.upper_dropped = past_dropped_upper(&a->past, w.va, w.pcid).time;
-        w.floor = smaller(w.upper_dropped, smaller(dropped(&w, PAGE_SHIFT, false), dropped(&w, PAGE_SHIFT, true)));
+        w.floor =
+            smaller(w.upper_dropped, smaller(dropped(&w, PAGE_SHIFT, false).time, dropped(&w, PAGE_SHIFT, true).time));
+        if (a->controls.cr4 & CR4_PCIDE) { w.floor = smaller(w.floor, a->past.everything.time); }
     }
     if (walk_roots(&w)) { return true; }
     if (!past || !a->other_nxe) { return false; }
-    w.nxe = !w.nxe; /* NX was, or was no, reserved bit when an entry was cached: a write to EFER drops nothing */
+    w.nx_acts = !w.nx_acts; /* nothing is said about what a cached bit 63 does when NXE has changed */
     return walk_roots(&w);
 }
 

@@ -70,6 +70,7 @@ static bool create_checks(struct check *c, const struct check_config *config, ch
             snprintf(err, err_size, "the machine's MMU does not stand behind the architecture's oracle");
             return false;
         }
+        architecture_start(c->architecture);
     }
     if (c->flags && is_nt(c->machine[0]) && !(c->pfn_states = pfn_states_create(c->machine[0]))) {
         snprintf(err, err_size, "a machine's log has no room for the checks");

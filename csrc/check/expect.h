@@ -17,7 +17,7 @@ struct expect;
 
 /* trace: name for FILE:LINE. closed: !closed. lines: expect lines will come; without them only outcomes are judged. */
 struct expect *expect_create(struct machine *m, const char *trace, bool closed, bool lines);
-/* Which level a TLB hit came from, or whether there was one, is not judged. */
+/* Whether there was a TLB hit is the MMU's affair: lines with tlb= and the counters of hits are not judged. */
 void expect_any_hits(struct expect *expect);
 void expect_destroy(struct expect *expect);
 /* Before the machine is stepped: remembers what changes are counted from. */

@@ -21,7 +21,7 @@ struct expect {
     struct machine *machine;
     char *trace;
     bool closed, takes_lines;
-    bool any_hits; /* tlb= and the counters of hits and misses are not judged */
+    bool any_hits; /* lines with tlb= and the counters of hits and misses are not judged */
     uint64_t symbol[26];
     bool bound[26];
     /* before the event */

@@ -69,7 +69,8 @@ int cli_load_preset(struct mmu_preset *out, const char *name, char *err, size_t 
 int cli_parse_profile(const char *word, enum os_profile *out); /* 0, or -1 */
 /* Fills config->mmu; its kernel is known. False with one line in err. */
 bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assertions, char *err, size_t err_size);
-#define MMU_EXPECTED "rtl|c|OBJECT.so"
+#define MMU_WORDS    "rtl|c|OBJECT.so"
+#define MMU_EXPECTED "rtl, c or the file of a shared object"
 /* Names a file: it has a '/' or ends in .so. */
 bool cli_is_mmu_object(const char *kind);
 /* Kind "c", "rtl" (the Verilated RTL of the preset: a shared object, built first if need be) or a file. assertions: rtl only,

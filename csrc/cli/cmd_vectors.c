@@ -16,7 +16,7 @@ struct options {
 enum { OPTION_MMU = 0x100, OPTION_CPU, OPTION_JSON };
 
 static const struct argp_option option_table[] = {
-    {"mmu", OPTION_MMU, "rtl|c", 0, "MMU to test (default: rtl)", 0},
+    {"mmu", OPTION_MMU, MMU_WORDS, 0, "MMU to test (default: rtl)", 0},
     {"cpu", OPTION_CPU, "PRESET", 0, "CPU preset (default: ref64)", 0},
     {"json", OPTION_JSON, "FILE", 0, "write the counts as JSON, - = standard output", 0},
     {0},
@@ -26,8 +26,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct options *options = state->input;
     switch (key) {
     case OPTION_MMU:
-        if (strcmp(arg, "rtl") != 0 && strcmp(arg, "c") != 0) {
-            argp_error(state, "--mmu: found '%s', expected rtl or c", arg);
+        if (strcmp(arg, "rtl") != 0 && strcmp(arg, "c") != 0 && !cli_is_mmu_object(arg)) {
+            argp_error(state, "--mmu: found '%s', expected " MMU_EXPECTED, arg);
         }
         options->mmu = arg;
         return 0;

@@ -14,7 +14,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", cmd_run, "replay a trace on one machine: counts, cycles, JSON, waveform"},
-    {"check", cmd_check, "replay it on the RTL and on the C MMU at once, under five checks"},
+    {"check", cmd_check, "replay it on the RTL and on the C MMU at once, under five checks; or judge anybody's MMU"},
     {"wave", cmd_wave, "show a moment of a trace in GTKWave"},
     {"vectors", cmd_vectors, "run an MMU through paging vectors"},
     {"convert", cmd_convert, "make a trace of another tool's recording"},

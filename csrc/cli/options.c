@@ -23,7 +23,7 @@ enum {
 };
 
 static const struct argp_option option_table[] = {
-    {"mmu", OPTION_MMU, MMU_EXPECTED, 0,
+    {"mmu", OPTION_MMU, MMU_WORDS, 0,
      "the MMU: Verilog RTL (default), C model, or anybody's: a shared object with the C ABI of mmu.h (docs/own-mmu.md)",
      1},
     {"cpu", OPTION_CPU, "PRESET", 0, "CPU preset of rtl/presets (default ref64)", 1},

@@ -228,7 +228,7 @@ static const struct mmu_ops *load_file(const char *kind, char *err, size_t err_s
         return NULL;
     }
     const struct mmu_ops *ops = load_object(path, err, err_size);
-    if (!ops || (ops->create && ops->destroy && ops->translate && ops->write_control && ops->read_control &&
+    if (!ops || (ops->name && ops->create && ops->destroy && ops->translate && ops->write_control && ops->read_control &&
                  ops->invlpg && ops->invpcid && ops->cycles && ops->statistics && ops->tlb_entries && ops->wave)) {
         return ops;
     }

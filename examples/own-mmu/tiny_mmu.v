@@ -1,12 +1,13 @@
-// A small x86 MMU of somebody's own: 32-bit two-level paging with 4 MB pages and global pages, one TLB entry for
-// instructions and one for data. It shares no code with rtl/ and knows nothing of ntmmu; wrap.cpp gives it the C ABI.
+// A small x86 MMU of somebody's own: 32-bit two-level paging with 4 MB pages (PSE-36: up to 1 TB) and global pages, one
+// TLB entry for instructions and one for data. It shares no code with rtl/ and knows nothing of ntmmu; wrap.cpp gives it
+// the C ABI.
 //
 // One thing at a time: an access (req), a register write (cr_write) or an INVLPG (inv) is offered in one cycle, while
 // nothing else is under way; an access is answered by done = 1 in some later cycle, the others are over in one.
 // mem_req stays up until mem_ack brings the entry read, or what a compare-and-exchange (mem_cas) found.
 //
-// BUGS plants mistakes that are often made: bit 0: INVLPG looks at the data side only; bit 1: a write that hits does not
-// look at D.
+// BUGS plants mistakes that are often made. Bit 0: INVLPG looks at the data side only. Bit 1: only the walk looks at R/W
+// and D, so that a write after a read goes through.
 `default_nettype none
 module tiny_mmu #(parameter BUGS = 0) (
     input  wire        clk,
@@ -20,7 +21,7 @@ module tiny_mmu #(parameter BUGS = 0) (
     output reg         walked,
     output reg         fault,
     output reg  [3:0]  error_code, // RSVD, U/S, W/R, P
-    output reg  [31:0] pa,
+    output reg  [39:0] pa,
     input  wire        cr_write,
     input  wire [2:0]  cr_number,  // 0, 3 or 4
     input  wire [31:0] cr_value,
@@ -42,7 +43,7 @@ module tiny_mmu #(parameter BUGS = 0) (
     reg [1:0]   valid;
     reg [1:0]   big, writable, usable, dirty, globals;
     reg [31:12] tag [0:1];
-    reg [31:12] frame [0:1];
+    reg [39:12] frame [0:1];
 
     function covers(input [31:12] page, input is_large, input [31:12] other);
         covers = is_large ? page[31:22] == other[31:22] : page == other;
@@ -54,8 +55,9 @@ module tiny_mmu #(parameter BUGS = 0) (
 
     wire        side = fetch;
     wire        hit = valid[side] && covers(tag[side], big[side], va[31:12]);
-    wire        hit_allowed = allowed(writable[side], usable[side], write, user, wp);
-    wire        hit_serves = !write || dirty[side] || (BUGS & 2) != 0;
+    wire        hit_write = write && (BUGS & 2) == 0;
+    wire        hit_allowed = allowed(writable[side], usable[side], hit_write, user, wp);
+    wire        hit_serves = !hit_write || dirty[side];
 
     integer i;
 
@@ -70,7 +72,8 @@ module tiny_mmu #(parameter BUGS = 0) (
     wire [31:0] marks = (32'd1 << A) | (a_write ? 32'd1 << D : 32'd0);
     wire [31:0] leaf_marked = mem_data | marks;
     wire        is_large = mem_data[PS] && pse;
-    wire        large_reserved = |mem_data[21:13]; // no PSE-36
+    wire        large_reserved = mem_data[21] || mem_data[12]; // 12: PAT, which this CPU lacks
+    wire        small_reserved = mem_data[7];                  // likewise
     wire        pde_allowed = allowed(mem_data[RW], mem_data[US], a_write, a_user, wp);
     wire        pte_allowed = allowed(pde[RW] && mem_data[RW], pde[US] && mem_data[US], a_write, a_user, wp);
     reg  [31:0] pte;
@@ -116,13 +119,13 @@ module tiny_mmu #(parameter BUGS = 0) (
             fault <= 0;
             valid[a_side] <= 1;
             tag[a_side] <= a_page;
-            frame[a_side] <= leaf[31:12];
+            frame[a_side] <= page_large ? {leaf[20:13], leaf[31:12]} : {8'd0, leaf[31:12]};
             big[a_side] <= page_large;
             writable[a_side] <= w;
             usable[a_side] <= u;
             dirty[a_side] <= leaf[D];
             globals[a_side] <= leaf[G] && pge;
-            pa <= page_large ? {leaf[31:22], a_page[21:12], a_offset} : {leaf[31:12], a_offset};
+            pa <= page_large ? {leaf[20:13], leaf[31:22], a_page[21:12], a_offset} : {8'd0, leaf[31:12], a_offset};
         end
     endtask
 
@@ -153,7 +156,7 @@ module tiny_mmu #(parameter BUGS = 0) (
                 if (!pg) begin
                     done <= 1;
                     fault <= 0;
-                    pa <= va;
+                    pa <= {8'd0, va};
                 end else if (hit && !hit_allowed) begin
                     done <= 1;
                     fault <= 1;
@@ -163,7 +166,7 @@ module tiny_mmu #(parameter BUGS = 0) (
                 end else if (hit && hit_serves) begin
                     done <= 1;
                     fault <= 0;
-                    pa <= big[side] ? {frame[side][31:22], va[21:0]} : {frame[side], va[11:0]};
+                    pa <= {frame[side][39:22], big[side] ? va[21:12] : frame[side][21:12], va[11:0]};
                 end else begin
                     walked <= 1;
                     start_walk(va[31:22]);
@@ -188,6 +191,7 @@ module tiny_mmu #(parameter BUGS = 0) (
             mem_req <= 0;
             pte <= mem_data;
             if (!mem_data[P]) answer_fault(0, 0);
+            else if (small_reserved) answer_fault(1, 1);
             else if (!pte_allowed) answer_fault(1, 0);
             else if (!pde[A]) exchange(MARK_PDE, {cr3, a_page[31:22], 2'b00}, pde, pde | (32'd1 << A));
             else mark_pte(mem_data);

@@ -164,8 +164,9 @@ int wave(mmu *, const char *, uint64_t, uint64_t) { return -1; }
 /* ---- life ---- */
 
 mmu *create(const mmu_config *config, char *err, size_t err_size) {
-    if (config->preset.physical_bits != 32) {
-        snprintf(err, err_size, "tiny_mmu: found MAXPHYADDR %u, expected 32: use --cpu examples/own-mmu/tiny_mmu.preset",
+    if (config->preset.physical_bits != 40) {
+        snprintf(err, err_size,
+                 "tiny_mmu: found MAXPHYADDR %u, expected 40: use --cpu examples/own-mmu/tiny_mmu.preset",
                  config->preset.physical_bits);
         return nullptr;
     }
@@ -184,7 +185,8 @@ void destroy(mmu *m) { delete m; }
 } // namespace
 
 extern "C" __attribute__((visibility("default"))) const struct mmu_ops *ntmmu_mmu_ops(void) {
-    static const mmu_ops ops = {MMU_ABI_VERSION, "tiny_mmu", create, destroy, translate,  write_control, read_control,
-                                invlpg,          invpcid,    cycles, statistics, tlb_entries, wave};
+    static const mmu_ops ops = {MMU_ABI_VERSION, "tiny_mmu",   create, destroy, translate,
+                                write_control,   read_control, invlpg, invpcid, cycles,
+                                statistics,      tlb_entries,  wave};
     return &ops;
 }

@@ -8,7 +8,7 @@ for command in run check; do
     expect 2 "second trace 'b'" "$ntmmu" "$command" a b
     expect 2 "unrecognized option '--bogus'" "$ntmmu" "$command" --bogus "$work/a.vmt"
     expect 2 "option '--ram' requires an argument" "$ntmmu" "$command" --ram
-    expect 2 "--mmu: found 'x', expected rtl or c" "$ntmmu" "$command" --mmu x "$work/a.vmt"
+    expect 2 "--mmu: found 'x', expected rtl, c or the file" "$ntmmu" "$command" --mmu x "$work/a.vmt"
     expect 2 "--ram: found '5Q', expected a size" "$ntmmu" "$command" --ram 5Q "$work/a.vmt"
     expect 2 "--ram: found '-1', expected a size" "$ntmmu" "$command" --ram -1 "$work/a.vmt"
     expect 2 "--ram: found '99999999999G', expected a size" "$ntmmu" "$command" --ram 99999999999G "$work/a.vmt"

@@ -1,8 +1,8 @@
-/* An MMU under the eyes of the architecture (Intel SDM volume 3, chapter 4; 4.10 above all). A struct architecture stands
- * between a machine and any MMU behind the C ABI of mmu.h: it is an MMU itself, hands everything on, and judges every
- * answer. It demands what the SDM demands: outcome, physical address, error code and CR2 as some walk would give, each
- * table entry with a value that it had since the last invalidation that was owed for it; A and D set as that walk must.
- * Hit levels, cycles, page sizes and memory types are the MMU's own affair.
+/* An MMU under the eyes of the architecture (Intel SDM volume 3, chapter 4; 4.10 above all). A struct architecture
+ * stands between a machine and any MMU behind the C ABI of mmu.h: it is an MMU itself, hands everything on, and judges
+ * every answer. It demands what the SDM demands: outcome, physical address, error code and CR2 as some walk would give,
+ * each table entry with a value that it had since the last invalidation that was owed for it; A and D set as that walk
+ * must. Hit levels, cycles, page sizes and memory types are the MMU's own affair.
  *
  * Use: architecture_create, architecture_place, machine_create; check_create with CHECK_ARCHITECTURE; after
  * machine_destroy, architecture_destroy. */
@@ -29,6 +29,8 @@ extern const struct mmu_ops architecture_ops;
 struct mmu *architecture_mmu(struct architecture *architecture, const struct mmu_config *config, struct physmem *mem,
                              const struct event_log *log, char *err, size_t err_size);
 
+/* What follows happens in events of the log; before, it is the boot. */
+void architecture_start(struct architecture *architecture);
 /* The first illegal thing the MMU did: text of several lines; "" if there was none. */
 const char *architecture_report(const struct architecture *architecture);
 
