@@ -22,6 +22,8 @@ module tiny_mmu #(parameter BUGS = 0) (
     output reg         fault,
     output reg  [3:0]  error_code, // RSVD, U/S, W/R, P
     output reg  [39:0] pa,
+    output reg  [2:0]  memory_type, // PAT, PCD, PWT of the page
+    output reg  [1:0]  found_page,  // bit 0: one of 4 KB; bit 1: one of 4 MB
     input  wire        cr_write,
     input  wire [2:0]  cr_number,  // 0, 3 or 4
     input  wire [31:0] cr_value,
@@ -44,6 +46,7 @@ module tiny_mmu #(parameter BUGS = 0) (
     reg [1:0]   big, writable, usable, dirty, globals;
     reg [31:12] tag [0:1];
     reg [39:12] frame [0:1];
+    reg [2:0]   kind [0:1];
 
     function covers(input [31:12] page, input is_large, input [31:12] other);
         covers = is_large ? page[31:22] == other[31:22] : page == other;
@@ -72,8 +75,7 @@ module tiny_mmu #(parameter BUGS = 0) (
     wire [31:0] marks = (32'd1 << A) | (a_write ? 32'd1 << D : 32'd0);
     wire [31:0] leaf_marked = mem_data | marks;
     wire        is_large = mem_data[PS] && pse;
-    wire        large_reserved = mem_data[21] || mem_data[12]; // 12: PAT, which this CPU lacks
-    wire        small_reserved = mem_data[7];                  // likewise
+    wire        large_reserved = mem_data[21];
     wire        pde_allowed = allowed(mem_data[RW], mem_data[US], a_write, a_user, wp);
     wire        pte_allowed = allowed(pde[RW] && mem_data[RW], pde[US] && mem_data[US], a_write, a_user, wp);
     reg  [31:0] pte;
@@ -125,6 +127,8 @@ module tiny_mmu #(parameter BUGS = 0) (
             usable[a_side] <= u;
             dirty[a_side] <= leaf[D];
             globals[a_side] <= leaf[G] && pge;
+            kind[a_side] <= {page_large ? leaf[12] : leaf[7], leaf[4:3]};
+            memory_type <= {page_large ? leaf[12] : leaf[7], leaf[4:3]};
             pa <= page_large ? {leaf[20:13], leaf[31:22], a_page[21:12], a_offset} : {8'd0, leaf[31:12], a_offset};
         end
     endtask
@@ -153,10 +157,12 @@ module tiny_mmu #(parameter BUGS = 0) (
                 {a_page, a_offset} <= va;
                 {a_write, a_user, a_side} <= {write, user, side};
                 walked <= 0;
+                found_page <= pg && hit ? {big[side], !big[side]} : 2'b00;
                 if (!pg) begin
                     done <= 1;
                     fault <= 0;
                     pa <= {8'd0, va};
+                    memory_type <= 0;
                 end else if (hit && !hit_allowed) begin
                     done <= 1;
                     fault <= 1;
@@ -166,6 +172,7 @@ module tiny_mmu #(parameter BUGS = 0) (
                 end else if (hit && hit_serves) begin
                     done <= 1;
                     fault <= 0;
+                    memory_type <= kind[side];
                     pa <= {frame[side][39:22], big[side] ? va[21:12] : frame[side][21:12], va[11:0]};
                 end else begin
                     walked <= 1;
@@ -176,6 +183,7 @@ module tiny_mmu #(parameter BUGS = 0) (
         READ_PDE: if (mem_ack) begin
             mem_req <= 0;
             pde <= mem_data;
+            found_page <= {mem_data[P] && is_large, 1'b0};
             if (!mem_data[P]) answer_fault(0, 0);
             else if (is_large && large_reserved) answer_fault(1, 1);
             else if (is_large && !pde_allowed) answer_fault(1, 0);
@@ -190,8 +198,8 @@ module tiny_mmu #(parameter BUGS = 0) (
         READ_PTE: if (mem_ack) begin
             mem_req <= 0;
             pte <= mem_data;
+            found_page <= {1'b0, mem_data[P]};
             if (!mem_data[P]) answer_fault(0, 0);
-            else if (small_reserved) answer_fault(1, 1);
             else if (!pte_allowed) answer_fault(1, 0);
             else if (!pde[A]) exchange(MARK_PDE, {cr3, a_page[31:22], 2'b00}, pde, pde | (32'd1 << A));
             else mark_pte(mem_data);

@@ -87,8 +87,8 @@ bool translate_one(mmu *m, const mmu_request &request, mmu_result &result) {
     }
     result.done = m->cycle;
     result.cycles = (uint32_t)(m->cycle - before);
-    result.memory_type = MEMORY_WB;
     result.hit = top->walked ? MMU_HIT_WALK : m->control[MMU_CR0] & CR0_PG ? MMU_HIT_L1 : MMU_HIT_OFF;
+    result.page_shift = top->found_page & 2 ? 22 : top->found_page & 1 ? 12 : 0;
     m->statistics.walks += top->walked;
     if (top->fault) {
         result.vector = MMU_VECTOR_PF;
@@ -97,6 +97,7 @@ bool translate_one(mmu *m, const mmu_request &request, mmu_result &result) {
         m->statistics.faults++;
     } else {
         result.pa = top->pa;
+        result.memory_type = result.hit == MMU_HIT_OFF ? MEMORY_WB : m->control[MMU_PAT] >> 8 * top->memory_type & 7;
     }
     return true;
 }
@@ -111,13 +112,22 @@ size_t translate(mmu *m, const mmu_request *requests, mmu_result *results, size_
 
 /* ---- control registers and invalidation ---- */
 
+/* Eight memory types, none of them 2, 3 or above 7. */
+bool is_pat(uint64_t value) {
+    for (; value; value >>= 8) {
+        unsigned type = value & 0xFF;
+        if (type > MEMORY_UC_MINUS || type == 2 || type == 3) { return false; }
+    }
+    return true;
+}
+
 /* What the instruction decoder of this CPU would refuse: SDM volume 3, 2.5. */
 bool is_refused(enum mmu_control which, uint64_t value) {
     switch (which) {
     case MMU_CR0: return (value & CR0_PG) && !(value & CR0_PE);
     case MMU_CR4: return value & (CR4_PAE | CR4_PCIDE | CR4_SMEP | CR4_SMAP);
     case MMU_EFER: return value & (EFER_LME | EFER_NXE);
-    case MMU_PAT: return true;
+    case MMU_PAT: return !is_pat(value);
     default: return false;
     }
 }
@@ -172,6 +182,7 @@ mmu *create(const mmu_config *config, char *err, size_t err_size) {
     }
     auto m = std::make_unique<mmu>();
     m->memory = config->memory;
+    m->control[MMU_PAT] = PAT_RESET;
     m->top = std::make_unique<Vtiny_mmu>(&m->context, "top");
     m->top->rst = 1;
     tick(m.get());
