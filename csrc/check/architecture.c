@@ -366,10 +366,11 @@ static bool judge_one(struct architecture *a, const struct mmu_request *request,
     return answered;
 }
 
-/* One by one, so that it is known for which access an exchange is made. */
+/* One by one, so that it is known for which access an exchange is made. After a failure the MMU counts as hung, which
+ * stops the machine: what a kernel makes of wrong translations may never end. */
 static size_t translate(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        if (!judge_one(of(mmu), &requests[i], &results[i])) { return 0; }
+        if (of(mmu)->failed || !judge_one(of(mmu), &requests[i], &results[i]) || of(mmu)->failed) { return 0; }
         if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
     }
     return count;

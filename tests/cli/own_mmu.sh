@@ -56,5 +56,39 @@ expect 2 'old.so: found MMU ABI version 1, expected 2' check "$work/old.so"
 object hollow <<<'#include "ntmmu/mmu.h"
 const struct mmu_ops *ntmmu_mmu_ops(void) { static const struct mmu_ops ops = {.abi_version = 2}; return &ops; }'
 expect 2 'hollow.so: found a NULL among its struct mmu_ops' check "$work/hollow.so"
+# wrong from the first access on, or silent: a report, even where the kernel does not boot
+cat >"$work/poor.h" <<'END'
+#include "ntmmu/mmu.h"
+#include <stdlib.h>
+struct mmu { uint64_t control[6]; };
+static struct mmu *create(const struct mmu_config *c, char *e, size_t n) { (void)c, (void)e, (void)n; return calloc(1, sizeof(struct mmu)); }
+static void destroy(struct mmu *m) { free(m); }
+static size_t translate(struct mmu *m, const struct mmu_request *q, struct mmu_result *r, size_t n) {
+    if (SILENT && (m->control[MMU_CR0] & CR0_PG)) { return 0; }
+    for (size_t i = 0; i < n; i++) { r[i] = (struct mmu_result){.pa = q[i].va}; }
+    return n;
+}
+static int write_control(struct mmu *m, enum mmu_control w, uint64_t v) { m->control[w] = v; return 0; }
+static uint64_t read_control(const struct mmu *m, enum mmu_control w) { return m->control[w]; }
+static void invlpg(struct mmu *m, va_t va) { (void)m, (void)va; }
+static int invpcid(struct mmu *m, uint64_t t, uint64_t p, va_t va) { (void)m, (void)t, (void)p, (void)va; return 6; }
+static uint64_t cycles(const struct mmu *m) { (void)m; return 0; }
+static void statistics(const struct mmu *m, struct mmu_statistics *s) { (void)m, *s = (struct mmu_statistics){0}; }
+static size_t tlb_entries(struct mmu *m, struct mmu_tlb_entry *e, size_t n) { (void)m, (void)e, (void)n; return 0; }
+static int wave(struct mmu *m, const char *p, uint64_t a, uint64_t b) { (void)m, (void)p, (void)a, (void)b; return -1; }
+const struct mmu_ops *ntmmu_mmu_ops(void) {
+    static const struct mmu_ops ops = {2, "poor", create, destroy, translate, write_control, read_control, invlpg, invpcid, cycles, statistics, tlb_entries, wave};
+    return &ops;
+}
+END
+{ echo '#define SILENT 0'; cat "$work/poor.h"; } | object identity
+expect 1 '' check "$work/identity.so"
+said 'architecture: '
+said 'gave physical address'
+{ echo '#define SILENT 1'; cat "$work/poor.h"; } | object silent
+expect 1 '' check "$work/silent.so"
+said 'architecture: while booting'
+said 'no answer to a supervisor'
+
 expect 2 'tiny_mmu: found MAXPHYADDR 36, expected 40' "$ntmmu" run --mmu "$examples/tiny_mmu.so" --cpu p6 "$work/a.vmt"
 expect 2 "--compare: found 'x', expected c\|architecture" "$ntmmu" check --compare x "$work/a.vmt"

@@ -668,6 +668,22 @@ TEST_F(Architecture, AnInnocentWriteIsNoGp) {
 
 /* ---- what it is between ---- */
 
+TEST_F(Architecture, ABatchEndsWithItsFirstFault) {
+    map();
+    fake->answer = [](const mmu_request &request, mmu_result &r) {
+        r.pa = 0x7000;
+        if (request.va == PAGE) { return; }
+        r = {};
+        r.vector = MMU_VECTOR_PF;
+        r.error_code = PF_USER;
+        r.cr2 = request.va;
+    };
+    mmu_request requests[3] = {{PAGE, MMU_READ, MMU_USER, 4}, {PAGE + 0x1000, MMU_READ, MMU_USER, 4}, {PAGE, 0, 1, 4}};
+    mmu_result results[3];
+    EXPECT_EQ(architecture_ops.translate(watched, requests, results, 3), 2u);
+    EXPECT_TRUE(legal());
+}
+
 TEST_F(Architecture, TheFirstFailureIsKept) {
     map();
     EXPECT_FALSE(gives(PAGE, 0x8000));

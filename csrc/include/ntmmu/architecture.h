@@ -31,7 +31,8 @@ struct mmu *architecture_mmu(struct architecture *architecture, const struct mmu
 
 /* What follows happens in events of the log; before, it is the boot. */
 void architecture_start(struct architecture *architecture);
-/* The first illegal thing the MMU did: text of several lines; "" if there was none. */
+/* The first illegal thing the MMU did: text of several lines; "" if there was none. From then on translate answers
+ * nothing. */
 const char *architecture_report(const struct architecture *architecture);
 
 #endif
