@@ -46,45 +46,36 @@ module counters (
     input logic [5:0] debug_counter,
     output logic [63:0] debug_count
 );
-    logic [63:0] hits_q [0:12];
-    logic [63:0] pde_hits_q [0:1];
-    logic [63:0] misses_q [0:5];     // side * 3 + size
-    logic [63:0] miss_fault_q [0:1];
+    logic [63:0] counts_q [0:31];    // 0..22, see above
     logic [63:0] walks_q, walk_restarts_q, dirty_walks_q, walk_cycles_q, table_reads_q, table_writes_q, pdpte_loads_q;
     logic [63:0] faults_q, invlpg_q, invpcid_q, cr3_writes_q, fault_drops_q, flush_all_q, cycles_q;
-    logic [2:0] miss_number;
+    logic [4:0] number;              // at most one of them counts in a cycle
+    logic counts;
 
-    assign miss_number = (instruction ? 3'd0 : 3'd3) + {1'b0, leaf_class};
+    always_comb begin : choose
+        counts = 1'b0;
+        number = {1'b0, hit_array};
+        if (access_done) begin
+            counts = 1'b1;
+            if (!hit) begin
+                number = leaf_found ? 5'd15 + {3'd0, leaf_class} : 5'd21;
+                if (!instruction) begin
+                    number = number + (leaf_found ? 5'd3 : 5'd1);
+                end
+            end
+        end else if (walk_start) begin
+            counts = from_level != '0;
+            number = from_second ? 5'd13 + {4'd0, second_side} : 5'd8 + {2'd0, from_level};
+        end
+    end
 
     always_ff @(posedge clk) begin : lookups
         if (!rst_n) begin
-            for (int i = 0; i < 13; i++) begin
-                hits_q[i] <= '0;
+            for (int i = 0; i < 32; i++) begin
+                counts_q[i] <= '0;
             end
-            for (int i = 0; i < 6; i++) begin
-                misses_q[i] <= '0;
-            end
-            for (int i = 0; i < 2; i++) begin
-                pde_hits_q[i] <= '0;
-                miss_fault_q[i] <= '0;
-            end
-        end else begin
-            if (access_done) begin
-                if (hit) begin
-                    hits_q[hit_array] <= hits_q[hit_array] + 64'd1;
-                end else if (leaf_found) begin
-                    misses_q[miss_number] <= misses_q[miss_number] + 64'd1;
-                end else begin
-                    miss_fault_q[!instruction] <= miss_fault_q[!instruction] + 64'd1;
-                end
-            end
-            if (walk_start) begin
-                if (from_second) begin
-                    pde_hits_q[second_side] <= pde_hits_q[second_side] + 64'd1;
-                end else if (from_level != '0) begin
-                    hits_q[4'd8 + {1'b0, from_level}] <= hits_q[4'd8 + {1'b0, from_level}] + 64'd1;
-                end
-            end
+        end else if (counts) begin
+            counts_q[number] <= counts_q[number] + 64'd1;
         end
     end
 
@@ -132,9 +123,6 @@ module counters (
         debug_count = '0;
         if (debug_read) begin
             case (debug_counter)
-                6'd13, 6'd14: debug_count = pde_hits_q[debug_counter == 6'd14];
-                6'd15, 6'd16, 6'd17, 6'd18, 6'd19, 6'd20: debug_count = misses_q[3'(debug_counter - 6'd15)];
-                6'd21, 6'd22: debug_count = miss_fault_q[debug_counter == 6'd22];
                 6'd23: debug_count = walks_q;
                 6'd24: debug_count = walk_restarts_q;
                 6'd25: debug_count = dirty_walks_q;
@@ -149,7 +137,7 @@ module counters (
                 6'd34: debug_count = fault_drops_q;
                 6'd35: debug_count = flush_all_q;
                 6'd36: debug_count = cycles_q;
-                default: debug_count = hits_q[debug_counter[3:0]];
+                default: debug_count = counts_q[debug_counter[4:0]];
             endcase
         end
     end

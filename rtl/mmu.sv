@@ -34,7 +34,9 @@ module mmu #(
     parameter int REPLACEMENT = 0,         // 0 = true LRU, 1 = tree pseudo-LRU, 2 = random
     parameter int SEED = 1,
     parameter int STLB_CYCLES = 0,
+    /* verilator lint_off UNUSEDPARAM */
     parameter int WALKERS = 1,
+    /* verilator lint_on UNUSEDPARAM */
     parameter int FEATURES = 4095          // enum cpu_feature: what is built; the strap says what of it is on
 ) (
     input logic clk,
@@ -125,8 +127,6 @@ module mmu #(
     logic [51:32] beyond_q;
     logic answer_valid_q, answer_valid;
     logic [63:0] answer_q;
-    logic [2:0] from_level_q;
-    logic from_second_q;
 `ifdef MUTATE
     logic [31:0] mut_sel;
     always_ff @(posedge clk) begin : mutant_strap
@@ -148,42 +148,35 @@ module mmu #(
     logic [3:0] l1_number, hit_number;
     logic [5:0] l2_hit_way, l2_pde_hit_way, l2_way, l2_pde_way;
     entry_t l1_entry, l2_entry, l1_fill_entry;
-    /* verilator lint_off UNUSEDSIGNAL */
-    entry_t l2_pde_entry;  // only frame and rights count
-    /* verilator lint_on UNUSEDSIGNAL */
-    entry_t pde_entry;
+    entry_t l2_pde_entry, pde_entry;
     logic l1_fill_global;
 
     logic walk_start, walk_dirty, walk_busy, walk_done, walk_fault, walk_present, walk_reserved, walk_leaf, walk_global;
-    logic walk_restart, walk_committed, walk_mem, fill, from_second, page_fault, touched_start;
+    logic walk_restart, walk_committed, walk_mem, fill, from_second, page_fault, pde_touch, pde_fill;
     logic [1:0] walk_class;
     entry_t walk_entry;
-    logic [4:2] tables;
-    logic [51:12] frame_2, frame_3, frame_4, start_frame, root_frame, pdpte_frame;
-    rights_t rights_2, rights_3, rights_4, start_rights;
-    logic [2:0] start_level, root_level, from_level, walk_level;
+    logic [51:12] pdpte_frame;
+    logic [2:0] from_level, walk_level;
     logic [PA_MAX-1:0] walk_pa, load_pa;
     logic [2:0] memory_index;
 
     paging_t paging;
     logic pcide, control_gp, control_loads, control_commit, cr3_written, flushed, load_start, load_done, load_bad;
-    logic load_mem, pdpte_present, root_present;
+    logic load_mem, pdpte_present;
     logic [31:5] load_base;
     logic [11:0] current_pcid, control_pcid, inv_pcid_used, pcid;
-    drop_t control_drop, inv_drop, drop, psc_drop;
+    drop_t control_drop, inv_drop, drop, drop_l1_i, drop_l1_d, drop_l2, drop_psc;
     logic acts, invlpg, invpcid;
     logic [VA_MAX-1:0] inv_va_used, va, walk_va;
     logic [26:0] va_large;
 
-    logic debug_read_q, debug_address_q;
-    logic [15:0] debug_select_q;
+    /* verilator lint_off UNUSEDSIGNAL */
+    logic [15:0] debug_select;
+    /* verilator lint_on UNUSEDSIGNAL */
+    logic [1:0] debug_word_field;
     logic [9:0] debug_set_q;
     logic [5:0] debug_way_q, debug_counter_q;
     logic [63:0] tlb_debug, psc_debug, counter_debug;
-    /* verilator lint_off UNUSEDSIGNAL */
-    debug_tag_t debug_tag;
-    /* verilator lint_on UNUSEDSIGNAL */
-    logic [1:0] debug_field_q;
 
     always_ff @(posedge clk) begin : straps
         if (!rst_n) begin
@@ -199,10 +192,6 @@ module mmu #(
         answer_valid_q <= rst_n && (mem_rsp_valid || (answer_valid_q && acts));
         if (mem_rsp_valid) begin
             answer_q <= mem_rsp_data;
-        end
-        if (walk_start) begin
-            from_level_q <= from_level;
-            from_second_q <= from_second;
         end
     end
     assign answer_valid = answer_valid_q && !acts;
@@ -236,9 +225,15 @@ module mmu #(
         end else if (page_fault && `MUT(4, 1'b1, 1'b0)) begin
             drop = DROP_FAULT;
         end
-        psc_drop = drop;
+        drop_psc = drop;
+        drop_l1_i = drop;
+        drop_l1_d = drop;
+        drop_l2 = drop;
 `ifdef MUTATE
-        if (mut_sel == 47 && invlpg) psc_drop = DROP_NONE;
+        if (mut_sel == 29 && invlpg) drop_l1_i = DROP_NONE;
+        if (mut_sel == 46 && invlpg) drop_l2 = DROP_NONE;
+        if (mut_sel == 47 && invlpg) drop_psc = DROP_NONE;
+        if (mut_sel == 8 && drop == DROP_ALL) drop_l1_d = DROP_NONE;
 `endif
     end
 
@@ -282,17 +277,16 @@ module mmu #(
         .l2_hit_way(l2_hit_way), .l2_hit_global(l2_hit_global), .l2_pde_hit(l2_pde_hit), .l2_pde_hit_way(l2_pde_hit_way),
         .l2_use(l2_ended), .l2_found(l2_found), .l2_class(l2_class), .l2_way(l2_way), .l2_pde_way(l2_pde_way),
         .l2_entry(l2_entry), .l2_pde_entry(l2_pde_entry), .l2_touch(l2_touch), .l2_fill(fill), .walk_class(walk_class),
-        .walk_entry(walk_entry), .walk_global(walk_global), .pde_touch(touched_start && from_second_q),
-        .pde_fill(fill && tables[2]), .pde_entry(pde_entry), .drop(drop), .drop_is_invlpg(invlpg),
-        .debug_select(debug_select_q[9:0]), .debug_field(debug_field_q), .debug_set(debug_set_q), .debug_way(debug_way_q), .debug_word(tlb_debug));
+        .walk_entry(walk_entry), .walk_global(walk_global), .pde_touch(pde_touch),
+        .pde_fill(pde_fill), .pde_entry(pde_entry), .drop_l1_i(drop_l1_i), .drop_l1_d(drop_l1_d),
+        .drop_l2(drop_l2),
+        .debug_select(debug_select[9:0]), .debug_field(debug_word_field), .debug_set(debug_set_q), .debug_way(debug_way_q), .debug_word(tlb_debug));
 
     // What is filled: the first level takes what the second found, or with it what a walk did.
     always_comb begin : fills
         l1_fill_class = walk_class;
         l1_fill_entry = walk_entry;
         l1_fill_global = walk_global;
-        pde_entry = '0;
-        touched_start = 1'b0;
         if (l2_ended) begin
             l1_fill_class = l2_class;
             l1_fill_entry = l2_entry;
@@ -306,49 +300,26 @@ module mmu #(
                     l1_fill_entry.frame[21] = va[21];
                 end
             end
-        end else if (fill) begin
-            pde_entry = {frame_2, 4'd0, rights_2};
-            touched_start = rsp_restarts == '0;
         end
     end
 
     // ---- walk ----
-    always_comb begin : root
-        root_level = 3'd2;
-        root_frame = {20'd0, cr3[31:12]};
-        root_present = 1'b1;
-        if (paging.lma) begin
-            root_level = 3'd4;
-            root_frame = cr3[51:12];
-        end else if (paging.pae) begin
-            root_frame = pdpte_frame;
-            root_present = pdpte_present;
-        end
-    end
-
-    psc #(.PDE_SETS(PSC_PDE_SETS), .PDE_WAYS(PSC_PDE_WAYS), .PDPTE_SETS(PSC_PDPTE_SETS), .PDPTE_WAYS(PSC_PDPTE_WAYS),
+    walk_unit #(
+        .PDE_SETS(PSC_PDE_SETS), .PDE_WAYS(PSC_PDE_WAYS), .PDPTE_SETS(PSC_PDPTE_SETS), .PDPTE_WAYS(PSC_PDPTE_WAYS),
         .PML4E_SETS(PSC_PML4E_SETS), .PML4E_WAYS(PSC_PML4E_WAYS), .VA_BITS(VA_BITS), .PA_BITS(PA_BITS),
-        .PCID_BITS(PCID_BITS), .REPLACEMENT(REPLACEMENT), .SEED(SEED)) u_psc (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va[47:12]), .va_large(va_large), .pcid(pcid), .look(walk_start),
-        .second_found(l2_pde_found && l2_ended), .second_frame(l2_pde_entry.frame),
-        .second_rights({l2_pde_entry.nx, l2_pde_entry.us, l2_pde_entry.rw}), .root_level(root_level),
-        .root_frame(root_frame), .start_level(start_level), .start_frame(start_frame), .start_rights(start_rights),
-        .from_level(from_level), .from_second(from_second), .touch(touched_start), .fill_pde(fill && tables[2]),
-        .fill_pdpte(fill && tables[3]), .fill_pml4e(fill && tables[4]), .pde_frame(frame_2), .pde_rights(rights_2),
-        .pdpte_frame(frame_3), .pdpte_rights(rights_3), .pml4e_frame(frame_4), .pml4e_rights(rights_4), .drop(psc_drop),
-        .debug_select(debug_select_q[12:10]), .debug_field(debug_field_q), .debug_set(debug_set_q), .debug_way(debug_way_q), .debug_word(psc_debug));
-
-    walker u_walker (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .start(walk_start), .va(walk_va), .access_type(head_type), .mode(head_mode),
-        .paging(paging), .features(features_q), .beyond(beyond_q), .start_level(start_level), .start_frame(start_frame),
-        .start_rights(start_rights), .root_level(root_level), .root_frame(root_frame), .root_present(root_present),
+        .PCID_BITS(PCID_BITS), .REPLACEMENT(REPLACEMENT), .SEED(SEED)) u_walk (
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va), .va_large(va_large), .pcid(pcid), .walk_va(walk_va),
+        .access_type(head_type), .mode(head_mode), .paging(paging), .features(features_q), .beyond(beyond_q),
+        .cr3_frame(cr3[51:12]), .pdpte_frame(pdpte_frame), .pdpte_present(pdpte_present), .start(walk_start),
+        .second_found(l2_pde_found && l2_ended), .second_entry(l2_pde_entry), .fill(fill), .drop(drop_psc),
         .busy(walk_busy), .done(walk_done), .fault(walk_fault), .fault_present(walk_present),
         .fault_reserved(walk_reserved), .leaf_found(walk_leaf), .leaf_class(walk_class), .leaf_entry(walk_entry),
-        .leaf_global(walk_global), .restarts(rsp_restarts), .tables(tables), .frame_2(frame_2), .frame_3(frame_3),
-        .frame_4(frame_4), .rights_2(rights_2), .rights_3(rights_3), .rights_4(rights_4), .mem_valid(walk_mem),
-        .mem_exchange(mem_exchange), .mem_level(walk_level), .mem_pa(walk_pa), .mem_expected(mem_expected),
-        .mem_desired(mem_desired), .answer_valid(answer_valid && walk_busy), .answer(answer_q), .restart(walk_restart),
-        .committed(walk_committed));
+        .leaf_global(walk_global), .restarts(rsp_restarts), .psc_level(rsp_psc_level), .from_level(from_level),
+        .from_second(from_second), .pde_touch(pde_touch), .pde_fill(pde_fill), .pde_entry(pde_entry),
+        .mem_valid(walk_mem), .mem_exchange(mem_exchange), .mem_level(walk_level), .mem_pa(walk_pa),
+        .mem_expected(mem_expected), .mem_desired(mem_desired), .answer_valid(answer_valid && walk_busy),
+        .answer(answer_q), .restart(walk_restart), .committed(walk_committed), .debug_select(debug_select[12:10]),
+        .debug_field(debug_word_field), .debug_set(debug_set_q), .debug_way(debug_way_q), .debug_word(psc_debug));
 
     pdpte_registers u_pdptes (
         .clk(clk), .rst_n(rst_n), `MUT_CONNECT .start(load_start), .base(load_base), .beyond(beyond_q), .done(load_done),
@@ -379,7 +350,6 @@ module mmu #(
         .pcid(inv_pcid_used), .invlpg(invlpg), .invpcid(invpcid));
     assign inv_done = acts;
 
-    assign rsp_psc_level = walk_done ? (walk_start ? from_level : from_level_q) : 3'd0;
     assign hit_number = !l2_ended ? l1_number :
         (instruction || L2_UNIFIED != 0 ? 4'd6 : 4'd8) + {2'd0, l2_array};
 
@@ -390,35 +360,14 @@ module mmu #(
         .from_level(from_level), .from_second(from_second), .second_side(!instruction && L2_UNIFIED == 0),
         .table_read(walk_mem && !mem_exchange), .table_write(walk_committed), .pdpte_load(load_done), .fault(page_fault),
         .operation(acts || control), .invlpg(invlpg), .invpcid(invpcid), .cr3_write(cr3_written), .fault_drop(drop == DROP_FAULT), .flush_all(flushed),
-        .debug_hold(debug_hold), .debug_read(debug_select_q[15]), .debug_counter(debug_counter_q),
+        .debug_hold(debug_hold), .debug_read(debug_select[15]), .debug_counter(debug_counter_q),
         .debug_count(counter_debug));
 
-    // ---- debug port: asked in one cycle, answers in the next, or in the one after; what is not asked says 0 ----
-    always_ff @(posedge clk) begin : debug_register
-        debug_read_q <= debug_read;
-        debug_select_q <= debug_read ? 16'd1 << debug_array : 16'd0;
-        if (debug_read) begin
-            debug_address_q <= debug_field == 2'd3;
-            debug_field_q <= debug_field == 2'd3 ? 2'd1 : debug_field;
-            debug_set_q <= debug_set;
-            debug_way_q <= debug_way;
-            debug_counter_q <= debug_counter;
-        end
-    end
-
-    always_comb begin : debug_answer
-        debug_word = '0;
-        debug_tag = '0;
-        if (debug_read_q) begin
-            debug_word = tlb_debug | psc_debug | counter_debug;
-            if (debug_address_q) begin
-                debug_tag = debug_word[51:0];
-                debug_word = 64'(debug_tag.page) << (debug_select_q[12] ? 39 : debug_tag.tlb_class == 2'd0 ? 12 :
-                    debug_tag.tlb_class == 2'd2 ? 30 : paging.pae ? 21 : 22);
-                debug_word[63:48] = {16{debug_word[47]}};
-            end
-        end
-    end
+    debug_port u_debug (
+        .clk(clk), .debug_read(debug_read), .debug_array(debug_array), .debug_field(debug_field), .debug_set(debug_set),
+        .debug_way(debug_way), .debug_counter(debug_counter), .large_shift_21(paging.pae), .select(debug_select),
+        .field(debug_word_field), .set(debug_set_q), .way(debug_way_q), .counter(debug_counter_q),
+        .answers(tlb_debug | psc_debug | counter_debug), .debug_word(debug_word));
 
     always_ff @(posedge clk) begin : rules
         if (rst_n && $past(rst_n)) begin

@@ -51,7 +51,9 @@ module psc #(
     input rights_t pml4e_rights,
     input drop_t drop,
     // debug
+    /* verilator lint_off UNUSEDSIGNAL */
     input logic [2:0] debug_select,    // of each array
+    /* verilator lint_on UNUSEDSIGNAL */
     input logic [1:0] debug_field,
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
@@ -62,8 +64,8 @@ module psc #(
     logic [2:0] from_q;                  // which of the three a walk under way began from: level, 0 = none
     /* verilator lint_off UNUSEDSIGNAL */
     entry_t entry_2, entry_3, entry_4;   // only frame and rights count
-    /* verilator lint_on UNUSEDSIGNAL */
     entry_t fill_2, fill_3, fill_4;
+    /* verilator lint_on UNUSEDSIGNAL */
     logic [63:0] debug_2, debug_3, debug_4;
 
     always_comb begin : choose
@@ -122,7 +124,7 @@ module psc #(
     end
 
     logic change;
-    assign change = touch || fill_pde || fill_pdpte || fill_pml4e || drop != DROP_NONE;
+    assign change = fill_pde || fill_pdpte || fill_pml4e || drop != DROP_NONE;
     generate
         if (PDE_WAYS != 0) begin : g_2
             logic unused_hit, unused_global;

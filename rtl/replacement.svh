@@ -25,7 +25,7 @@ function automatic logic [WAY_BITS-1:0] victim_of(input logic [STATE_BITS-1:0] s
     product = '0;
     pointer = 1'b0;
     if (REPLACEMENT == 2) begin
-        product = 23'(`MUT(24, stepped(16'(state)), 16'(state))) * 23'(WAYS);
+        product = {7'd0, `MUT(24, stepped(16'(state)), 16'(state))} * 23'(WAYS);
         victim_of = WAY_BITS'(product >> 16);
     end else if (WAYS > 1 && REPLACEMENT == 1) begin
         for (int level = WAY_BITS - 1; level >= 0; level--) begin
@@ -70,7 +70,7 @@ endfunction
 function automatic logic [STATE_BITS-1:0] untouched(input int start);
     untouched = '0;
     if (REPLACEMENT == 2) begin
-        untouched = STATE_BITS'(start == 0 ? 1 : start);
+        untouched = start == 0 ? STATE_BITS'(1) : STATE_BITS'(start);
     end else if (WAYS > 1 && REPLACEMENT == 0) begin
         for (int w = 0; w < WAYS; w++) begin
             untouched[w*WAY_BITS +: WAY_BITS] = WAY_BITS'(w);

@@ -66,7 +66,7 @@ module tlb_array #(
     input logic [5:0] pde_way,
     input entry_t pde_entry,
     input drop_t drop,
-    input logic change,              // there is one of these changes
+    input logic change,              // there is one of these changes beside a touch
     // debug: 0 = the valid bits of a set, 1 = debug_tag_t of an entry, 2 = its entry_t
     input logic debug_read,
     input logic [1:0] debug_field,
@@ -98,6 +98,7 @@ module tlb_array #(
     localparam int STATE_BITS = REPLACEMENT == 2 ? 16 : WAYS == 1 ? 1 : REPLACEMENT == 1 ? (1 << WAY_BITS) - 1 :
         WAYS * WAY_BITS;
 
+    /* verilator lint_off UNUSEDSIGNAL */
     // Slot = set * WAYS + way. The tag word is class (if there are several), tag, PCID.
     logic [WORD_BITS-1:0] tag_q [0:SETS*WAYS-1];
     logic [WAYS-1:0] valid_q [0:SETS-1];
@@ -110,20 +111,18 @@ module tlb_array #(
     logic [BITS-1:0] word_q [0:SETS*WAYS-1];
     logic [WAYS*BITS-1:0] rows_q [0:SETS-1];
     entry_t debug_entry;
+    /* verilator lint_on UNUSEDSIGNAL */
 
 `include "replacement.svh"
 
     // ---- set and key of the address in each class ----
     logic [SET_BITS-1:0] set_4k, set_large, set_1g, set_pde;
     logic [KEY_BITS-1:0] key_4k, key_large, key_1g, key_pde;
-    tlb_key #(.CLASS(CLASS_4K), .SEVERAL(COUNT > 1 ? 1 : 0), .INDEX_BITS(INDEX_BITS), .SET_BITS(SET_BITS),
-        .TAG_BITS(TAG_BITS), .KEY_BITS(KEY_BITS)) u_key_4k (.page(36'(va[VA_MAX-1:SHIFT_4K])), .set(set_4k), .key(key_4k));
-    tlb_key #(.CLASS(CLASS_LARGE), .SEVERAL(COUNT > 1 ? 1 : 0), .INDEX_BITS(INDEX_BITS), .SET_BITS(SET_BITS),
-        .TAG_BITS(TAG_BITS), .KEY_BITS(KEY_BITS)) u_key_large (.page(36'(va_large)), .set(set_large), .key(key_large));
-    tlb_key #(.CLASS(CLASS_1G), .SEVERAL(COUNT > 1 ? 1 : 0), .INDEX_BITS(INDEX_BITS), .SET_BITS(SET_BITS),
-        .TAG_BITS(TAG_BITS), .KEY_BITS(KEY_BITS)) u_key_1g (.page(36'(va[VA_MAX-1:30])), .set(set_1g), .key(key_1g));
-    tlb_key #(.CLASS(CLASS_PDE), .SEVERAL(COUNT > 1 ? 1 : 0), .INDEX_BITS(INDEX_BITS), .SET_BITS(SET_BITS),
-        .TAG_BITS(TAG_BITS), .KEY_BITS(KEY_BITS)) u_key_pde (.page(36'(va_large)), .set(set_pde), .key(key_pde));
+    localparam int SEVERAL = COUNT > 1 ? 1 : 0;
+    tlb_key #(CLASS_4K, SEVERAL, INDEX_BITS, SET_BITS, TAG_BITS, KEY_BITS) u_key_4k (36'(va[VA_MAX-1:SHIFT_4K]), set_4k, key_4k);
+    tlb_key #(CLASS_LARGE, SEVERAL, INDEX_BITS, SET_BITS, TAG_BITS, KEY_BITS) u_key_large (36'(va_large), set_large, key_large);
+    tlb_key #(CLASS_1G, SEVERAL, INDEX_BITS, SET_BITS, TAG_BITS, KEY_BITS) u_key_1g (36'(va[VA_MAX-1:30]), set_1g, key_1g);
+    tlb_key #(CLASS_PDE, SEVERAL, INDEX_BITS, SET_BITS, TAG_BITS, KEY_BITS) u_key_pde (36'(va_large), set_pde, key_pde);
 
     // ---- look-up: the smallest class, in it the lowest way; all loops run downwards so that the lowest wins ----
     logic [SET_BITS-1:0] look_set;
@@ -181,20 +180,16 @@ module tlb_array #(
         if ((LEVEL != 2 && hit) || debug_read) begin
             word = word_q[slot];
             look_entry = (ENTRY_BITS'(word[BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) | ENTRY_BITS'(word[ENTRY_LOW-1:0]);
-            if (debug_read) begin
+            if (debug_read && debug_field == 2'd0) begin
+                debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
+            end else if (debug_read && debug_field == 2'd1) begin
+                debug_word[35:0] = (36'(tag_q[slot][PCID_BITS +: TAG_BITS]) << INDEX_BITS) |
+                    (INDEX_BITS == 0 ? 36'd0 : 36'(debug_set[SET_BITS-1:0]));
+                debug_word[51:36] = {FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
+                    global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
+                    COUNT > 1 ? tag_q[slot][WORD_BITS-1 -: 2] : ONLY_CLASS, 12'(tag_q[slot][PCID_BITS-1:0])};
+            end else if (debug_read) begin
                 debug_word = LEVEL != 2 ? 64'(look_entry) : 64'(debug_entry);
-                if (debug_field == 2'd0) begin
-                    debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
-                end else if (debug_field == 2'd1) begin
-                    debug_word[35:0] = 36'(tag_q[slot][PCID_BITS +: TAG_BITS]);
-                    if (INDEX_BITS != 0) begin
-                        debug_word[35:0] = (debug_word[35:0] << INDEX_BITS) | 36'(debug_set[SET_BITS-1:0]);
-                    end
-                    debug_word[63:36] = {12'd0,
-                        FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
-                        global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
-                        COUNT > 1 ? tag_q[slot][WORD_BITS-1 -: 2] : ONLY_CLASS, 12'(tag_q[slot][PCID_BITS-1:0])};
-                end
             end
         end
     end
@@ -209,20 +204,21 @@ module tlb_array #(
     logic [WAYS-1:0] match_4k, match_large, match_1g, match_pde, met, keep, valid, pde_select, main_select;
     logic [WAY_BITS-1:0] way;
     logic [STATE_BITS-1:0] state;
+    // Of a set, the ways that the address meets in any class.
+    function automatic logic [WAYS-1:0] met_in(input int s);
+        met_in = (CLASSES[0] && 32'(set_4k) == s ? match_4k : '0) | (CLASSES[1] && 32'(set_large) == s ? match_large : '0) |
+            (CLASSES[2] && 32'(set_1g) == s ? match_1g : '0) | (CLASSES[3] && 32'(set_pde) == s ? match_pde : '0);
+    endfunction
     logic late_q;                        // the PDE entry's word waits for the RAM's one write port
     logic [SET_BITS-1:0] late_set_q;
     logic [WAY_BITS-1:0] late_way_q;
     logic [BITS-1:0] late_word_q;
     always_ff @(posedge clk) begin : changes
         if (!rst_n) begin
-            for (int s = 0; s < SETS; s++) begin
-                valid_q[s] <= '0;
-            end
-            for (int s = 0; s < ROWS; s++) begin
-                state_q[s] <= untouched(SEED ^ NUMBER);
-            end
+            for (int s = 0; s < SETS; s++) valid_q[s] <= '0;
+            for (int s = 0; s < ROWS; s++) state_q[s] <= untouched(SEED ^ NUMBER);
             late_q <= 1'b0;
-        end else if (change) begin
+        end else if (change || (touch && MAIN[{3'd0, op_class}])) begin
             // What the address meets in each class, where that matters.
             page_op = fill || drop == DROP_FAULT || (LEVEL != 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
             addressed = page_op && !fill;
@@ -237,16 +233,15 @@ module tlb_array #(
                     met = '0;
                     for (int w = 0; w < WAYS; w++) begin
                         if (tag_q[32'(set) * WAYS + w][WORD_BITS-1:PCID_BITS] == key && valid_q[set][w]) begin
-                            met[w] = global_q[set][w] ? drop != DROP_PAGE_LOCAL :
+                            met[w] = global_q[set][w] ? drop != DROP_PAGE_LOCAL && `MUT(50, 1'b1, drop != DROP_PAGE) :
+                                `MUT(5, 1'b1, !(c == CLASS_LARGE && drop == DROP_PAGE && va[20:12] != '0)) &&
                                 tag_q[32'(set) * WAYS + w][PCID_BITS-1:0] == pcid[PCID_BITS-1:0];
                         end
                     end
-                    case (c)
-                        CLASS_4K: match_4k = met;
-                        CLASS_LARGE: match_large = met;
-                        CLASS_1G: match_1g = met;
-                        default: match_pde = met;
-                    endcase
+                    if (c == CLASS_4K) match_4k = met;
+                    if (c == CLASS_LARGE) match_large = met;
+                    if (c == CLASS_1G) match_1g = met;
+                    if (c == CLASS_PDE) match_pde = met;
                 end
             end
 
@@ -265,9 +260,7 @@ module tlb_array #(
                     late_set_q <= set_pde;
                     late_way_q <= way;
                     late_word_q <= {pde_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], pde_entry[ENTRY_LOW-1:0]};
-                    if (REPLACEMENT == 2 && full) begin
-                        state = STATE_BITS'(stepped(16'(state)));
-                    end
+                    if (REPLACEMENT == 2 && full) state = STATE_BITS'(stepped(16'(state)));
                 end
                 state = touched(state, way);
                 state_q[REPLACEMENT == 2 ? 0 : 32'(set_pde)] <= state;
@@ -307,9 +300,7 @@ module tlb_array #(
                         word_q[32'(main_set) * WAYS + 32'(way)] <=
                             {fill_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], fill_entry[ENTRY_LOW-1:0]};
                     end
-                    if (REPLACEMENT == 2 && full) begin
-                        state = STATE_BITS'(stepped(16'(state)));
-                    end
+                    if (REPLACEMENT == 2 && full) state = STATE_BITS'(stepped(16'(state)));
                 end
                 if (fill || `MUT(3, 1'b1, 1'b0)) begin
                     state_q[REPLACEMENT == 2 ? 0 : 32'(main_set)] <= touched(state, way);
@@ -332,16 +323,12 @@ module tlb_array #(
                     if (addressed) begin
                         keep = FRAGMENTS != 0 && `MUT(48, 1'b1, 1'b0) ? ~fragment_q[s] : '1;
                         if (HAS_PDE != 0 && drop != DROP_FAULT) keep = keep & ~is_pde_q[s];
-                        if (CLASSES[0] && 32'(set_4k) == s) keep = keep & ~match_4k;
-                        if (CLASSES[1] && 32'(set_large) == s) keep = keep & ~match_large;
-                        if (CLASSES[2] && 32'(set_1g) == s) keep = keep & ~match_1g;
-                        if (CLASSES[3] && 32'(set_pde) == s) keep = keep & ~match_pde;
+                        keep = keep & ~met_in(s);
                     end else if (drop != DROP_ALL) begin
                         keep = global_q[s];
                         for (int w = 0; w < WAYS; w++) begin
-                            if (drop != DROP_NONGLOBAL && tag_q[s * WAYS + w][PCID_BITS-1:0] != pcid[PCID_BITS-1:0]) begin
+                            if (drop != DROP_NONGLOBAL && tag_q[s * WAYS + w][PCID_BITS-1:0] != pcid[PCID_BITS-1:0])
                                 keep[w] = 1'b1;
-                            end
                         end
                     end
                     valid_q[s] <= valid_q[s] & keep;
@@ -350,13 +337,8 @@ module tlb_array #(
                 for (int c = 0; c < ALL_CLASSES; c++) begin
                     if (CLASSES[c]) begin
                         set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
-                        keep = '1;
-                        if (CLASSES[0] && (c == CLASS_4K || set_4k == set)) keep = keep & ~match_4k;
-                        if (CLASSES[1] && (c == CLASS_LARGE || set_large == set)) keep = keep & ~match_large;
-                        if (CLASSES[2] && (c == CLASS_1G || set_1g == set)) keep = keep & ~match_1g;
-                        if (CLASSES[3] && (c == CLASS_PDE || set_pde == set)) keep = keep & ~match_pde;
-                        valid_q[set] <= (valid_q[set] & keep) | (HAS_PDE != 0 && set_pde == set ? pde_select : '0) |
-                            (main_set == set ? main_select : '0);
+                        valid_q[set] <= (valid_q[set] & ~met_in(32'(set))) | (main_set == set ? main_select : '0) |
+                            (HAS_PDE != 0 && set_pde == set ? pde_select : '0);
                     end
                 end
             end
@@ -405,15 +387,11 @@ module tlb_array #(
             // An array takes one kind of change at a time, and is told of it.
             assert (!(touch && fill));
             assert (drop == DROP_NONE || !(fill || touch || pde_touch || pde_fill));
-            assert (change || !(fill || touch || pde_touch || pde_fill || drop != DROP_NONE));
+            assert (change || !(fill || pde_touch || pde_fill || drop != DROP_NONE));
             // A filled entry answers in the next cycle, a dropped one does not.
-            if ($past(rst_n) && look && LEVEL != 2 && $past(va) == va && $past(va_large) == va_large) begin
-                if ($past(fill) && MAIN[{3'd0, $past(op_class)}] && $past(pcid) == pcid) begin
-                    assert (hit);
-                end
-                if ($past(drop) == DROP_ALL || ($past(drop) == DROP_FAULT && $past(pcid) == pcid)) begin
-                    assert (!hit);
-                end
+            if ($past(rst_n) && look && LEVEL != 2 && $past(va) == va && $past(va_large) == va_large && $past(pcid) == pcid) begin
+                assert (hit || !($past(fill) && MAIN[{3'd0, $past(op_class)}]));
+                assert (!hit || !($past(drop) == DROP_ALL || $past(drop) == DROP_FAULT));
             end
         end
     end

@@ -59,7 +59,9 @@ module tlb_level #(
     input entry_t pde_entry,
     input drop_t drop,
     // debug
+    /* verilator lint_off UNUSEDSIGNAL */
     input logic [2:0] debug_select,    // of each array
+    /* verilator lint_on UNUSEDSIGNAL */
     input logic [1:0] debug_field,
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
@@ -128,7 +130,7 @@ module tlb_level #(
     // ---- which class a leaf is filled as: in the first level the largest not above its own that an array takes ----
     always_comb begin : choose_class
         fill = leaf_fill;
-        change = touch || leaf_fill || pde_touch || pde_fill || drop != DROP_NONE;
+        change = leaf_fill || pde_touch || pde_fill || drop != DROP_NONE;
         fill_fragment = 1'b0;
         op_class = leaf_class;
         if (leaf_fill && LEVEL == 1 && !TAKEN[{3'd0, leaf_class}]) begin

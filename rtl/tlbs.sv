@@ -43,7 +43,8 @@ module tlbs #(
     input logic [1:0] l1_fill_class,
     input entry_t l1_fill_entry,
     input logic l1_fill_global,
-    // second level
+    // second level, if there is one
+    /* verilator lint_off UNUSEDSIGNAL */
     input logic l2_read,
     input logic [1:0] l2_read_step,
     input logic l2_look,
@@ -71,12 +72,14 @@ module tlbs #(
     input logic pde_fill,
     input entry_t pde_entry,
     // invalidation
-    input drop_t drop,
-    /* verilator lint_off UNUSEDSIGNAL */
-    input logic drop_is_invlpg,            // mutants ask
+    input drop_t drop_l1_i,                // all the same, but for a mutant
+    input drop_t drop_l1_d,
+    input drop_t drop_l2,
     /* verilator lint_on UNUSEDSIGNAL */
     // debug
+    /* verilator lint_off UNUSEDSIGNAL */
     input logic [9:0] debug_select,        // of each array
+    /* verilator lint_on UNUSEDSIGNAL */
     input logic [1:0] debug_field,
     input logic [9:0] debug_set,
     input logic [5:0] debug_way,
@@ -85,9 +88,10 @@ module tlbs #(
     localparam int L2_I = ISTLB0_WAYS + ISTLB1_WAYS;
     localparam int L2_D = L2_UNIFIED != 0 ? 0 : DSTLB0_WAYS + DSTLB1_WAYS;
 
+    // What a level does not have is all zeros; not all of it is asked.
+    /* verilator lint_off UNUSEDSIGNAL */
     logic here_l1_i, here_l1_d, here_l2_i, here_l2_d;
     logic [1:0] l1_op_class, l2_op_class;
-    drop_t drop_l1_i, drop_l1_d, drop_l2;
     logic l1_i_hit, l1_i_global, l1_i_pde_hit;
     logic [1:0] l1_i_class, l1_i_array;
     logic [5:0] l1_i_way, l1_i_pde_way;
@@ -108,19 +112,13 @@ module tlbs #(
     logic [5:0] l2_d_way, l2_d_pde_way;
     entry_t l2_d_entry, l2_d_pde_entry;
     logic [63:0] l2_d_debug;
+    /* verilator lint_on UNUSEDSIGNAL */
 
     always_comb begin : route
         here_l1_i = instruction || L1_UNIFIED != 0;
         here_l1_d = !here_l1_i;
         here_l2_i = instruction || L2_UNIFIED != 0;
         here_l2_d = !here_l2_i;
-        drop_l1_i = drop;
-        drop_l1_d = drop;
-        drop_l2 = drop;
-`ifdef MUTATE
-        if (mut_sel == 29 && drop_is_invlpg) drop_l1_i = DROP_NONE;
-        if (mut_sel == 46 && drop_is_invlpg) drop_l2 = DROP_NONE;
-`endif
         l1_hit = l1_i_hit || l1_d_hit;
         l1_class = l1_i_class | l1_d_class;
         l1_number = l1_i_hit ? {2'd0, l1_i_array} : 4'd3 + {2'd0, l1_d_array};

@@ -162,7 +162,7 @@ case $variant in
 --mutate) options+=(-DMUTATE); flags+=" -DMUTATE" ;;
 esac
 verilator --cc --exe -O3 --x-assign fast --x-initial fast "${options[@]}" --trace-fst --trace-structs \
-    --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 100000 -I"$root/rtl" "${parameters[@]/#/-G}" \
+    --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 1000000 -I"$root/rtl" "${parameters[@]/#/-G}" \
     --top-module mmu --Mdir "$work/obj" -o model.so -CFLAGS "$flags" \
     -LDFLAGS "-shared -Wl,--gc-sections -Wl,--version-script=$root/tb/exports.map" \
     "$root/tb/trace.vlt" "$root"/rtl/mmu.sv "$root/tb/shim.cpp"

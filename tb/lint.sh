@@ -8,23 +8,35 @@ failed=0
 complain() { echo "lint: $1" >&2; failed=1; }
 
 verilate() {
-    verilator --lint-only -Wall -Irtl --unroll-count 1100 --unroll-stmts 100000 --top-module mmu "$@" rtl/*.sv ||
+    verilator --lint-only -Wall -Irtl --unroll-count 1100 --unroll-stmts 1000000 --top-module mmu "$@" rtl/*.sv ||
         complain "verilator $*"
 }
-# Parameters are SETS WAYS of the four arrays, then the replacement.
+# geometry NAME CLASSES SETS WAYS…: the arrays named; all others are not there.
+arrays=(ITLB0 ITLB1 ITLB2 DTLB0 DTLB1 DTLB2 ISTLB0 ISTLB1 DSTLB0 DSTLB1)
 geometry() {
-    verilate -GITLB_4K_SETS="$1" -GITLB_4K_WAYS="$2" -GITLB_4M_SETS="$3" -GITLB_4M_WAYS="$4" -GDTLB_4K_SETS="$5" \
-        -GDTLB_4K_WAYS="$6" -GDTLB_4M_SETS="$7" -GDTLB_4M_WAYS="$8" -GREPLACEMENT="$9"
+    local options=() name
+    for name in "${arrays[@]}"; do options+=("-G${name}_WAYS=0"); done
+    while [ $# -gt 0 ]; do
+        case $1 in
+        PSC_*) options+=("-G${1}_SETS=$2" "-G${1}_WAYS=$3"); shift 3 ;;
+        *=*) options+=("-G$1"); shift ;;
+        *) options+=("-G${1}_CLASSES=$2" "-G${1}_SETS=$3" "-G${1}_WAYS=$4"); shift 4 ;;
+        esac
+    done
+    verilate "${options[@]}"
 }
 verilate
 verilate -DMUTATE
-for replacement in 0 1; do
-    geometry 1 1 1 1 1 1 1 1 "$replacement"
-    geometry 2 2 1 2 2 2 1 2 "$replacement"
-    geometry 64 4 1 64 16 8 2 1 "$replacement"
+for policy in 0 1 2; do
+    # the least there can be; a 32-bit CPU; every class in one array; odd numbers of ways
+    geometry ITLB0 1 1 1 L1_UNIFIED=1 L2_UNIFIED=0 FEATURES=0 REPLACEMENT=$policy
+    geometry ITLB0 1 8 4 ITLB1 2 1 2 DTLB0 1 16 4 DTLB1 2 2 4 L2_UNIFIED=0 FEATURES=15 REPLACEMENT=$policy
+    geometry ITLB0 7 1 24 DTLB0 7 1 40 DTLB1 0 1 0 ISTLB0 15 16 7 REPLACEMENT=$policy STLB_CYCLES=3
+    geometry ITLB0 1 1 7 ITLB1 2 1 3 ITLB2 4 1 1 DTLB0 1 1 64 DTLB1 6 1 5 L2_UNIFIED=0 ISTLB0 3 4 3 DSTLB0 1 64 4 \
+        DSTLB1 14 8 5 PSC_PDE 1 24 PSC_PDPTE 2 3 PSC_PML4E 1 4 REPLACEMENT=$policy
 done
-geometry 4 3 1 6 8 12 2 5 0
-geometry 1024 4 1 4 4 4 1 4 1
+geometry ITLB0 1 16 8 ITLB1 2 1 8 DTLB0 1 16 4 DTLB1 2 8 4 DTLB2 4 1 4 ISTLB0 3 128 12 STLB_CYCLES=8
+geometry ITLB0 1 1024 4 L1_UNIFIED=1 ISTLB0 8 1 64
 
 for define in '' -DMUTATE; do
     # "sorry" about constant selects and "cannot be synthesized" about $error in an assertion are harmless.
