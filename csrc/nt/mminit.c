@@ -251,7 +251,11 @@ static void MiBuildPfnDatabase(struct os *os) {
 
 static void MiDescribeBootTable(struct os *os, uint32_t frame, uint32_t pde) {
     const uint32_t directory = MM_SYSTEM_DIRECTORY_FRAME + pde / MM_PTE_PER_PAGE;
-    const struct mmpfn table = {0, PDE_BASE + pde * PTE_SIZE, 1, ACTIVE_FLAGS, 1, 0, directory};
+    const struct mmpfn table = {.PteAddress = PDE_BASE + pde * PTE_SIZE,
+                                .u2 = 1,
+                                .Flags = ACTIVE_FLAGS,
+                                .ReferenceCount = 1,
+                                .ContainingFrame = directory};
     MiWritePfn(os, frame, &table);
 }
 

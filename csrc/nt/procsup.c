@@ -66,13 +66,13 @@ static void MiFillDirectoryPointers(struct os *os, const struct eprocess *proces
         os->M->ops->write(os->M, map + i * sizeof entry, &entry, sizeof entry);
     }
     MiUnmapPageInHyperSpace(os, irql);
-    const struct mmpfn pfn = {process->Address,
-                              PFN_DELETED_PTE,
-                              1,
-                              ActiveAndValid << PFN_LOCATION_SHIFT | PFN_MODIFIED,
-                              1,
-                              (mmpte_t)pte_demand_zero(MM_READWRITE),
-                              process->DirectoryFrame[MM_DIRECTORIES - 1]};
+    const struct mmpfn pfn = {.u1 = process->Address,
+                              .PteAddress = PFN_DELETED_PTE,
+                              .u2 = 1,
+                              .Flags = ActiveAndValid << PFN_LOCATION_SHIFT | PFN_MODIFIED,
+                              .ReferenceCount = 1,
+                              .OriginalPte = (mmpte_t)pte_demand_zero(MM_READWRITE),
+                              .ContainingFrame = process->DirectoryFrame[MM_DIRECTORIES - 1]};
     MiWritePfn(os, pointers, &pfn);
 }
 #endif
@@ -106,13 +106,24 @@ void MiInitializeProcessPfns(struct os *os, const struct eprocess *process, mmpt
     for (unsigned i = 0; i < PROCESS_TABLES; i++) {
         pfn_t frame = i < MM_DIRECTORIES ? process->DirectoryFrame[i] : process->HyperspaceFrame[i - MM_DIRECTORIES];
         const uint32_t inside = i == MM_DIRECTORIES - 1 ? MM_HYPER_TABLES : i == MM_DIRECTORIES ? 1 : 0;
-        const struct mmpfn pfn = {
-            i ? i : process->Address, (uint32_t)self_map + i * PTE_SIZE, 1 + inside, flags, 1, original, window};
+        const struct mmpfn pfn = {.u1 = i ? i : process->Address,
+                                  .PteAddress = (uint32_t)self_map + i * PTE_SIZE,
+                                  .u2 = 1 + inside,
+                                  .Flags = flags,
+                                  .ReferenceCount = 1,
+                                  .OriginalPte = original,
+                                  .ContainingFrame = window};
         MiWritePfn(os, frame, &pfn);
     }
     const uint32_t table = process->HyperspaceFrame[0];
     const uint32_t list_pte = (uint32_t)MiGetPteAddress(MM_WORKING_SET_LIST);
-    const struct mmpfn list = {PROCESS_TABLES, list_pte, 1, flags, 1, original, table};
+    const struct mmpfn list = {.u1 = PROCESS_TABLES,
+                               .PteAddress = list_pte,
+                               .u2 = 1,
+                               .Flags = flags,
+                               .ReferenceCount = 1,
+                               .OriginalPte = original,
+                               .ContainingFrame = table};
     MiWritePfn(os, process->WorkingSetPage, &list);
 }
 

@@ -19,8 +19,11 @@ struct mmpfn {
     uint16_t ReferenceCount;
     mmpte_t OriginalPte;
     uint32_t ContainingFrame;
+#if MI_PAE
+    uint32_t Unused; /* named, so that it is 0 in memory and not what lay on the host's stack */
+#endif
 };
-static_assert(sizeof(struct mmpfn) == PFN_SIZE, "PFN entry has no holes but PAE's last dword");
+static_assert(sizeof(struct mmpfn) == PFN_SIZE, "a PFN entry has no holes");
 
 enum {
     PFN_MODIFIED = 0x001,
