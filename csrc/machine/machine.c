@@ -35,6 +35,15 @@ static void count_resolved(void *ctx, const struct log_record *record) {
     if (record->cause == LOG_TRACE && record->c < FAULT_KINDS) { m->counts.resolved[record->c]++; }
 }
 
+static bool knows_mmu(const struct machine *m, char *err, size_t err_size) {
+    if (m->config.mmu->abi_version != MMU_ABI_VERSION) {
+        snprintf(err, err_size, "MMU \"%s\": ABI version %u, expected %u", m->config.mmu->name,
+                 m->config.mmu->abi_version, MMU_ABI_VERSION);
+        return false;
+    }
+    return true;
+}
+
 static int create_mmu(struct machine *m, char *err, size_t err_size) {
     struct mmu_config config = {
         .preset = m->config.preset,
@@ -58,6 +67,27 @@ static int create_mmu(struct machine *m, char *err, size_t err_size) {
     return 0;
 }
 
+static int take_board(struct machine *m, pa_t ram, char *err, size_t err_size) {
+    const struct machine_board *board = m->config.board;
+    m->mmu = board->power_on(board->ctx, &m->config, &m->mem, ram, err, err_size);
+    if (!m->mmu) { return -1; }
+    m->config.mmu = board->mmu;
+    return 0;
+}
+
+/* What is soldered in here: RAM, the time of table accesses, the MMU. */
+static int take_own_hardware(struct machine *m, pa_t ram, char *err, size_t err_size) {
+    if (memory_model_init(&m->memory_model, &m->config.preset.memory, m->config.memory_latency)) {
+        snprintf(err, err_size, "out of memory");
+        return -1;
+    }
+    if (physmem_init(&m->mem, ram)) {
+        snprintf(err, err_size, "cannot have %llu bytes of RAM", (unsigned long long)ram);
+        return -1;
+    }
+    return create_mmu(m, err, err_size);
+}
+
 static int boot(struct machine *m, char *err, size_t err_size) {
     if (setjmp(m->stop)) {
         if (m->result.stop == MACHINE_BUGCHECK) {
@@ -79,16 +109,9 @@ static int boot(struct machine *m, char *err, size_t err_size) {
 
 static int power_on(struct machine *m, char *err, size_t err_size) {
     uint64_t ram = m->config.os->ram_size(&m->config.os_config, err, err_size);
-    if (ram == 0) { return -1; }
-    if (memory_model_init(&m->memory_model, &m->config.preset.memory, m->config.memory_latency)) {
-        snprintf(err, err_size, "out of memory");
-        return -1;
-    }
-    if (physmem_init(&m->mem, ram)) {
-        snprintf(err, err_size, "cannot have %llu bytes of RAM", (unsigned long long)ram);
-        return -1;
-    }
-    return create_mmu(m, err, err_size) || boot(m, err, err_size) ? -1 : 0;
+    if (ram == 0 || !knows_mmu(m, err, err_size)) { return -1; }
+    int rc = m->config.board ? take_board(m, ram, err, err_size) : take_own_hardware(m, ram, err, err_size);
+    return rc || boot(m, err, err_size) ? -1 : 0;
 }
 
 struct machine *machine_create(const struct machine_config *config, char *err, size_t err_size) {

@@ -3,8 +3,8 @@
 #define NTMMU_MACHINE_PRIV_H
 
 #include "disk.h"
-#include "memory_model.h"
 #include "ntmmu/machine.h"
+#include "ntmmu/memory_model.h"
 #include "ntmmu/mmu_shortcut.h"
 #include "upcall.h"
 

@@ -1,5 +1,5 @@
-/* The time of table accesses (memory_model.h). */
-#include "memory_model.h"
+/* The time of table accesses (ntmmu/memory_model.h). */
+#include "ntmmu/memory_model.h"
 
 #include <stdlib.h>
 #include <string.h>

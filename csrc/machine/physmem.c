@@ -7,27 +7,46 @@
 #define PHYSMEM_UNIT ((pa_t)4 << 20)
 #define PHYSMEM_MAX  ((pa_t)4 << 30)
 
-int physmem_init(struct physmem *mem, pa_t size) {
+uint8_t *physmem_map(pa_t size) {
+    void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (bytes == MAP_FAILED) { return NULL; }
+    /* a wish: touches all over gigabytes miss the host's TLB less often, and its own page faults cost more than the
+     * simulated ones */
+    madvise(bytes, size, MADV_HUGEPAGE);
+    return bytes;
+}
+
+void physmem_unmap(uint8_t *bytes, pa_t size) { munmap(bytes, size); }
+
+int physmem_init_over(struct physmem *mem, uint8_t *bytes, pa_t size, uint8_t *device) {
     memset(mem, 0, sizeof *mem);
     if (size == 0 || size % PHYSMEM_UNIT != 0 || size > PHYSMEM_MAX) { return -1; }
-    void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (bytes == MAP_FAILED) { return -1; }
-    madvise(bytes, size, MADV_HUGEPAGE); /* a wish: touches all over gigabytes miss the host's TLB less often */
-    madvise(bytes, size, MADV_HUGEPAGE); /* the host's own page faults cost more than the simulated ones */
     mem->watch = calloc(size >> PAGE_SHIFT, 1);
-    if (!mem->watch) {
-        munmap(bytes, size);
-        return -1;
-    }
+    if (!mem->watch) { return -1; }
     mem->bytes = bytes;
     mem->size = size;
+    mem->device = device;
+    mem->borrowed = true;
+    return 0;
+}
+
+int physmem_init(struct physmem *mem, pa_t size) {
+    uint8_t *bytes = physmem_map(size);
+    if (!bytes || physmem_init_over(mem, bytes, size, NULL)) {
+        if (bytes) { physmem_unmap(bytes, size); }
+        memset(mem, 0, sizeof *mem);
+        return -1;
+    }
+    mem->borrowed = false;
     return 0;
 }
 
 void physmem_fini(struct physmem *mem) {
-    if (mem->bytes) { munmap(mem->bytes, mem->size); }
     free(mem->watch);
-    free(mem->device);
+    if (!mem->borrowed) {
+        if (mem->bytes) { physmem_unmap(mem->bytes, mem->size); }
+        free(mem->device);
+    }
     memset(mem, 0, sizeof *mem);
 }
 
@@ -49,4 +68,24 @@ void physmem_write_outside(struct physmem *mem, pa_t pa, const void *data, unsig
 void physmem_write_watched(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
     if (mem->on_store) { mem->on_store(mem->watcher, pa, bytes, data); }
     memcpy(mem->bytes + pa, data, bytes);
+}
+
+static uint64_t hash_frame(uint64_t hash, pfn_t frame, const uint8_t *bytes) {
+    if (bytes[0] == 0 && memcmp(bytes, bytes + 1, PAGE_SIZE - 1) == 0) { return hash; }
+    hash = mix64(hash ^ frame);
+    for (size_t i = 0; i < PAGE_SIZE; i += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, bytes + i, sizeof word);
+        hash = mix64(hash ^ word);
+    }
+    return hash;
+}
+
+uint64_t physmem_hash(const struct physmem *mem) {
+    uint64_t hash = 0;
+    for (pa_t pa = 0; pa < mem->size; pa += PAGE_SIZE) { hash = hash_frame(hash, pa >> PAGE_SHIFT, mem->bytes + pa); }
+    for (pa_t at = 0; mem->device && at < PHYSMEM_DEVICE_SIZE; at += PAGE_SIZE) {
+        hash = hash_frame(hash, (PHYSMEM_DEVICE_BASE + at) >> PAGE_SHIFT, mem->device + at);
+    }
+    return hash;
 }

@@ -3,6 +3,7 @@
 #include "ntmmu/report.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -161,6 +162,13 @@ static void add_statistics(json_t *root, const struct machine *m) {
     json_object_set_new(root, "mmu_statistics", object);
 }
 
+/* A string: JSON's numbers do not hold 64 bits. */
+static void add_memory_hash(json_t *root, struct machine *m) {
+    char hash[20];
+    snprintf(hash, sizeof hash, "%016" PRIx64, physmem_hash(machine_memory(m)));
+    set_text(root, "memory_hash", hash);
+}
+
 static void add_frames(json_t *root, const struct nt_memory_view *memory) {
     static const char *const name[MM_LISTS] = {
         [ZeroedPageList] = "zeroed",
@@ -203,6 +211,7 @@ static json_t *make_json(const struct run_report *report) {
     add_injected(root, machine_counts(report->machine));
     add_statistics(root, report->machine);
     add_frames(root, report->memory);
+    add_memory_hash(root, report->machine);
     add_transitions(root, report->pfn_transitions);
     add_kernel(root, report->machine);
     return root;

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 extern "C" {
-#include "machine/memory_model.h"
+#include "ntmmu/memory_model.h"
 }
 
 namespace {

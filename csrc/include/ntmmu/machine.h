@@ -28,6 +28,19 @@ struct machine_injection {
     uint64_t seed;
 };
 
+struct machine_config;
+
+/* The hardware around the CPU where that is not the machine's own: buses, memory, and the MMU at their other end
+ * (model/). */
+struct machine_board {
+    void *ctx;
+    const struct mmu_ops *mmu; /* how the CPU reaches its MMU; `create` is not called */
+    /* Once, at power-on: makes *mem RAM of that many bytes, which stay until the machine is destroyed, and returns the
+     * MMU for the calls of `mmu`, which translates as config->mmu does. NULL with one line in err. */
+    struct mmu *(*power_on)(void *ctx, const struct machine_config *config, struct physmem *mem, pa_t size, char *err,
+                            size_t err_size);
+};
+
 struct machine_config {
     const struct mmu_ops *mmu;
     /* Makes the MMU in place of mmu->create, with the machine's memory and log at hand: one that watches another. */
@@ -45,6 +58,7 @@ struct machine_config {
     struct machine_injection injection[MACHINE_INJECTIONS_MAX];
     unsigned injections;
     const char *pagefile_directory[OS_PAGING_FILES_MAX]; /* where paging file N is, NULL: with temporary files */
+    const struct machine_board *board; /* NULL: memory and latencies are the machine's own, and its MMU is on them */
 };
 
 enum machine_stop { MACHINE_RUNS, MACHINE_BUGCHECK, MACHINE_PANIC };

@@ -103,13 +103,16 @@ struct os_machine {
 enum os_profile { OS_NT4, OS_NT5, OS_NT5PAE };
 enum os_boot { OS_CFG_A, OS_CFG_B, OS_CFG_COL, OS_CFG_NOPGE, OS_CFG_S, OS_CFG_NOPSE }; /* NT-02; NOPSE: NT-13 */
 
+struct os_pagefile {
+    uint64_t min, max; /* bytes; 0 < min <= max */
+};
+
 struct os_config {
     enum os_profile profile;
     enum os_boot boot;
     uint64_t ram_free; /* --ram: bytes free after boot (NT-02), 0 = the boot configuration's own RAM */
-    struct os_pagefile {
-        uint64_t min, max;           /* bytes; 0 < min <= max */
-    } pagefile[OS_PAGING_FILES_MAX]; /* created before the first event, as the session manager would (NT-106) */
+    /* created before the first event, as the session manager would (NT-106) */
+    struct os_pagefile pagefile[OS_PAGING_FILES_MAX];
     unsigned pagefiles;
     bool checked_build;           /* !checked: assertions of drivers' code raise (NT-85) */
     bool refuse_popups;           /* the user refuses to raise the commit limit (NT-95) */

@@ -13,6 +13,7 @@ struct physmem {
     void *watcher;
     void (*on_store)(void *watcher, pa_t pa, unsigned bytes, const void *data);
     uint8_t *device; /* PHYSMEM_DEVICE_SIZE bytes, NULL until stored to */
+    bool borrowed;   /* bytes and device are somebody else's */
 };
 
 /* A device with memory of its own, say a frame buffer; there only if RAM does not reach so far. */
@@ -20,12 +21,25 @@ struct physmem {
 #define PHYSMEM_DEVICE_SIZE ((pa_t)1 << 20)
 
 int physmem_init(struct physmem *mem, pa_t size); /* size: multiple of 4 MB, at most 4 GB; 0 or -1 */
+/* The same over bytes that another owns and that outlive it: RAM of a size that physmem_init takes, and the device. */
+int physmem_init_over(struct physmem *mem, uint8_t *bytes, pa_t size, uint8_t *device);
 void physmem_fini(struct physmem *mem);
+
+/* Zeroes of which the host backs only the pages that are used; NULL if it has none. */
+uint8_t *physmem_map(pa_t size);
+void physmem_unmap(uint8_t *bytes, pa_t size);
 
 /* Beyond RAM: the device; outside of it a read gives all ones and a store is lost, as on a PC. */
 void physmem_read_outside(const struct physmem *mem, pa_t pa, void *out, unsigned bytes);
 void physmem_write_outside(struct physmem *mem, pa_t pa, const void *data, unsigned bytes);
 void physmem_write_watched(struct physmem *mem, pa_t pa, const void *data, unsigned bytes);
+
+/* Somebody else is about to store there, past physmem_write. The range must not cross a frame. */
+static inline void physmem_announce(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
+    if (pa + bytes <= mem->size && mem->watch[pa >> PAGE_SHIFT] && mem->on_store) {
+        mem->on_store(mem->watcher, pa, bytes, data);
+    }
+}
 
 /* The range must not cross a frame. */
 static inline void physmem_read(const struct physmem *mem, pa_t pa, void *out, unsigned bytes) {
@@ -67,6 +81,10 @@ static inline uint32_t physmem_read32(const struct physmem *mem, pa_t pa) {
 static inline void physmem_write32(struct physmem *mem, pa_t pa, uint32_t value) {
     physmem_write(mem, pa, &value, sizeof value);
 }
+
+/* Of all that is in memory; frames of zeroes do not count, so that it depends neither on the size nor on whether there is
+ * a device. */
+uint64_t physmem_hash(const struct physmem *mem);
 
 /* Where a pure walk of the tables in memory (no TLB, no A or D written) leads. For dumps, direct kernel accesses and
  * checks. cr4: CR4_PSE and CR4_PAE matter. Entry addresses are 0 where the walk did not get that far. */

@@ -1,7 +1,8 @@
 /* What a run came to: the counts whose rules traces/FORMAT.md gives, the JSON result, the summary for a person.
  *
  * The JSON object of `--json`. Keys are stable: new ones may be added, none changes its meaning. All values are whole
- * numbers unless said otherwise, and leave boot out, save frames and kernel, which are as they stand at the end.
+ * numbers unless said otherwise, and leave boot out, save frames, memory_hash and kernel, which are as they stand at the
+ * end.
  *   format              1
  *   trace, mmu, cpu     strings: the trace's name, "c" or "rtl", the CPU preset
  *   result              string: "completed", "failed", "bugcheck" or "interrupted"
@@ -50,6 +51,7 @@
  *     faults            translations that ended in #PF
  *     invlpg, invpcid, cr3_writes, flush_all, fault_drops        what removed TLB entries
  *   frames              object: frames on each list: zeroed, free, standby, modified, modified_no_write, bad
+ *   memory_hash         string: a hash of the contents of all frames at the end, in hexadecimal digits
  *   pfn_transitions     object: changes of frames' states by NT-27's row (P01…; K01… for what has none), those that
  *                       happened; not with --check none
  *   kernel              object: every counter the kernel keeps, by its name */
