@@ -80,7 +80,7 @@ static error_t pass_input(int key, char *arg, struct argp_state *state) {
     return 0;
 }
 
-void cli_parse(const struct argp *argp, int argc, char **argv, void *input) {
+void cli_parse_program(const struct argp *argp, const char *name, int argc, char **argv, void *input) {
     static const struct argp_option options[] = {
         {"quiet", 'q', 0, 0, "no progress line, no summary", -1},
         {0},
@@ -89,12 +89,16 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input) {
     /* The subcommand's parser is a child, so that it keeps its own children's numbers in child_inputs. */
     struct argp_child children[] = {{.argp = &common}, {.argp = argp}, {0}};
     struct argp outer = {.children = children, .parser = pass_input};
-    char name[64];
-    snprintf(name, sizeof name, "ntmmu %s", argv[0]);
-    argv[0] = name;
+    argv[0] = (char *)name; /* argp only reads it */
     argp_err_exit_status = EXIT_CANNOT;
     error_t error = argp_parse(&outer, argc, argv, 0, NULL, input);
     if (error) { exit(cli_error("%s", strerror(error))); }
+}
+
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input) {
+    char name[64];
+    snprintf(name, sizeof name, "ntmmu %s", argv[0]);
+    cli_parse_program(argp, name, argc, argv, input);
 }
 
 bool cli_quiet(void) { return terminal.quiet; }

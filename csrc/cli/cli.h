@@ -38,6 +38,8 @@ int cli_write_json(struct json_t *root, const char *path);
 /* argp_parse for a subcommand: usage errors are one line and EXIT_CANNOT, --help prints and exits 0, --quiet is handled
  * here (cli_quiet). Parsers report an error in a value with argp_error(state, …). */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* The same for a program that has no subcommands and this name. */
+void cli_parse_program(const struct argp *argp, const char *name, int argc, char **argv, void *input);
 /* --quiet was given: no progress, no summary. */
 bool cli_quiet(void);
 
@@ -102,6 +104,7 @@ void cli_catch_interrupt(void);
 /* ---- the machine options of run, check and wave ---- */
 
 struct cli_machine_options {
+    const char *program; /* that has `wave`, NULL: the one that runs */
     const char *trace;
     const char *mmu; /* "c", "rtl" or the file of a shared object */
     const char *cpu; /* preset name */

@@ -75,6 +75,7 @@ static int find_fault(struct replay *r) {
     config.options.mmu = "c";
     config.wave = NULL;
     config.second_mmu = NULL;
+    config.board = NULL;
     config.checks = 0;
     struct replay scout;
     int rc = replay_open(&scout, &config);
@@ -158,9 +159,10 @@ static bool is_illegal(const struct replay *r) {
     return r->architecture && *architecture_report(r->architecture);
 }
 
-static struct machine *create_machine(struct replay *r, const char *mmu) {
+static struct machine *create_machine(struct replay *r, const char *mmu, const struct replay_board *board) {
     char err[1024];
     struct machine_config *config = &r->machine_config;
+    config->board = board ? &board->board : NULL;
     bool assertions = config->mmu_assertions && strcmp(mmu, "rtl") == 0;
     struct machine *m = NULL;
     if (!cli_choose_mmu(mmu, config, assertions, err, sizeof err)) {
@@ -202,8 +204,8 @@ int replay_open(struct replay *r, const struct replay_config *config) {
         cli_error("interrupted before the first event");
         return EXIT_INTERRUPTED;
     }
-    r->machine[0] = create_machine(r, config->options.mmu);
-    if (r->machine[0] && config->second_mmu) { r->machine[1] = create_machine(r, config->second_mmu); }
+    r->machine[0] = create_machine(r, config->options.mmu, config->board);
+    if (r->machine[0] && config->second_mmu) { r->machine[1] = create_machine(r, config->second_mmu, NULL); }
     bool machines = r->machine[0] && (!config->second_mmu || r->machine[1]);
     int rc = machines ? open_checks(r) : EXIT_CANNOT;
     if (!machines && is_illegal(r)) {
@@ -243,6 +245,11 @@ static int verdict_exit(struct replay *r, enum check_verdict verdict) {
     return EXIT_CANNOT;
 }
 
+static void pass_time(struct replay *r) {
+    const struct replay_board *board = r->config.board;
+    if (board) { board->event_done(board->board.ctx, r->machine[0]); }
+}
+
 static int one_event(struct replay *r, const struct event *event) {
     int rc = r->config.wave ? window_before(r, event->index) : EXIT_OK;
     if (rc != EXIT_OK) { return rc; }
@@ -251,6 +258,7 @@ static int one_event(struct replay *r, const struct event *event) {
     const struct machine_result *result = check_result(r->check);
     if (verdict == CHECK_OK && result) { counting_event(r->counting, event, result); }
     if (r->config.wave) { window_after(r, event->index); }
+    pass_time(r);
     if (r->events % PROGRESS_EVENTS == 0) {
         cli_progress(trace_progress(r->trace.reader), r->events, machine_counts(r->machine[0])->accesses);
     }
@@ -286,6 +294,7 @@ int replay_run(struct replay *r) {
     struct timespec from, to;
     clock_gettime(CLOCK_MONOTONIC, &from);
     int rc = loop(r);
+    pass_time(r); /* of events that had been held back to the end */
     clock_gettime(CLOCK_MONOTONIC, &to);
     r->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
     r->stopped = check_stopped(r->check);

@@ -18,8 +18,16 @@ struct wave_window {
 int wave_window_parse(const char *text, struct wave_window *out);
 #define WAVE_EXPECTED "access:N, fault:N or cycle:A-B"
 
+/* Other hardware than the machine's own, whose clock follows. */
+struct replay_board {
+    struct machine_board board;
+    /* After each event, and once after the last; on the replay's own stack, so that it may wait. */
+    void (*event_done)(void *ctx, const struct machine *m);
+};
+
 struct replay_config {
     struct cli_machine_options options;
+    const struct replay_board *board; /* of the first machine, NULL: its own hardware */
     const char *second_mmu; /* of the second machine, NULL for one machine */
     unsigned checks;        /* CHECK_* */
     uint64_t audit_interval;

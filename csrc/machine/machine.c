@@ -50,11 +50,6 @@ static int create_mmu(struct machine *m, char *err, size_t err_size) {
         .memory = {.ctx = m, .read = table_read, .compare_exchange = table_exchange, .latency = table_latency},
         .assertions = m->config.mmu_assertions,
     };
-    if (m->config.mmu->abi_version != MMU_ABI_VERSION) {
-        snprintf(err, err_size, "MMU \"%s\": ABI version %u, expected %u", m->config.mmu->name,
-                 m->config.mmu->abi_version, MMU_ABI_VERSION);
-        return -1;
-    }
     m->mmu = m->config.mmu_create ? m->config.mmu_create(m->config.mmu_ctx, &config, &m->mem, &m->log, err, err_size)
                                   : m->config.mmu->create(&config, err, err_size);
     if (!m->mmu) { return -1; }
