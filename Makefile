@@ -112,6 +112,19 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	$(LINK) -lgtest -lgtest_main -pthread $(LDLIBS)
 
+# The SystemC platform. Debian's library is built for C++17 with GNU extensions, and no other.
+$(BUILD)/obj/model/%.o: model/%.cpp
+	@mkdir -p $(@D)
+	@echo "  CXX  $<"
+	@$(CCACHE) $(CXX) $(CPPFLAGS) -std=gnu++17 $(OPT) -Wall -Wextra -Werror $(SANITIZE) -MMD -MP -c $< -o $@
+
+$(BUILD)/ntmmu-platform: $(patsubst model/%.cpp,$(BUILD)/obj/model/%.o,$(wildcard model/*.cpp)) \
+    $(filter-out %/main.o $(BUILD)/obj/cli/cmd_%.o,$(CLI_OBJECTS)) $(ROOM_LIBS)
+	$(LINK) -lsystemc $(LDLIBS)
+
+.PHONY: platform
+platform: $(BUILD)/ntmmu-platform $(BUILD)/presets/ref64.so ## build the SystemC platform, build/ntmmu-platform
+
 include tb/preset.mk # build/presets/NAME[.assert|.mutate].so, and lint
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
@@ -195,7 +208,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
-test-build: all $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
+test-build: all platform $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
 # Under the sanitizers gcc 12 takes std::regex for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes one ctest entry for each GoogleTest case, scenario, command-line test, trace, lint and style rule, and runs them.
+# Writes one ctest entry for each GoogleTest case, scenario, command-line test, trace, platform run, lint and style rule, and
+# runs them.
 # Usage: tests/ctest.sh BUILD_DIR [ctest options]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,6 +50,13 @@ for cpu in p6 skylake tiny-l2 tiny-unified tiny-random; do
     add "trace.subshell.$cpu" "$build/ntmmu" check --quiet --cpu "$cpu" --ram 512K traces/subshell.vmt.zst
 done
 for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$build/ntmmu" check --quiet "$file"; done
+# The SystemC platform comes to the same as `run`.
+for file in traces/*.vmt.zst; do add "platform.$(basename "$file" .vmt.zst)" bash tests/platform.sh -- "$file"; done
+for group in {NT,S}-{0..9}; do
+    files=(tests/scenarios/"$group"*.vmt)
+    if [ -e "${files[0]}" ]; then add "platform.scenarios.$group" bash tests/platform.sh -- "${files[@]}"; fi
+done
+add platform.scenarios.pae bash tests/platform.sh --mmu c -- tests/scenarios/pae/*.vmt
 # A sample of the matrix of paging bits (`make matrix` tries all), on each shape of TLBs and with other widths of addresses.
 for preset in rtl/presets/*.preset; do
     cpu=$(basename "$preset" .preset)

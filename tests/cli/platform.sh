@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# ntmmu-platform: options of `run` do on it what they do there; its clock; bad input.
+. "$(dirname "$0")/common.inc"
+trace=traces/true.exact.vmt.zst
+same() { bash tests/platform.sh "$@" -- "$trace"; }
+same --mmu c --ram 512K --disk seek:5,transfer:1 --inject read-error:p=0.01,seed=1 --inject no-frame:p=0.05
+same --mmu c --check all --audit 10000 --cpu tiny
+same --mmu c --kernel direct --latency 40
+same --mmu c --profile NT5PAE --ram 3900M # RAM over the device's addresses
+same --assertions
+
+# caches in front of memory: the time of a table access is not always the same
+grep -v '^memory' rtl/presets/tiny.preset >"$work/cached.preset"
+printf 'memory l1 64 8 3\nmemory l2 512 8 12\nmemory dram 90\n' >>"$work/cached.preset"
+same --mmu c --cpu "$work/cached.preset"
+
+# time: cycles times the period, however far the CPU runs ahead
+simulated() { sed -n 's/^  simulated *//p' "$work/stdout"; }
+expect 0 '' "$ntmmu-platform" --mmu c "$trace"
+usual=$(simulated)
+[[ $usual =~ ^([0-9]+)\ ns\ .*\ ([0-9]+)\ cycles\ of\ 10000\ ps ]] || fail "no simulated time: $usual"
+[ "${BASH_REMATCH[1]}" = $((BASH_REMATCH[2] * 10)) ] || fail "time is not cycles of 10 ns: $usual"
+expect 0 '' "$ntmmu-platform" --mmu c --quantum 1 "$trace"
+[ "$(simulated)" = "$usual" ] || fail "the quantum changes time: $(simulated), $usual"
+expect 0 '' "$ntmmu-platform" --mmu c --clock 500 "$trace"
+[[ $(simulated) = "$((${BASH_REMATCH[2]} / 2)) ns "* || $(simulated) = "$((${BASH_REMATCH[2]} * 500)) ps "* ]] ||
+    fail "time is not cycles of 500 ps: $(simulated)"
+
+# the same waveform
+wave() { "$@" --quiet --wave "$work/w.fst" --wave-at fault:3 "$trace" && fst2vcd "$work/w.fst" | grep -v '^\s.* 20[0-9][0-9]$'; }
+[ "$(wave "$ntmmu" run | md5sum)" = "$(wave "$ntmmu-platform" | md5sum)" ] || fail "the waveforms differ"
+
+# a failed check names the program that shows the moment
+small_trace "$work/av.vmt" 'r 900000 4'
+expect 1 '' "$ntmmu" run --quiet --mmu c "$work/av.vmt"
+cp "$work/stdout" "$work/run"
+expect 1 '' "$ntmmu-platform" --quiet --mmu c "$work/av.vmt"
+cmp "$work/run" "$work/stdout" || fail "the reports differ"
+
+for bad in '--clock 0' '--clock x' '--quantum 0'; do
+    expect 2 "ntmmu-platform: ${bad% *}: found '${bad#* }', expected 1 to" "$ntmmu-platform" $bad "$trace"
+done
+expect 2 'found no trace' "$ntmmu-platform"
+expect 2 'No such file' "$ntmmu-platform" "$work/none.vmt"
+expect 0 '' "$ntmmu-platform" --help
