@@ -122,6 +122,11 @@ $(BUILD)/ntmmu-platform: $(patsubst model/%.cpp,$(BUILD)/obj/model/%.o,$(wildcar
     $(filter-out %/main.o $(BUILD)/obj/cli/cmd_%.o,$(CLI_OBJECTS)) $(ROOM_LIBS)
 	$(LINK) -lsystemc $(LDLIBS)
 
+# Its modules are linked into one unit test.
+$(BUILD)/obj/tests/platform_test.o: CXXFLAGS := $(subst c++17,gnu++17,$(CXXFLAGS))
+$(BUILD)/tests/platform_test: $(patsubst %,$(BUILD)/obj/model/%.o,bus memory mmu)
+$(BUILD)/tests/platform_test: LDLIBS += -lsystemc
+
 .PHONY: platform
 platform: $(BUILD)/ntmmu-platform $(BUILD)/presets/ref64.so ## build the SystemC platform, build/ntmmu-platform
 

@@ -45,7 +45,7 @@ struct mmu_extension : tlm::tlm_extension<mmu_extension> {
 // From an MMU's walker to memory. An access has two halves, as on the pins: with the address the walker learns how long
 // it will take (the delay grows), then the data moves in no further time.
 struct table_extension : tlm::tlm_extension<table_extension> {
-    enum half { ADDRESS, DATA } half = ADDRESS; // ADDRESS: command TLM_IGNORE_COMMAND
+    enum part { ADDRESS, DATA } half = ADDRESS; // ADDRESS: command TLM_IGNORE_COMMAND
     // DATA of command TLM_READ: a read. Of TLM_IGNORE_COMMAND, so that nobody takes it for a store: a
     // compare-and-exchange of the payload's data, which becomes what memory held.
     bool exchange = false;
