@@ -33,7 +33,7 @@ struct mmu_extension : tlm::tlm_extension<mmu_extension> {
     uint8_t kind = MMU_READ, mode = MMU_SUPERVISOR, size = 1; // translate
     mmu_result *answer = nullptr;                             // translate: physical address or fault, hit level, walk
     mmu_control control = MMU_CR0;                            // write_control, read_control
-    uint64_t operand[2] = {0, 0}; // write_control: the value; invpcid: type and PCID; wave: first cycle and the one after
+    uint64_t operand[2] = {0, 0}; // write_control: the value; invpcid: type and PCID; wave: first cycle, end
     int vector = MMU_VECTOR_NONE; // answer of write_control and invpcid
     size_t found = 0;             // answer of tlb_entries: how many there are
     int error = 0;                // answer of wave

@@ -1,5 +1,5 @@
-// The MMU of a preset between two sockets. It runs inside its CPU's transactions, in the CPU's process, and never waits:
-// the cycles it takes are added to the transaction's delay.
+// The MMU of a preset between two sockets. It runs inside its CPU's transactions, in the CPU's process, and never
+// waits: the cycles it takes are added to the transaction's delay.
 #include "mmu.h"
 
 namespace platform {

@@ -1,5 +1,5 @@
-// The MMU: virtual addresses in from a CPU, the walker's table accesses out to the bus. Inside is any struct mmu_ops, the
-// Verilated RTL of a preset or the C MMU.
+// The MMU: virtual addresses in from a CPU, the walker's table accesses out to the bus. Inside is any struct mmu_ops,
+// the Verilated RTL of a preset or the C MMU.
 #ifndef NTMMU_MODEL_MMU_H
 #define NTMMU_MODEL_MMU_H
 
@@ -33,8 +33,8 @@ class mmu_module : public sc_core::sc_module {
     const sc_core::sc_time period;
     const mmu_ops *ops = nullptr;
     struct mmu *hardware = nullptr;
-    uint64_t cycle = 0; // in which the last operation completed
-    sc_core::sc_time issued; // the delay with which the operation under way came: the time of `cycle`
+    uint64_t cycle = 0;               // in which the last operation completed
+    sc_core::sc_time issued;          // the delay with which the operation under way came: the time of `cycle`
     tlm::tlm_generic_payload payload; // of table accesses
     table_extension table;
 };

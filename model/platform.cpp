@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <string>
 
 extern "C" {
 #include "cli/replay_options.h"
@@ -103,7 +102,7 @@ struct pc {
             return nullptr;
         }
         return mmu.power_on(config->mmu, config->preset, config->mmu_assertions, err, err_size) ? cpu.mmu_handle()
-                                                                                                 : nullptr;
+                                                                                                : nullptr;
     }
 };
 
@@ -139,10 +138,6 @@ int report_time(const pc &pc, const platform_options &options) {
 int sc_main(int argc, char **argv) {
     platform_options options;
     replay_defaults(&options.replay);
-    // a moment of the run is shown by the program beside this one, whose time is the same
-    std::string shows = argv[0];
-    shows.resize(std::min(shows.rfind("-platform"), shows.size()));
-    options.replay.replay.options.program = shows.c_str();
     parse(argc, argv, &options);
 
     // sc_time's unit is 1 ps

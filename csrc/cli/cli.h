@@ -104,7 +104,6 @@ void cli_catch_interrupt(void);
 /* ---- the machine options of run, check and wave ---- */
 
 struct cli_machine_options {
-    const char *program; /* that has `wave`, NULL: the one that runs */
     const char *trace;
     const char *mmu; /* "c", "rtl" or the file of a shared object */
     const char *cpu; /* preset name */

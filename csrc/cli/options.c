@@ -159,7 +159,7 @@ char *cli_wave_command(const struct cli_machine_options *o) {
     if (!out) { return NULL; }
     struct cli_machine_options usual;
     cli_machine_defaults(&usual);
-    fprintf(out, "%s wave", o->program ? o->program : program_invocation_name);
+    fprintf(out, "%s wave", program_invocation_name);
     if (cli_is_mmu_object(o->mmu)) {
         fputs(" --mmu", out);
         print_word(out, o->mmu);

@@ -30,7 +30,7 @@ expect 0 '' "$ntmmu-platform" --mmu c --clock 500 "$trace"
 wave() { "$@" --quiet --wave "$work/w.fst" --wave-at fault:3 "$trace" && fst2vcd "$work/w.fst" | grep -v '^\s.* 20[0-9][0-9]$'; }
 [ "$(wave "$ntmmu" run | md5sum)" = "$(wave "$ntmmu-platform" | md5sum)" ] || fail "the waveforms differ"
 
-# a failed check names the program that shows the moment
+# a trace that fails is reported in the same words
 small_trace "$work/av.vmt" 'r 900000 4'
 expect 1 '' "$ntmmu" run --quiet --mmu c "$work/av.vmt"
 cp "$work/stdout" "$work/run"
