@@ -40,6 +40,7 @@ static int take_controls(struct mmu *mmu, const struct paging_controls *next, bo
     if (load && pae_paging(next) && !load_pdptes(mmu, next->cr3)) { return MMU_VECTOR_GP; }
     mmu->controls = *next;
     paging_mode_derive(&mmu->mode, next, &mmu->config.preset);
+    find_whether_usual(mmu);
     return MMU_VECTOR_NONE;
 }
 

@@ -1,11 +1,14 @@
 /* The C MMU: it stands for the RTL in every field of struct mmu_result and in every statistic. Its files: translate.c
- * (requests), walk.c and format.c (page tables), tlb.c (arrays), invalidate.c and controls.c, shortcut.c. This one:
+ * (requests), usual.c (most of them, faster), walk.c and format.c (page tables), tlb.c (arrays), invalidate.c and controls.c, shortcut.c. This one:
  * life and observation. */
 #include "mmu_priv.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-void mmu_c_use_ram(struct mmu *mmu, struct mmu_ram ram) { mmu->ram = ram; }
+void mmu_c_use_ram(struct mmu *mmu, struct mmu_ram ram) {
+    mmu->ram = ram;
+    find_whether_usual(mmu);
+}
 
 /* ---- life ---- */
 

@@ -18,6 +18,7 @@ struct mmu {
     uint8_t probe_class[TLB_SIDES][2][TLB_CLASSES];
     unsigned probes[TLB_SIDES]; /* how many a look-up makes; 0: the side has no second level */
     bool plain;                 /* neither second level nor paging-structure caches, two sides in the first level */
+    bool usual;                 /* and all of what usual.c says about modes and arrays */
     bool fragments;             /* an array may hold some */
     struct mmu_statistics statistics;
     struct mmu_shortcuts shortcuts; /* and .cycle, in which the last operation completed */
@@ -96,5 +97,15 @@ int mmu_c_invpcid(struct mmu *mmu, uint64_t type, uint64_t pcid, va_t va);
 /* ---- translate.c ---- */
 
 size_t mmu_c_translate(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results, size_t count);
+/* Ends a request that missed and whose first walk is to start again: it has come as far as *walk, and its table
+ * accesses are in the result's table. */
+void translate_restarted(struct mmu *mmu, const struct mmu_request *request, struct walk_result *walk,
+                         unsigned table_accesses, struct mmu_result *result);
+
+/* ---- usual.c ---- */
+
+void find_whether_usual(struct mmu *mmu); /* after each change of the mode or of the RAM */
+/* For an MMU that is usual. False: nothing is done. */
+bool translate_usual(struct mmu *mmu, const struct mmu_request *request, struct mmu_result *result);
 
 #endif

@@ -206,11 +206,34 @@ static void drop_after_walk(struct mmu *mmu, enum tlb_side side, va_t va, bool a
     if (!absent) { drop_side(mmu, side, va); }
 }
 
-static inline void translate_by_walk(struct mmu *mmu, struct walk_params *params, const struct second_lookup *second,
-                              enum mmu_hit hit, struct mmu_result *result, va_t requested) {
+/* What the walk that came to this makes of the request. */
+static void finish_walk(struct mmu *mmu, const struct walk_params *params, const struct walk_result *walk,
+                        const struct walk_origin *origin, enum mmu_hit hit, struct mmu_result *result, va_t requested) {
     enum tlb_side side = side_of(params->type);
     va_t va = params->va;
     bool absent = hit == MMU_HIT_WALK;
+    result->page_shift = walk->page_shift;
+    complete(mmu, result, hit, walk->cycle);
+    count_walk(mmu, side, walk, params->cycle, result);
+    if (mmu->config.preset.walkers > 1) { note_walk(mmu, walk, params->cycle, hit); }
+    if (walk->faulted) {
+        raise_page_fault(mmu, result, requested, walk->error_code);
+        drop_after_walk(mmu, side, va, absent);
+        return;
+    }
+    result->pa = physical_address(walk->leaf.frame, walk->page_shift, va);
+    result->memory_type = memory_type_of(&mmu->controls, walk->leaf.memory);
+    if (!mmu->plain) {
+        if (origin->tlb && !walk->restarted) { tlb_touch(origin->tlb, origin->index); }
+        fill_psc(mmu, va, walk);
+        if (mmu->probes[side]) { fill_second(mmu, side, va, walk, absent); }
+    }
+    fill_first(mmu, side, va, walk->level - 1u, &walk->leaf, absent);
+}
+
+static inline void translate_by_walk(struct mmu *mmu, struct walk_params *params, const struct second_lookup *second,
+                                     enum mmu_hit hit, struct mmu_result *result, va_t requested) {
+    va_t va = params->va;
     struct walk_origin origin = {0};
     struct walk_start start;
     struct walk_result walk;
@@ -221,23 +244,25 @@ static inline void translate_by_walk(struct mmu *mmu, struct walk_params *params
         count_start(mmu, &origin);
     }
     page_walk(params, &walk, result);
-    result->page_shift = walk.page_shift;
-    complete(mmu, result, hit, walk.cycle);
-    count_walk(mmu, side, &walk, params->cycle, result);
-    if (mmu->config.preset.walkers > 1) { note_walk(mmu, &walk, params->cycle, hit); }
-    if (walk.faulted) {
-        raise_page_fault(mmu, result, requested, walk.error_code);
-        drop_after_walk(mmu, side, va, absent);
-        return;
-    }
-    result->pa = physical_address(walk.leaf.frame, walk.page_shift, va);
-    result->memory_type = memory_type_of(&mmu->controls, walk.leaf.memory);
-    if (!mmu->plain) {
-        if (origin.tlb && !walk.restarted) { tlb_touch(origin.tlb, origin.index); }
-        fill_psc(mmu, va, &walk);
-        if (mmu->probes[side]) { fill_second(mmu, side, va, &walk, absent); }
-    }
-    fill_first(mmu, side, va, walk.level - 1u, &walk.leaf, absent);
+    finish_walk(mmu, params, &walk, &origin, hit, result, requested);
+}
+
+void translate_restarted(struct mmu *mmu, const struct mmu_request *request, struct walk_result *walk,
+                         unsigned table_accesses, struct mmu_result *result) {
+    struct walk_params params = {
+        .context = &mmu->context,
+        .va = translated_bits(mmu, request->va),
+        .type = request->type,
+        .access_mode = request->mode,
+        .cycle = mmu->shortcuts.cycle + 1,
+    };
+    struct walk_origin root = {0};
+    begin_result(result);
+    result->table_count = (uint8_t)table_accesses;
+    result->table_total = (uint16_t)table_accesses;
+    result->restarts = 1;
+    page_walk_again(&params, walk, result);
+    finish_walk(mmu, &params, walk, &root, MMU_HIT_WALK, result, params.va);
 }
 
 /* ---- a request ---- */
@@ -376,7 +401,9 @@ size_t mmu_c_translate(struct mmu *mmu, const struct mmu_request *requests, stru
     if (count > 1 && mmu->config.preset.walkers > 1) { return translate_batch(mmu, requests, results, count); }
     for (size_t i = 0; i < count; i++) {
         if (translate_shortly(mmu, &requests[i], &results[i])) { continue; }
-        translate_one(mmu, &requests[i], &results[i]);
+        if (!mmu->usual || !translate_usual(mmu, &requests[i], &results[i])) {
+            translate_one(mmu, &requests[i], &results[i]);
+        }
         if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
     }
     return count;

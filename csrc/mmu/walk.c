@@ -225,27 +225,14 @@ static inline void walk_tables(const struct walk_params *params, const struct pa
     }
 }
 
-/* By far the most walks: all of walk_tables in one piece, with what it would ask again and again known. */
-__attribute__((flatten, noinline)) static void walk_two_levels_in_ram(const struct walk_params *params,
-                                                                      struct walk_result *result,
-                                                                      struct mmu_result *log) {
-    walk_tables(params, &paging_formats[PAGING_32_BIT], true, NULL, result, log);
-}
-
-__attribute__((noinline)) static void walk_any(const struct walk_params *params, struct walk_result *result,
-                                               struct mmu_result *log) {
+void page_walk_again(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {
     const struct walk_context *context = params->context;
     walk_tables(params, context->mode->format, context->ram->bytes != NULL, params->start, result, log);
 }
 
 void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {
-    const struct walk_context *context = params->context;
     result->faulted = result->restarted = false;
     result->cycle = params->cycle;
     result->reads = result->writes = result->exchange_cycles = 0;
-    if (context->ram->bytes && context->mode->kind == PAGING_32_BIT && !params->start) {
-        walk_two_levels_in_ram(params, result, log);
-    } else {
-        walk_any(params, result, log);
-    }
+    page_walk_again(params, result, log);
 }

@@ -52,6 +52,8 @@ struct walk_result {
 /* Walks until it faults or has committed. Table accesses and restarts are entered in log, whose table_count,
  * table_total and restarts must be 0 at the call. */
 void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log);
+/* The same after an exchange that failed: result and log are as they were then. */
+void page_walk_again(const struct walk_params *params, struct walk_result *result, struct mmu_result *log);
 
 /* Reads a table entry outside a walk: the same memory, the same time. */
 uint64_t read_table(const struct mmu_memory *memory, const struct mmu_ram *ram, pa_t pa, unsigned bytes,

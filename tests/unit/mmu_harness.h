@@ -3,14 +3,17 @@
 #define TESTS_MMU_HARNESS_H
 
 #include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <functional>
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 extern "C" {
 #include "ntmmu/mmu.h"
+#include "ntmmu/mmu_shortcut.h"
 #include "ntmmu/vectors.h"
 }
 
@@ -18,6 +21,7 @@ extern "C" {
  * of 8 is two of them. */
 struct TestMemory {
     std::map<pa_t, uint32_t> words;
+    std::vector<uint8_t> ram; /* the lowest ones again, for mmu_c_use_ram; empty: none */
     std::function<uint32_t(pa_t, bool, uint64_t)> latency = [](pa_t, bool, uint64_t) { return 4u; };
     std::function<void(pa_t)> before_exchange; /* what another CPU stores just then */
 
@@ -30,6 +34,7 @@ struct TestMemory {
     void set(pa_t pa, uint64_t value, unsigned bytes) {
         words[pa] = (uint32_t)value;
         if (bytes == 8) { words[pa + 4] = (uint32_t)(value >> 32); }
+        if (pa + bytes <= ram.size()) { memcpy(&ram[pa], &value, bytes); }
     }
 
     mmu_memory interface() {

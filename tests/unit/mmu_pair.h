@@ -38,6 +38,14 @@ class PairProgram {
         if (!exact_cycles_) { interference_ = 0; }
     }
 
+    /* The second, a C MMU, may read tables in RAM itself; before run(). The last tables of each upper level are not there. */
+    void use_ram() {
+        constexpr unsigned LATENCY = 3;
+        for (auto *side : {&a_, &b_}) { side->memory.latency = [](pa_t, bool, uint64_t) { return LATENCY; }; }
+        b_.memory.ram.resize(tables(2) + (TABLE_COUNT - 1) * 4096);
+        mmu_c_use_ram(b_.mmu->mmu(), {b_.memory.ram.data(), b_.memory.ram.size(), LATENCY});
+    }
+
     enum Mode { TWO_LEVEL, PAE, FOUR_LEVEL };
     Mode mode() const { return mode_; }
 
@@ -193,7 +201,7 @@ class PairProgram {
     void interfere(Side &side, pa_t pa) {
         uint64_t roll = mix64(0x1234567 + side.exchanges++ * 977);
         if (interference_ == 0 || roll % interference_ != 0) { return; }
-        uint32_t &word = side.memory.words[pa];
+        uint32_t word = side.memory.get(pa);
         switch (roll >> 32 & 7) {
         case 0: word &= ~(uint32_t)P; break;
         case 1: word ^= RW; break;
@@ -204,6 +212,7 @@ class PairProgram {
         case 6: word &= ~(uint32_t)(A | D); break;
         default: word ^= 0x1000;
         }
+        side.memory.set(pa, word, 4);
     }
 
     void control(mmu_control which, uint64_t value) {

@@ -83,14 +83,14 @@ INSTANTIATE_TEST_SUITE_P(Presets, PairTest,
                              return name;
                          });
 
-/* The program itself: it must run through every mode with two C MMUs. */
-TEST(PairProgram, AgreesWithItself) {
+void expect_agreement_of_c_mmus(bool ram) {
     for (const char *name : {"ref64", "p6", "tiny-l2", "tiny-unified", "tiny-random", "i486"}) {
         mmu_preset preset = test_preset(name);
         mmu_statistics sum = {};
         std::set<uint32_t> error_codes;
         for (uint64_t seed = 1; seed <= SEEDS; seed++) {
             PairProgram program(&mmu_c_ops, &mmu_c_ops, preset, seed);
+            if (ram) { program.use_ram(); }
             ASSERT_EQ(program.run(STEPS), "") << name << ", seed " << seed;
             add(sum, program.statistics());
             error_codes.insert(program.error_codes().begin(), program.error_codes().end());
@@ -99,5 +99,11 @@ TEST(PairProgram, AgreesWithItself) {
         expect_exercised(preset, sum, error_codes);
     }
 }
+
+/* The program itself: it must run through every mode with two C MMUs. */
+TEST(PairProgram, AgreesWithItself) { expect_agreement_of_c_mmus(false); }
+
+/* What is faster must not be another. */
+TEST(PairProgram, AgreesWithItselfInRam) { expect_agreement_of_c_mmus(true); }
 
 } // namespace
