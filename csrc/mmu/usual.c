@@ -19,10 +19,15 @@ void find_whether_usual(struct mmu *mmu) {
 
 /* ---- the arrays ---- */
 
-static inline int find_small(const struct tlb *tlb, uint64_t tag) {
-    unsigned first = ((unsigned)(tag >> TLB_PAGE_SHIFT) & (tlb->geometry.sets - 1)) * USUAL_WAYS;
-    for (unsigned i = first; i < first + USUAL_WAYS; i++) {
-        if (tlb->tag[i] == tag) { return (int)i; }
+static inline unsigned set_of(const struct tlb *tlb, va_t va) {
+    return ((unsigned)(va >> PAGE_SHIFT) & (tlb->geometry.sets - 1)) * USUAL_WAYS;
+}
+
+static inline int find_small(const struct tlb *tlb, unsigned first, uint64_t tag) {
+    const uint64_t *at = &tlb->tag[first];
+#pragma GCC unroll 4
+    for (unsigned way = 0; way < USUAL_WAYS; way++) {
+        if (at[way] == tag) { return (int)(first + way); }
     }
     return TLB_NONE;
 }
@@ -34,23 +39,22 @@ static inline bool holds_large(const struct mmu *mmu, enum tlb_side side, va_t v
 }
 
 /* Of a set that does not hold the page: tlb_fill's choice. */
-static inline unsigned way_to_fill(const struct tlb *tlb, uint64_t tag) {
-    unsigned first = ((unsigned)(tag >> TLB_PAGE_SHIFT) & (tlb->geometry.sets - 1)) * USUAL_WAYS, oldest = first;
-    for (unsigned i = first; i < first + USUAL_WAYS; i++) {
-        if (!tlb->tag[i]) { return i; }
+static inline unsigned way_to_fill(const struct tlb *tlb, unsigned first) {
+    const uint64_t *at = &tlb->tag[first], *touched = &tlb->touched[first];
+#pragma GCC unroll 4
+    for (unsigned way = 0; way < USUAL_WAYS; way++) {
+        if (!at[way]) { return first + way; }
     }
-    for (unsigned i = first + 1; i < first + USUAL_WAYS; i++) {
-        if (tlb->touched[i] < tlb->touched[oldest]) { oldest = i; }
-    }
-    return oldest;
+    unsigned first_half = touched[1] < touched[0] ? 1 : 0, second_half = touched[3] < touched[2] ? 3 : 2;
+    return first + (touched[second_half] < touched[first_half] ? second_half : first_half);
 }
 
-static inline void fill_small(struct mmu *mmu, enum tlb_side side, uint64_t tag, const struct tlb_entry *entry) {
-    struct tlb *tlb = mmu->of[side][0][TLB_4K];
-    unsigned index = way_to_fill(tlb, tag);
+static inline void fill_small(struct mmu *mmu, enum tlb_side side, struct tlb *tlb, unsigned first, uint64_t tag,
+                              const struct tlb_entry *entry) {
+    unsigned index = way_to_fill(tlb, first);
     uint64_t old = tlb->tag[index];
     if (old) {
-        shortcuts_forget_key(mmu, side, tag_page(old));
+        shortcuts_forget_key(mmu, side, old >> TLB_PAGE_SHIFT); /* PCID 0 */
     } else {
         tlb->valid++;
     }
@@ -60,14 +64,15 @@ static inline void fill_small(struct mmu *mmu, enum tlb_side side, uint64_t tag,
 }
 
 static inline void drop_small(struct mmu *mmu, enum tlb_side side, va_t va, uint64_t tag) {
-    struct tlb *tlb = mmu->of[side][0][TLB_4K];
     if (mmu->of[side][0][TLB_LARGE]->valid) {
         drop_side(mmu, side, va);
         return;
     }
-    int index = find_small(tlb, tag);
+    struct tlb *tlb = mmu->of[side][0][TLB_4K];
+    if (tlb->valid == 0) { return; } /* nor has a page of this side a shortcut */
+    int index = find_small(tlb, set_of(tlb, va), tag);
     if (index != TLB_NONE) { tlb_drop_at(tlb, (unsigned)index); }
-    shortcuts_forget_key(mmu, side, tag_page(tag));
+    shortcuts_forget_key(mmu, side, va >> PAGE_SHIFT);
 }
 
 /* ---- results ---- */
@@ -105,10 +110,8 @@ static inline void answer_fault(struct mmu *mmu, struct mmu_result *result, va_t
 
 /* ---- hits ---- */
 
-static inline bool hit_small(struct mmu *mmu, const struct mmu_request *request, struct mmu_result *result, va_t va,
-                             unsigned index) {
-    enum tlb_side side = side_of(request->type);
-    struct tlb *tlb = mmu->of[side][0][TLB_4K];
+static inline bool hit_small(struct mmu *mmu, struct tlb *tlb, unsigned index, const struct mmu_request *request,
+                             struct mmu_result *result, va_t va) {
     const struct tlb_entry *entry = &tlb->entry[index];
     if (is_write(request->type) && !entry->dirty) { return false; }
     if (!access_allowed(&mmu->controls, entry->rights, request->type, request->mode)) { return false; }
@@ -116,7 +119,7 @@ static inline bool hit_small(struct mmu *mmu, const struct mmu_request *request,
     answer_page(mmu, result, entry, va);
     answer(mmu, result, MMU_HIT_L1, mmu->shortcuts.cycle + 1, 0, PAGE_SHIFT);
     tlb->touched[index] = ++tlb->touches;
-    shortcuts_remember(mmu, side, tlb, index, va);
+    shortcuts_remember(mmu, side_of(request->type), tlb, index, va);
     return true;
 }
 
@@ -158,8 +161,10 @@ bool translate_usual(struct mmu *mmu, const struct mmu_request *request, struct 
     enum tlb_side side = side_of(request->type);
     va_t va = (uint32_t)request->va;
     uint64_t tag = tlb_tag(va >> PAGE_SHIFT, TLB_4K, 0);
-    int index = find_small(mmu->of[side][0][TLB_4K], tag);
-    if (index != TLB_NONE) { return hit_small(mmu, request, result, va, (unsigned)index); }
+    struct tlb *tlb = mmu->of[side][0][TLB_4K];
+    unsigned first = set_of(tlb, va);
+    int index = find_small(tlb, first, tag);
+    if (index != TLB_NONE) { return hit_small(mmu, tlb, (unsigned)index, request, result, va); }
     if (holds_large(mmu, side, va)) { return false; }
 
     uint32_t pde, pte;
@@ -204,6 +209,6 @@ bool translate_usual(struct mmu *mmu, const struct mmu_request *request, struct 
     count_walk(mmu, misses, cycle + 1 - began, exchange);
     answer_page(mmu, result, &leaf, va);
     answer(mmu, result, MMU_HIT_WALK, cycle, 2 + exchange, PAGE_SHIFT);
-    fill_small(mmu, side, tag, &leaf);
+    fill_small(mmu, side, tlb, first, tag, &leaf);
     return true;
 }
