@@ -365,7 +365,8 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
                       mmu->mode.kind == PAGING_4_LEVEL ? request->va : va);
 }
 
-static bool translate_shortly(struct mmu *mmu, const struct mmu_request *request, struct mmu_result *result) {
+__attribute__((always_inline)) static inline bool translate_shortly(struct mmu *mmu, const struct mmu_request *request,
+                                                                    struct mmu_result *result) {
     const struct mmu_shortcut *s = mmu_shortcut_take(&mmu->shortcuts, request->va, request->type, request->mode);
     if (!s) { return false; }
     begin_result(result);
@@ -397,14 +398,22 @@ __attribute__((noinline)) static size_t translate_batch(struct mmu *mmu, const s
     return count;
 }
 
+/* True: the next one may follow. */
+__attribute__((always_inline)) static inline bool translate_next(struct mmu *mmu, const struct mmu_request *request,
+                                                                 struct mmu_result *result) {
+    if (translate_shortly(mmu, request, result)) { return true; }
+    if (!mmu->usual || !translate_usual(mmu, request, result)) { translate_one(mmu, request, result); }
+    return result->vector == MMU_VECTOR_NONE;
+}
+
 size_t mmu_c_translate(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results, size_t count) {
-    if (count > 1 && mmu->config.preset.walkers > 1) { return translate_batch(mmu, requests, results, count); }
+    if (count == 1) { /* as most callers do */
+        translate_next(mmu, requests, results);
+        return 1;
+    }
+    if (mmu->config.preset.walkers > 1) { return translate_batch(mmu, requests, results, count); }
     for (size_t i = 0; i < count; i++) {
-        if (translate_shortly(mmu, &requests[i], &results[i])) { continue; }
-        if (!mmu->usual || !translate_usual(mmu, &requests[i], &results[i])) {
-            translate_one(mmu, &requests[i], &results[i]);
-        }
-        if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
+        if (!translate_next(mmu, &requests[i], &results[i])) { return i + 1; }
     }
     return count;
 }
