@@ -63,7 +63,7 @@ static inline void fill_small(struct mmu *mmu, enum tlb_side side, struct tlb *t
     tlb->touched[index] = ++tlb->touches;
 }
 
-static inline void drop_small(struct mmu *mmu, enum tlb_side side, va_t va, uint64_t tag) {
+__attribute__((noinline)) static void drop_small(struct mmu *mmu, enum tlb_side side, va_t va, uint64_t tag) {
     if (mmu->of[side][0][TLB_LARGE]->valid) {
         drop_side(mmu, side, va);
         return;
@@ -110,8 +110,9 @@ static inline void answer_fault(struct mmu *mmu, struct mmu_result *result, va_t
 
 /* ---- hits ---- */
 
-static inline bool hit_small(struct mmu *mmu, struct tlb *tlb, unsigned index, const struct mmu_request *request,
-                             struct mmu_result *result, va_t va) {
+__attribute__((noinline)) static bool hit_small(struct mmu *mmu, struct tlb *tlb, unsigned index,
+                                                const struct mmu_request *request, struct mmu_result *result,
+                                                va_t va) {
     const struct tlb_entry *entry = &tlb->entry[index];
     if (is_write(request->type) && !entry->dirty) { return false; }
     if (!access_allowed(&mmu->controls, entry->rights, request->type, request->mode)) { return false; }

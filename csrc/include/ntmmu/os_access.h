@@ -22,8 +22,8 @@ OS_ALWAYS_INLINE void *os_place(struct os_machine *m, va_t va, unsigned type, si
     const struct mmu_shortcut *s = os_shortcut(m, va, type, length);
     if (!OS_LIKELY(s)) { return NULL; }
     struct physmem *mem = m->mem;
-    pa_t pa = s->frame | (va & PAGE_MASK);
-    if (!OS_LIKELY(pa + length <= mem->size) || (type != MMU_READ && mem->watch[pa >> PAGE_SHIFT])) { return NULL; }
+    pa_t pa = s->frame | (va & PAGE_MASK); /* all bytes are in its page, and RAM ends with a page */
+    if (!OS_LIKELY(pa < mem->size) || (type != MMU_READ && mem->watch[pa >> PAGE_SHIFT])) { return NULL; }
     mmu_shortcut_use(m->shortcuts, s);
     ++*m->accesses;
     return mem->bytes + pa;
