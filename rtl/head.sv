@@ -254,13 +254,13 @@ module head #(
                 pa = {entry.frame, value[11:0]};
             end else if (shift_class == 2'd2) begin
                 page_shift = 5'd30;
-                pa = {entry.frame[51:30], value[29:0]};
+                pa = {entry.frame[39:18], value[29:0]};
             end else if (paging.pae) begin
                 page_shift = 5'd21;
-                pa = {entry.frame[51:21], value[20:0]};
+                pa = {entry.frame[39:9], value[20:0]};
             end else begin
                 page_shift = 5'd22;
-                pa = {entry.frame[51:22], value[21:0]};
+                pa = {entry.frame[39:10], value[21:0]};
             end
         end
     end

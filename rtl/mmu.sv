@@ -293,11 +293,11 @@ module mmu #(
             l1_fill_global = l2_global;
             // the part of the page that holds the address
             if (l2_class == 2'd2) begin
-                l1_fill_entry.frame[29:12] = va[29:12];
+                l1_fill_entry.frame[17:0] = va[29:12];
             end else if (l2_class == 2'd1) begin
-                l1_fill_entry.frame[20:12] = va[20:12];
+                l1_fill_entry.frame[8:0] = va[20:12];
                 if (!paging.pae) begin
-                    l1_fill_entry.frame[21] = va[21];
+                    l1_fill_entry.frame[9] = va[21];
                 end
             end
         end

@@ -152,7 +152,7 @@ typedef struct packed {
 // What an entry keeps beside its tag: raw bits, no decision folded in. Of class PDE and in the paging-structure caches
 // the frame is that of the table below, and only the rights count.
 typedef struct packed {
-    logic [51:12] frame;
+    logic [39:0] frame;    // of 4 KB; from 0, because Yosys takes a part of a member by its distance from there
     logic [2:0] memory;  // PAT, PCD, PWT
     logic d;
     logic nx;

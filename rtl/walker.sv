@@ -327,11 +327,11 @@ module walker (
             // below the page's size the frame has zeros
             leaf_entry.frame = entry_frame;
             if (leaf_class != 2'd0) begin
-                leaf_entry.frame[20:12] = va[20:12];
+                leaf_entry.frame[8:0] = va[20:12];
                 if (leaf_class == 2'd2) begin
-                    leaf_entry.frame[29:21] = va[29:21];
+                    leaf_entry.frame[17:9] = va[29:21];
                 end else if (!paging.pae) begin
-                    leaf_entry.frame[21] = va[21];
+                    leaf_entry.frame[9] = va[21];
                 end
             end
             leaf_entry.memory = memory;

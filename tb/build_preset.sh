@@ -151,7 +151,7 @@ cat > "$work/preset_geometry.h" <<END
 #define PRESET_GEOMETRY {$geometry}
 END
 
-flags="-std=gnu++17 -fPIC -fno-gnu-unique -fvisibility=hidden -I$root/csrc/include -I$work"
+flags="-std=gnu++17 -fPIC -fno-gnu-unique -fvisibility=hidden -I$root/csrc/include -I$root/tb -I$work"
 # Verilator reads a thread-local at every eval. TLS descriptors make that cheap in a shared object if all its
 # thread-locals fit into a few hundred bytes: without the runtime's unused functions and their buffers they do.
 flags+=" -ffunction-sections -fdata-sections"

@@ -1,7 +1,7 @@
 # The Verilated MMUs: build/presets/NAME.so for rtl/presets/NAME.preset; NAME.assert.so with the assertions on;
 # NAME.mutate.so with the hand-made bugs of tb/mutants.txt in. Included by the Makefile.
 
-PRESET_SOURCES := $(wildcard rtl/*.sv rtl/*.svh tb/*.cpp) tb/exports.map tb/build_preset.sh csrc/include/ntmmu/mmu.h \
+PRESET_SOURCES := $(wildcard rtl/*.sv rtl/*.svh tb/*.cpp tb/*.h tb/*.vlt) tb/exports.map tb/build_preset.sh csrc/include/ntmmu/mmu.h \
     csrc/include/ntmmu/preset.h csrc/include/ntmmu/types.h csrc/include/ntmmu/paging.h $(BUILD)/presets/tools.stamp
 
 .PHONY: lint tools-checked
@@ -21,8 +21,15 @@ $(BUILD)/presets/tools.stamp: tools-checked
 	@new=$@.$$$$; { verilator --version; $(CXX) --version | head -n 1; } > $$new; \
 	if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 
-# tests/unit/rtl_test.cpp loads these when it runs.
-$(BUILD)/tests/rtl_test: | $(BUILD)/presets/tiny.so $(BUILD)/presets/tiny-plru.so
+# These tests load models when they run.
+models = $(patsubst %,$(BUILD)/presets/%.so,$(1))
+$(BUILD)/tests/rtl_test: | $(call models,tiny tiny-plru)
+$(BUILD)/tests/rtl_invalidate_test: | $(call models,tiny tiny-l2 tiny-unified tiny-l2.assert)
+$(BUILD)/tests/rtl_mutants_test: | $(call models,tiny.mutate tiny-l2.mutate tiny-plru.mutate tiny-random.mutate)
 
 lint: ## check rtl/ with Verilator, Icarus and Yosys
 	tb/lint.sh
+
+.PHONY: synth
+synth: ## size of the MMU on iCE40, ECP5 and as gates, into rtl/README.md
+	tb/synth.sh --readme

@@ -19,6 +19,7 @@
 
 extern "C" {
 #include "ntmmu/mmu.h"
+#include "pins.h"
 }
 
 namespace {
@@ -451,6 +452,30 @@ mmu *rtl_create(const mmu_config *config, char *err, size_t err_size) {
 void rtl_destroy(mmu *m) { delete m; }
 
 } // namespace
+
+extern "C" __attribute__((visibility("default"))) void ntmmu_rtl_cycle(mmu *m, rtl_pins *pins) {
+    Vmmu *top = m->top.get();
+    m->log = nullptr;
+    m->settled = false;
+    m->patience = PATIENCE;
+    top->req_op = OP_ACCESS;
+    offer(top, pins->request);
+    top->req_valid = pins->req_valid;
+    top->inv_valid = pins->inv_valid;
+    top->inv_pcid_op = pins->inv_pcid_op;
+    top->inv_type = pins->inv_type;
+    top->inv_pcid = pins->inv_pcid;
+    top->inv_va = pins->inv_va;
+    tick(m);
+    top->req_valid = top->inv_valid = 0;
+    pins->req_ready = top->req_ready;
+    pins->rsp_valid = top->rsp_valid;
+    pins->vector = top->rsp_vector;
+    pins->hit = top->rsp_hit;
+    pins->pa = top->rsp_pa;
+    pins->inv_done = top->inv_done;
+    pins->inv_vector = top->inv_vector;
+}
 
 extern "C" __attribute__((visibility("default"))) const struct mmu_ops *ntmmu_mmu_ops(void) {
     static const mmu_ops ops = {

@@ -48,33 +48,37 @@ mmu=top.mmu
     group "Request (taken at the end of the cycle)"
     show 28 3 top.req_valid top.req_ready
     show 20 3 'top.req_op[2:0]' 'top.req_type[1:0]' 'top.req_mode[1:0]'
-    show 22 3 'top.req_va[31:0]' 'top.req_value[63:0]'
+    show 22 3 'top.req_value[63:0]'
     group_end "Request (taken at the end of the cycle)"
-    group "Lookup"
-    show 22 0 "$mmu.va_q[31:0]"
-    show 28 0 $mmu.lookup $mmu.hit $mmu.served $mmu.hit_fault $mmu.dirty_miss
-    group_end "Lookup"
+    group "Head"
+    show 24 0 "$mmu.u_queue.count_q[2:0]"
+    show 22 0 "$mmu.u_queue.head_value_q[63:0]"
+    show 20 0 "$mmu.u_head.state_q[1:0]"
+    show 28 0 $mmu.look $mmu.l1_hit $mmu.l2_look $mmu.l2_hit $mmu.u_head.served $mmu.u_head.hit_fault $mmu.walk_dirty
+    group_end "Head"
     group "Walker"
-    show 20 2 "$mmu.u_walker.state_q[2:0]"
-    show 28 2 $mmu.walk_start $mmu.walk_done $mmu.walk_fault $mmu.walk_restart
+    show 20 2 "$mmu.u_walk.u_walker.state_q[2:0]"
+    translated 2 level.flt "$mmu.u_walk.u_walker.level_q[2:0]"
+    show 28 2 $mmu.walk_start $mmu.walk_done $mmu.walk_fault $mmu.walk_restart $mmu.fill
     group_end "Walker"
     group "Memory port"
     show 28 7 top.mem_valid top.mem_exchange
-    translated 7 level.flt 'top.mem_level[1:0]'
-    show 22 7 'top.mem_pa[39:0]' 'top.mem_expected[31:0]' 'top.mem_desired[31:0]'
+    translated 7 level.flt 'top.mem_level[2:0]'
+    show 22 7 'top.mem_pa[51:0]' 'top.mem_expected[63:0]' 'top.mem_desired[63:0]'
     show 28 7 top.mem_rsp_valid
-    show 22 7 'top.mem_rsp_data[31:0]'
+    show 22 7 'top.mem_rsp_data[63:0]'
     group_end "Memory port"
     group "Response"
     show 28 4 top.rsp_valid
-    show 20 4 'top.rsp_hit[1:0]'
-    show 22 4 'top.rsp_pa[39:0]'
+    show 20 4 'top.rsp_hit[2:0]'
+    show 22 4 'top.rsp_pa[51:0]'
     show 24 4 'top.rsp_page_shift[4:0]'
     translated 1 vector.flt 'top.rsp_vector[3:0]'
     translated 1 error_code.flt 'top.rsp_error[4:0]'
     group_end "Response"
     group "Invalidation"
-    show 28 2 $mmu.drop $mmu.flush_nonglobal $mmu.flush_all
+    show 28 2 top.inv_valid top.inv_done
+    show 20 2 "$mmu.drop[2:0]"
     group_end "Invalidation"
     printf '[pattern_trace] 1\n[pattern_trace] 0\n'
 } > "$out.new"

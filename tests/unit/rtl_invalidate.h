@@ -1,0 +1,188 @@
+/* The invalidation program: accesses stream into the Verilog MMU while another CPU, as it were, changes page tables and
+ * INVLPG and INVPCID are taken at any cycle, walks and look-ups in flight or not. What an access may see: each translation
+ * that its page has had since the last invalidation of the page that was taken no later than the access, or, if the access
+ * waited behind another one when a later invalidation was taken, since that. Shared with the mutants test. */
+#ifndef TESTS_RTL_INVALIDATE_H
+#define TESTS_RTL_INVALIDATE_H
+
+#include "mmu_harness.h"
+
+#include <algorithm>
+#include <deque>
+#include <sstream>
+#include <vector>
+
+extern "C" {
+#include "../../tb/pins.h"
+}
+
+inline rtl_cycle_fn rtl_cycle_of(const std::string &file) {
+    const char *directory = getenv("NTMMU_PRESET_DIR");
+    std::string path = std::string(directory ? directory : "build/presets") + "/" + file + ".so";
+    void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!handle) { throw std::runtime_error(dlerror()); }
+    auto function = reinterpret_cast<rtl_cycle_fn>(dlsym(handle, RTL_CYCLE_SYMBOL));
+    if (!function) { throw std::runtime_error(path + ": no " RTL_CYCLE_SYMBOL); }
+    return function;
+}
+
+class InvalidateProgram {
+  public:
+    InvalidateProgram(const std::string &model, const mmu_preset &preset, uint64_t seed)
+        : cycle_(rtl_cycle_of(model)), random_(seed * 0x9E3779B97F4A7C15u + 1), mmu_(rtl_ops(model), preset, memory_) {
+        rarity_ = 5 + below(60);
+        memory_.latency = [this](pa_t, bool, uint64_t) { return 1 + (uint32_t)below(6); };
+        make_tables();
+        mmu_.control(MMU_CR4, CR4_PAE | CR4_PGE);
+        mmu_.control(MMU_CR3, ROOT);
+        mmu_.control(MMU_EFER, EFER_LME);
+        mmu_.control(MMU_CR0, CR0_PG | CR0_PE | CR0_WP);
+        mmu_.control(MMU_CR4, CR4_PAE | CR4_PGE | CR4_PCIDE);
+        mmu_.control(MMU_CR3, ROOT | PCID);
+        for (unsigned page = 0; page < PAGES; page++) { seen_[page].push_back(frame_of(page)); }
+    }
+
+    /* "" if each access got what it may. */
+    std::string run(unsigned cycles) {
+        rtl_pins pins = {};
+        pins.req_ready = true;
+        for (unsigned i = 0; i < cycles && difference_.empty(); i++) {
+            if (below(12) == 0) { change_table(); }
+            bool accepted = offer(pins);
+            cycle_(mmu_.mmu(), &pins);
+            if (pins.inv_valid) { invalidated(pins); }
+            if (accepted) {
+                unsigned page = page_of(pins.request.va);
+                waiting_.push_back({page, since_[page], mmu_.ops()->cycles(mmu_.mmu())});
+            }
+            if (pins.rsp_valid) { answered(pins); }
+        }
+        return difference_;
+    }
+
+    uint64_t answers() const { return answers_; }
+    uint64_t old_answers() const { return old_answers_; }
+
+  private:
+    struct Waiting {
+        unsigned page;
+        size_t since; /* in seen_: the first translation that it may see */
+        uint64_t cycle;
+    };
+    /* Pages in two regions of 2 MB; each region has two page tables, of which its PDE points to one. */
+    static constexpr unsigned PAGES = 8, PER_REGION = 4, PCID = 5;
+    static constexpr pa_t ROOT = 0x10000;
+    static pa_t pde_at(unsigned region) { return ROOT + 0x2000 + region * 8; }
+    static pa_t table(unsigned region, unsigned which) { return 0x20000 + (region * 2 + which) * 0x1000; }
+    static pa_t pte_at(unsigned page, unsigned which) { return table(page / PER_REGION, which) + page % PER_REGION * 8; }
+    static va_t va_of(unsigned page) { return (va_t)(page / PER_REGION) << 21 | (va_t)(page % PER_REGION) << 12; }
+    static unsigned page_of(va_t va) { return (unsigned)((va >> 21) * PER_REGION + (va >> 12 & 0x1FF)); }
+
+    uint64_t below(uint64_t n) {
+        random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+        return (random_ >> 33) % n;
+    }
+
+    void store(pa_t pa, uint64_t entry) {
+        memory_.words[pa] = (uint32_t)entry;
+        memory_.words[pa + 4] = (uint32_t)(entry >> 32);
+    }
+    uint64_t load(pa_t pa) const { return memory_.get(pa) | (uint64_t)memory_.get(pa + 4) << 32; }
+
+    void make_tables() {
+        store(ROOT, (ROOT + 0x1000) | 0x27);
+        store(ROOT + 0x1000, (ROOT + 0x2000) | 0x27);
+        for (unsigned region = 0; region < PAGES / PER_REGION; region++) { store(pde_at(region), table(region, 0) | 7); }
+        for (unsigned page = 0; page < PAGES; page++) {
+            for (unsigned which = 0; which < 2; which++) { new_frame(page, which); }
+        }
+    }
+
+    void new_frame(unsigned page, unsigned which) {
+        store(pte_at(page, which), next_frame_ << 12 | 7 | (below(2) ? 0x60 : 0));
+        next_frame_++;
+    }
+
+    pa_t frame_of(unsigned page) const {
+        unsigned which = (load(pde_at(page / PER_REGION)) & ~(uint64_t)0xFFF) == table(page / PER_REGION, 1);
+        return load(pte_at(page, which)) & ~(uint64_t)0xFFF;
+    }
+
+    /* A cached PDE may lead to the other table, so what stands there counts as seen, too, and last what is current. */
+    void note(unsigned page) {
+        for (unsigned which = 0; which < 2; which++) { seen_[page].push_back(load(pte_at(page, which)) & ~(uint64_t)0xFFF); }
+        seen_[page].push_back(frame_of(page));
+    }
+
+    void change_table() {
+        unsigned page = (unsigned)below(PAGES), region = page / PER_REGION;
+        if (below(4) == 0) {
+            uint64_t pde = load(pde_at(region)) & ~(uint64_t)0xFFF;
+            store(pde_at(region), (pde == table(region, 0) ? table(region, 1) : table(region, 0)) | 7);
+            for (unsigned i = 0; i < PER_REGION; i++) { note(region * PER_REGION + i); }
+        } else {
+            new_frame(page, (unsigned)below(2));
+            note(page);
+        }
+        last_changed_ = page;
+    }
+
+    /* Whether the request will be taken. */
+    bool offer(rtl_pins &pins) {
+        bool ready = pins.req_ready;
+        pins.req_valid = below(3) != 0;
+        unsigned page = (unsigned)(below(2) ? last_changed_ : below(PAGES));
+        pins.request = {va_of(page) | below(4096), (uint8_t)below(4), MMU_SUPERVISOR, 1};
+        pins.inv_valid = below(rarity_) == 0;
+        pins.inv_pcid_op = below(2);
+        pins.inv_type = below(4);
+        pins.inv_pcid = PCID;
+        pins.inv_va = va_of(below(4) ? last_changed_ : (unsigned)below(PAGES)) | below(4096);
+        return pins.req_valid && ready;
+    }
+
+    /* The accesses behind the oldest have not been looked up yet, and this one is taken later than what is in memory. */
+    void invalidated(const rtl_pins &pins) {
+        bool one = !pins.inv_pcid_op || pins.inv_type == 0;
+        for (unsigned page = 0; page < PAGES; page++) {
+            if (one && page != page_of(pins.inv_va)) { continue; }
+            since_[page] = seen_[page].size() - 1;
+            for (size_t i = 1; i < waiting_.size(); i++) {
+                if (waiting_[i].page == page) { waiting_[i].since = since_[page]; }
+            }
+        }
+        if (!pins.inv_done || pins.inv_vector != MMU_VECTOR_NONE) { difference_ = "an invalidation was not done"; }
+    }
+
+    void answered(const rtl_pins &pins) {
+        if (waiting_.empty()) {
+            difference_ = "an answer to nothing";
+            return;
+        }
+        Waiting request = waiting_.front();
+        waiting_.pop_front();
+        answers_++;
+        const std::vector<pa_t> &seen = seen_[request.page];
+        pa_t frame = pins.pa & ~(pa_t)0xFFF;
+        bool allowed = std::find(seen.begin() + (long)request.since, seen.end(), frame) != seen.end();
+        old_answers_ += frame != seen.back();
+        if (pins.vector == MMU_VECTOR_NONE && allowed) { return; }
+        std::ostringstream out;
+        out << "page " << request.page << ", taken in cycle " << request.cycle << ", answered in "
+            << mmu_.ops()->cycles(mmu_.mmu()) << ": vector " << (unsigned)pins.vector << std::hex << ", frame " << frame
+            << ", now it is " << seen.back() << ", hit " << (unsigned)pins.hit;
+        difference_ = out.str();
+    }
+
+    rtl_cycle_fn cycle_;
+    uint64_t random_, rarity_ = 1, next_frame_ = 0x100, answers_ = 0, old_answers_ = 0;
+    TestMemory memory_;
+    TestMmu mmu_;
+    std::vector<pa_t> seen_[PAGES];
+    size_t since_[PAGES] = {};
+    std::deque<Waiting> waiting_;
+    unsigned last_changed_ = 0;
+    std::string difference_;
+};
+
+#endif
