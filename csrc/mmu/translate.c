@@ -188,14 +188,6 @@ static void count_walk(struct mmu *mmu, enum tlb_side side, const struct walk_re
     statistics->table_writes += walk->writes;
 }
 
-/* For the cycles of a batch. A walk to set D begins at its turn: its request hits until then. */
-static void note_walk(struct mmu *mmu, const struct walk_result *walk, uint64_t began, enum mmu_hit hit) {
-    mmu->request.walks = true;
-    mmu->request.looks_ahead = hit == MMU_HIT_WALK;
-    mmu->request.exchange_cycles = (uint32_t)walk->exchange_cycles;
-    mmu->request.read_cycles = (uint32_t)(walk->cycle - began - walk->exchange_cycles);
-}
-
 /* absent: the look-up went through all of the side's arrays. */
 static void drop_after_walk(struct mmu *mmu, enum tlb_side side, va_t va, bool absent) {
     if (!mmu->plain) {
@@ -215,7 +207,6 @@ static void finish_walk(struct mmu *mmu, const struct walk_params *params, const
     result->page_shift = walk->page_shift;
     complete(mmu, result, hit, walk->cycle);
     count_walk(mmu, side, walk, params->cycle, result);
-    if (mmu->config.preset.walkers > 1) { note_walk(mmu, walk, params->cycle, hit); }
     if (walk->faulted) {
         raise_page_fault(mmu, result, requested, walk->error_code);
         drop_after_walk(mmu, side, va, absent);
@@ -379,25 +370,6 @@ __attribute__((always_inline)) static inline bool translate_shortly(struct mmu *
     return true;
 }
 
-/* The same results; the cycles are those of walks that ran ahead. */
-__attribute__((noinline)) static size_t translate_batch(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results,
-                              size_t count) {
-    struct ahead ahead;
-    ahead_begin(&ahead, mmu->config.preset.walkers, mmu->shortcuts.cycle);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t before = mmu->shortcuts.cycle;
-        struct mmu_result *result = &results[i];
-        mmu->request = (struct ahead_request){.page = requests[i].va >> PAGE_SHIFT};
-        if (!translate_shortly(mmu, &requests[i], result)) { translate_one(mmu, &requests[i], result); }
-        struct ahead_request *request = &mmu->request;
-        request->probe_cycles = result->cycles - request->read_cycles - request->exchange_cycles;
-        result->done = mmu->shortcuts.cycle = ahead_next(&ahead, request, before);
-        result->cycles = (uint32_t)(result->done - before);
-        if (result->vector != MMU_VECTOR_NONE) { return i + 1; }
-    }
-    return count;
-}
-
 /* True: the next one may follow. */
 __attribute__((always_inline)) static inline bool translate_next(struct mmu *mmu, const struct mmu_request *request,
                                                                  struct mmu_result *result) {
@@ -411,7 +383,6 @@ size_t mmu_c_translate(struct mmu *mmu, const struct mmu_request *requests, stru
         translate_next(mmu, requests, results);
         return 1;
     }
-    if (mmu->config.preset.walkers > 1) { return translate_batch(mmu, requests, results, count); }
     for (size_t i = 0; i < count; i++) {
         if (!translate_next(mmu, &requests[i], &results[i])) { return i + 1; }
     }

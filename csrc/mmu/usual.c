@@ -12,9 +12,8 @@ static bool has_usual_array(const struct mmu *mmu, enum tlb_side side) {
 }
 
 void find_whether_usual(struct mmu *mmu) {
-    mmu->usual = mmu->plain && mmu->ram.bytes && mmu->config.preset.walkers == 1 && mmu->mode.on &&
-                 mmu->mode.kind == PAGING_32_BIT && !mmu->mode.tagged && has_usual_array(mmu, TLB_INSTRUCTION) &&
-                 has_usual_array(mmu, TLB_DATA);
+    mmu->usual = mmu->plain && mmu->ram.bytes && mmu->mode.on && mmu->mode.kind == PAGING_32_BIT && !mmu->mode.tagged &&
+                 has_usual_array(mmu, TLB_INSTRUCTION) && has_usual_array(mmu, TLB_DATA);
 }
 
 /* ---- the arrays ---- */
@@ -150,10 +149,8 @@ static inline void count_walk(struct mmu *mmu, uint64_t *misses, uint64_t cycles
 __attribute__((noinline, cold)) static void walk_again(struct mmu *mmu, const struct mmu_request *request,
                                                        struct mmu_result *result) {
     uint64_t access_cycles = (uint64_t)mmu->ram.latency + 1;
-    struct walk_result walk = {.cycle = mmu->shortcuts.cycle + 1 + 3 * access_cycles,
-                               .reads = 2,
-                               .exchange_cycles = access_cycles,
-                               .restarted = true};
+    struct walk_result walk = {
+        .cycle = mmu->shortcuts.cycle + 1 + 3 * access_cycles, .reads = 2, .restarted = true};
     translate_restarted(mmu, request, &walk, 3, result);
 }
 

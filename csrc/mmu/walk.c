@@ -70,9 +70,7 @@ static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
     if (value == desired) { return true; }
     const struct mmu_memory *memory = walk->context->memory;
     pa_t pa = walk->entry[level].pa;
-    uint64_t before = walk->result->cycle;
     pass_memory_time(walk, pa, true);
-    walk->result->exchange_cycles += walk->result->cycle - before;
     uint64_t held = memory->compare_exchange(memory->ctx, pa, walk->format->entry_bytes, value, desired);
     log_table_access(
         walk->log,
@@ -233,6 +231,6 @@ void page_walk_again(const struct walk_params *params, struct walk_result *resul
 void page_walk(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {
     result->faulted = result->restarted = false;
     result->cycle = params->cycle;
-    result->reads = result->writes = result->exchange_cycles = 0;
+    result->reads = result->writes = 0;
     page_walk_again(params, result, log);
 }

@@ -45,7 +45,6 @@ struct walk_result {
     struct tlb_entry leaf; /* if it did not fault; D as it is now in memory, G only with CR4.PGE */
     struct walk_table below[LEVELS]; /* of each upper entry read, by its level: what it points to */
     uint64_t cycle;                  /* in which the walk's outcome is known */
-    uint64_t exchange_cycles;        /* of the cycles up to it */
     uint64_t reads, writes;
 };
 

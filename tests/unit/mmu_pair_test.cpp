@@ -27,8 +27,7 @@ void expect_exercised(const mmu_preset &preset, const mmu_statistics &s, const s
     }
     EXPECT_EQ(s.pdpte_loads > 0, (preset.features & CPU_PAE) != 0);
     EXPECT_EQ(s.invpcid > 0, (preset.features & CPU_INVPCID) != 0);
-    EXPECT_EQ(s.walk_restarts > 0, preset.walkers == 1); /* see PairProgram */
-    for (uint64_t n : {s.dirty_walks, s.table_writes, s.invlpg, s.cr3_writes, s.flush_all, s.fault_drops}) {
+    for (uint64_t n : {s.walk_restarts, s.dirty_walks, s.table_writes, s.invlpg, s.cr3_writes, s.flush_all, s.fault_drops}) {
         EXPECT_GT(n, SEEDS);
     }
     for (uint32_t user : {0, +PF_USER}) {
@@ -53,7 +52,6 @@ TEST_P(PairTest, CAndRtlAgreeOnEveryField) {
     mmu_statistics sum = {};
     std::set<uint32_t> error_codes;
     std::set<int> modes;
-    uint64_t other_cycles = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         PairProgram program(&mmu_c_ops, rtl, preset, seed);
         std::string difference = program.run(STEPS);
@@ -61,13 +59,7 @@ TEST_P(PairTest, CAndRtlAgreeOnEveryField) {
         add(sum, program.statistics());
         error_codes.insert(program.error_codes().begin(), program.error_codes().end());
         modes.insert(program.mode());
-        other_cycles += program.other_statistics().cycles;
     }
-    /* With several walkers the C MMU's cycles are an estimate, which is to be within 1 %; as long as the RTL walks with
-     * one walker all the same, the estimate is what the others would save. */
-    double ratio = (double)sum.cycles / (double)other_cycles;
-    EXPECT_GT(ratio, preset.walkers > 1 ? 0.94 : 1 - 1e-9);
-    EXPECT_LT(ratio, preset.walkers > 1 ? 1.01 : 1 + 1e-9);
     EXPECT_EQ(modes.size(), preset.features & CPU_LONG ? 3u : preset.features & CPU_PAE ? 2u : 1u);
     expect_exercised(preset, sum, error_codes);
 }
