@@ -28,7 +28,9 @@ class cpu_module : public sc_core::sc_module, public tlm::tlm_analysis_if<store>
     bool map_memory(physmem *mem, pa_t size);
     // The MMU as the machine sees it; each call is a transaction.
     static const mmu_ops mmu_calls;
-    struct mmu *mmu_handle() { return reinterpret_cast<struct mmu *>(this); }
+    struct mmu *mmu_handle() {
+        return reinterpret_cast<struct mmu *>(this);
+    }
 
     // After an event, on the process's own stack: time for the others, if the quantum is over.
     void event_done(const machine *m);

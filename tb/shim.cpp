@@ -404,8 +404,7 @@ bool geometry_matches(const mmu_preset &preset) {
     }
     return preset.unified[0] == built_unified[0] && preset.unified[1] == built_unified[1] &&
            preset.replacement == PRESET_REPLACEMENT && preset.stlb_cycles == PRESET_STLB_CYCLES &&
-           preset.walkers == PRESET_WALKERS &&
-           (preset.replacement != TLB_RANDOM || preset.seed == PRESET_SEED);
+           preset.walkers == PRESET_WALKERS && (preset.replacement != TLB_RANDOM || preset.seed == PRESET_SEED);
 }
 
 const char *unsuitable(const mmu_config *config) {
@@ -479,9 +478,8 @@ extern "C" __attribute__((visibility("default"))) void ntmmu_rtl_cycle(mmu *m, r
 
 extern "C" __attribute__((visibility("default"))) const struct mmu_ops *ntmmu_mmu_ops(void) {
     static const mmu_ops ops = {
-        MMU_ABI_VERSION,  "rtl",      rtl_create,  rtl_destroy, rtl_translate,  rtl_write_control,
-        rtl_read_control, rtl_invlpg, rtl_invpcid, rtl_cycles,  rtl_statistics, rtl_tlb_entries,
-        rtl_wave,
+        MMU_ABI_VERSION, "rtl",       rtl_create, rtl_destroy,    rtl_translate,   rtl_write_control, rtl_read_control,
+        rtl_invlpg,      rtl_invpcid, rtl_cycles, rtl_statistics, rtl_tlb_entries, rtl_wave,
     };
     return &ops;
 }

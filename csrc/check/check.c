@@ -203,7 +203,8 @@ static bool finish_machines(struct check *c) {
         return false;
     }
     if (c->result[0]->stop != MACHINE_RUNS) {
-        report_add(&c->report, "the machine stopped behind the end of the trace, with events that had been held back\n");
+        report_add(&c->report,
+                   "the machine stopped behind the end of the trace, with events that had been held back\n");
         report_stop(&c->report, c->result[0]);
         return false;
     }

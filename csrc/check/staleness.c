@@ -1,6 +1,7 @@
 /* Check 3, staleness. A translation is compared with a walk of memory once; while no table entry changes, the same hit
- * needs no second walk. A walk of the MMU is such a hit, too, where it may begin from a PDE that it has cached. Table frames that any walk here went through are watched: a store that changes more than A or a
- * growing D there makes all remembered walks invalid, and is kept as the entry's last change, for the report. */
+ * needs no second walk. A walk of the MMU is such a hit, too, where it may begin from a PDE that it has cached. Table
+ * frames that any walk here went through are watched: a store that changes more than A or a growing D there makes all
+ * remembered walks invalid, and is kept as the entry's last change, for the report. */
 #include "staleness.h"
 
 #include "lockstep.h"

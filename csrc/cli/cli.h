@@ -75,8 +75,8 @@ bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assert
 #define MMU_EXPECTED "rtl, c or the file of a shared object"
 /* Names a file: it has a '/' or ends in .so. */
 bool cli_is_mmu_object(const char *kind);
-/* Kind "c", "rtl" (the Verilated RTL of the preset: a shared object, built first if need be) or a file. assertions: rtl only,
- * the build with assertions on. NULL with one line in err. The object stays loaded until the program ends. */
+/* Kind "c", "rtl" (the Verilated RTL of the preset: a shared object, built first if need be) or a file. assertions: rtl
+ * only, the build with assertions on. NULL with one line in err. The object stays loaded until the program ends. */
 const struct mmu_ops *cli_load_mmu(const char *kind, const struct mmu_preset *preset, bool assertions, char *err,
                                    size_t err_size);
 /* Builds the preset's shared object if it is not there or older than its sources. 0, or -1 with one line in err.

@@ -16,12 +16,11 @@ int cmd_check(int argc, char **argv) {
         .parser = pass_input,
         .children = children,
         .args_doc = "TRACE",
-        .doc =
-            "Replays TRACE on two machines, one on the MMU of --mmu and one on the C MMU (or, with --compare "
-            "architecture, on one machine under the eyes of the architecture), and names the first access "
-            "on which they disagree, or which is wrong by the shadow memory, the TLB staleness check, the audit of "
-            "the PFN database or an expect line.\v"
-            "Exit code: 0 agree, 1 a check failed, 2 cannot run, 130 interrupted.",
+        .doc = "Replays TRACE on two machines, one on the MMU of --mmu and one on the C MMU (or, with --compare "
+               "architecture, on one machine under the eyes of the architecture), and names the first access "
+               "on which they disagree, or which is wrong by the shadow memory, the TLB staleness check, the audit of "
+               "the PFN database or an expect line.\v"
+               "Exit code: 0 agree, 1 a check failed, 2 cannot run, 130 interrupted.",
     };
     struct replay_options options;
     replay_defaults(&options);

@@ -228,8 +228,9 @@ static const struct mmu_ops *load_file(const char *kind, char *err, size_t err_s
         return NULL;
     }
     const struct mmu_ops *ops = load_object(path, err, err_size);
-    if (!ops || (ops->name && ops->create && ops->destroy && ops->translate && ops->write_control && ops->read_control &&
-                 ops->invlpg && ops->invpcid && ops->cycles && ops->statistics && ops->tlb_entries && ops->wave)) {
+    if (!ops ||
+        (ops->name && ops->create && ops->destroy && ops->translate && ops->write_control && ops->read_control &&
+         ops->invlpg && ops->invpcid && ops->cycles && ops->statistics && ops->tlb_entries && ops->wave)) {
         return ops;
     }
     snprintf(err, err_size, "%s: found a NULL among its struct mmu_ops, expected every function", path);

@@ -155,9 +155,7 @@ int replay_window_reached(const struct replay *r) {
 /* ---- opening and closing ---- */
 
 /* The kernel did not boot: is it the MMU's doing? */
-static bool is_illegal(const struct replay *r) {
-    return r->architecture && *architecture_report(r->architecture);
-}
+static bool is_illegal(const struct replay *r) { return r->architecture && *architecture_report(r->architecture); }
 
 static struct machine *create_machine(struct replay *r, const char *mmu, const struct replay_board *board) {
     char err[1024];

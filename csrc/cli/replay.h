@@ -28,8 +28,8 @@ struct replay_board {
 struct replay_config {
     struct cli_machine_options options;
     const struct replay_board *board; /* of the first machine, NULL: its own hardware */
-    const char *second_mmu; /* of the second machine, NULL for one machine */
-    unsigned checks;        /* CHECK_* */
+    const char *second_mmu;           /* of the second machine, NULL for one machine */
+    unsigned checks;                  /* CHECK_* */
     uint64_t audit_interval;
     const char *wave; /* FST file, NULL for none */
     struct wave_window window;

@@ -113,12 +113,9 @@ static void check_names(unsigned checks, char *out, size_t out_size) {
     static const struct {
         unsigned flag;
         const char *name;
-    } names[] = {{CHECK_LOCKSTEP, "lockstep"},
-                 {CHECK_ARCHITECTURE, "architecture"},
-                 {CHECK_SHADOW, "shadow memory"},
-                 {CHECK_STALENESS, "staleness"},
-                 {CHECK_AUDIT, "audit"},
-                 {CHECK_EXPECT, "expectations"}};
+    } names[] = {{CHECK_LOCKSTEP, "lockstep"},    {CHECK_ARCHITECTURE, "architecture"},
+                 {CHECK_SHADOW, "shadow memory"}, {CHECK_STALENESS, "staleness"},
+                 {CHECK_AUDIT, "audit"},          {CHECK_EXPECT, "expectations"}};
     size_t length = 0;
     *out = '\0';
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

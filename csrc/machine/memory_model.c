@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_SHIFT     6
-#define USUAL_LATENCY  4
+#define LINE_SHIFT    6
+#define USUAL_LATENCY 4
 
 int memory_model_init(struct memory_model *model, const struct memory_geometry *geometry, unsigned fixed) {
     *model = (struct memory_model){.geometry = *geometry};

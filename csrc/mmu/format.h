@@ -17,9 +17,9 @@ enum {
     ENTRY_PS = 1 << 7,
     ENTRY_G = 1 << 8,
 };
-#define ENTRY_NX      ((uint64_t)1 << 63)
-#define TABLE_ADDRESS 0x000FFFFFFFFFF000ull /* of a 32-bit entry the upper half is 0 */
-#define PDPTES        4                     /* registers, with PAE */
+#define ENTRY_NX            ((uint64_t)1 << 63)
+#define TABLE_ADDRESS       0x000FFFFFFFFFF000ull /* of a 32-bit entry the upper half is 0 */
+#define PDPTES              4                     /* registers, with PAE */
 #define PHYSICAL_MASK(bits) (((uint64_t)1 << (bits)) - 1)
 
 enum paging_kind { PAGING_32_BIT, PAGING_PAE, PAGING_4_LEVEL, PAGING_KINDS };
@@ -66,13 +66,13 @@ struct entry_rule {
 struct paging_mode {
     enum paging_kind kind;
     const struct paging_format *format;
-    bool on;      /* CR0.PG */
-    bool tagged;  /* CR4.PCIDE */
-    bool pge;     /* CR4.PGE */
+    bool on;     /* CR0.PG */
+    bool tagged; /* CR4.PCIDE */
+    bool pge;    /* CR4.PGE */
     uint64_t pcid;
     struct entry_rule rule[LEVELS];
-    uint8_t shift[TLB_CLASSES];   /* of the page number of a class */
-    uint64_t pat_mask;            /* 0 without the feature, else 4: bit 2 of the index into the PAT */
+    uint8_t shift[TLB_CLASSES]; /* of the page number of a class */
+    uint64_t pat_mask;          /* 0 without the feature, else 4: bit 2 of the index into the PAT */
 };
 
 void paging_mode_derive(struct paging_mode *mode, const struct paging_controls *controls,

@@ -5,7 +5,8 @@ static bool is_tlb(unsigned number) { return number < ARRAY_PSC_PDE; }
 
 /* ---- one address ---- */
 
-__attribute__((always_inline)) static inline void drop_level(struct mmu *mmu, enum tlb_side side, unsigned level, unsigned classes, va_t va) {
+__attribute__((always_inline)) static inline void drop_level(struct mmu *mmu, enum tlb_side side, unsigned level,
+                                                             unsigned classes, va_t va) {
 #pragma GCC unroll 4
     for (unsigned tlb_class = 0; tlb_class < classes; tlb_class++) {
         struct tlb *tlb = mmu->of[side][level - 1][tlb_class];

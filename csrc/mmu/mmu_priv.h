@@ -77,12 +77,12 @@ void shortcuts_remember(struct mmu *mmu, enum tlb_side side, struct tlb *tlb, un
 /* ---- invalidate.c ---- */
 
 /* Addresses are translated_bits. */
-void drop_address(struct mmu *mmu, va_t va);               /* INVLPG */
-void drop_after_fault(struct mmu *mmu, va_t va);           /* #PF */
+void drop_address(struct mmu *mmu, va_t va);                  /* INVLPG */
+void drop_after_fault(struct mmu *mmu, va_t va);              /* #PF */
 void drop_side(struct mmu *mmu, enum tlb_side side, va_t va); /* first level alone; for plain MMUs, half a #PF */
 void drop_everything(struct mmu *mmu);
-void drop_not_global(struct mmu *mmu);            /* MOV CR3 without PCIDE, INVPCID type 3 */
-void drop_context(struct mmu *mmu, unsigned pcid); /* MOV CR3 with PCIDE, INVPCID type 1 */
+void drop_not_global(struct mmu *mmu);                         /* MOV CR3 without PCIDE, INVPCID type 3 */
+void drop_context(struct mmu *mmu, unsigned pcid);             /* MOV CR3 with PCIDE, INVPCID type 1 */
 void drop_address_of(struct mmu *mmu, unsigned pcid, va_t va); /* INVPCID type 0 */
 
 /* ---- controls.c ---- */

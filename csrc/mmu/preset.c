@@ -95,8 +95,7 @@ static int parse_source(struct parser *p, char **rest) {
     return 0;
 }
 
-static const char *const replacement_names[] = {
-    [TLB_LRU] = "lru", [TLB_PLRU] = "plru", [TLB_RANDOM] = "random", NULL};
+static const char *const replacement_names[] = {[TLB_LRU] = "lru", [TLB_PLRU] = "plru", [TLB_RANDOM] = "random", NULL};
 static const char *const size_names[] = {"4k", "2m", "1g", "pde", NULL};
 static const char *const psc_names[] = {"pde", "pdpte", "pml4e", NULL};
 static const char *const memory_names[] = {"l1", "l2", "l3", "dram", "fixed", NULL};
@@ -310,7 +309,9 @@ void preset_array_name(const struct mmu_preset *preset, enum mmu_array array, ch
         const char *side = preset->unified[second] ? "" : data ? "d" : "i";
         size_t n = (size_t)snprintf(out, PRESET_NAME_MAX, "%s%s", side, second ? "stlb" : "tlb");
         for (unsigned i = 0; i < TLB_CLASSES; i++) {
-            if (geometry->classes >> i & 1) { n += (size_t)snprintf(out + n, PRESET_NAME_MAX - n, "_%s", size_names[i]); }
+            if (geometry->classes >> i & 1) {
+                n += (size_t)snprintf(out + n, PRESET_NAME_MAX - n, "_%s", size_names[i]);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 /* One set-associative array: a TLB of any page sizes, or a paging-structure cache (Intel SDM volume 3, 4.10). An entry
- * keeps raw rights, never a decision: CR0.WP, CR4.SMEP, CR4.SMAP and EFLAGS.AC act on the next access, with no flush. */
+ * keeps raw rights, never a decision: CR0.WP, CR4.SMEP, CR4.SMAP and EFLAGS.AC act on the next access, with no flush.
+ */
 #ifndef MMU_TLB_H
 #define MMU_TLB_H
 

@@ -33,7 +33,9 @@ static void raise_page_fault(struct mmu *mmu, struct mmu_result *result, va_t va
     mmu->statistics.fault_drops++;
 }
 
-static pa_t physical_address(pa_t frame, unsigned page_shift, va_t va) { return frame | (va & PHYSICAL_MASK(page_shift)); }
+static pa_t physical_address(pa_t frame, unsigned page_shift, va_t va) {
+    return frame | (va & PHYSICAL_MASK(page_shift));
+}
 
 /* ---- the second level: one class a cycle, all arrays in step ---- */
 
@@ -76,7 +78,8 @@ static enum tlb_class class_of_shift(unsigned page_shift) {
 }
 
 /* Of the page: entries of other sizes, in one level of the side. */
-__attribute__((noinline)) static void drop_other_sizes(struct mmu *mmu, enum tlb_side side, unsigned level, unsigned tlb_class, va_t va) {
+__attribute__((noinline)) static void drop_other_sizes(struct mmu *mmu, enum tlb_side side, unsigned level,
+                                                       unsigned tlb_class, va_t va) {
     for (unsigned other = 0; other < TLB_PAGE_SIZES; other++) {
         struct tlb *tlb = mmu->of[side][level - 1][other];
         if (!tlb || other == tlb_class) { continue; }
@@ -86,8 +89,9 @@ __attribute__((noinline)) static void drop_other_sizes(struct mmu *mmu, enum tlb
 }
 
 /* absent: no array of the side's first level holds the page. */
-__attribute__((always_inline)) static inline void fill_first(struct mmu *mmu, enum tlb_side side, va_t va, unsigned leaf_class,
-                       const struct tlb_entry *leaf, bool absent) {
+__attribute__((always_inline)) static inline void fill_first(struct mmu *mmu, enum tlb_side side, va_t va,
+                                                             unsigned leaf_class, const struct tlb_entry *leaf,
+                                                             bool absent) {
     unsigned tlb_class = leaf_class;
     struct tlb *tlb = mmu->of[side][0][tlb_class];
     while (!tlb) {
@@ -117,9 +121,7 @@ static void fill_second(struct mmu *mmu, enum tlb_side side, va_t va, const stru
     }
     unsigned tlb_class = walk->level - 1u;
     struct tlb *tlb = mmu->of[side][1][tlb_class];
-    if (tlb) {
-        tlb_fill(tlb, tag_of(mmu, tlb_class, va), &walk->leaf, mmu->mode.tagged, absent);
-    }
+    if (tlb) { tlb_fill(tlb, tag_of(mmu, tlb_class, va), &walk->leaf, mmu->mode.tagged, absent); }
     if (!absent) { drop_other_sizes(mmu, side, 2, tlb_class, va); }
 }
 
@@ -262,8 +264,10 @@ enum served { SERVED, SERVED_NOT, SERVED_DIRTY };
 
 /* By an entry that matches, as its raw bits and the control registers allow: a translation or a page fault, unless D is
  * to be set first (SERVED_DIRTY). */
-__attribute__((always_inline)) static inline enum served serve(struct mmu *mmu, struct tlb *tlb, unsigned index, const struct mmu_request *request,
-                                va_t va, enum mmu_hit hit, uint64_t cycle, struct mmu_result *result) {
+__attribute__((always_inline)) static inline enum served serve(struct mmu *mmu, struct tlb *tlb, unsigned index,
+                                                               const struct mmu_request *request, va_t va,
+                                                               enum mmu_hit hit, uint64_t cycle,
+                                                               struct mmu_result *result) {
     const struct tlb_entry *entry = &tlb->entry[index];
     enum mmu_type type = request->type;
     enum mmu_mode mode = request->mode;
@@ -286,7 +290,7 @@ __attribute__((always_inline)) static inline enum served serve(struct mmu *mmu, 
 }
 
 static inline enum served serve_first(struct mmu *mmu, const struct mmu_request *request, va_t va,
-                               struct mmu_result *result) {
+                                      struct mmu_result *result) {
     enum tlb_side side = side_of(request->type);
 #pragma GCC unroll 3
     for (unsigned tlb_class = 0; tlb_class < TLB_PAGE_SIZES; tlb_class++) {
@@ -297,8 +301,7 @@ static inline enum served serve_first(struct mmu *mmu, const struct mmu_request 
         enum served served =
             serve(mmu, tlb, (unsigned)index, request, va, MMU_HIT_L1, mmu->shortcuts.cycle + 1, result);
         if (served == SERVED && result->vector == MMU_VECTOR_NONE) {
-            shortcuts_remember(mmu, side, tlb, (unsigned)index,
-                               mmu->mode.kind == PAGING_4_LEVEL ? request->va : va);
+            shortcuts_remember(mmu, side, tlb, (unsigned)index, mmu->mode.kind == PAGING_4_LEVEL ? request->va : va);
         }
         return served;
     }

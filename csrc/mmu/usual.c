@@ -110,8 +110,7 @@ static inline void answer_fault(struct mmu *mmu, struct mmu_result *result, va_t
 /* ---- hits ---- */
 
 __attribute__((noinline)) static bool hit_small(struct mmu *mmu, struct tlb *tlb, unsigned index,
-                                                const struct mmu_request *request, struct mmu_result *result,
-                                                va_t va) {
+                                                const struct mmu_request *request, struct mmu_result *result, va_t va) {
     const struct tlb_entry *entry = &tlb->entry[index];
     if (is_write(request->type) && !entry->dirty) { return false; }
     if (!access_allowed(&mmu->controls, entry->rights, request->type, request->mode)) { return false; }
@@ -149,8 +148,7 @@ static inline void count_walk(struct mmu *mmu, uint64_t *misses, uint64_t cycles
 __attribute__((noinline, cold)) static void walk_again(struct mmu *mmu, const struct mmu_request *request,
                                                        struct mmu_result *result) {
     uint64_t access_cycles = (uint64_t)mmu->ram.latency + 1;
-    struct walk_result walk = {
-        .cycle = mmu->shortcuts.cycle + 1 + 3 * access_cycles, .reads = 2, .restarted = true};
+    struct walk_result walk = {.cycle = mmu->shortcuts.cycle + 1 + 3 * access_cycles, .reads = 2, .restarted = true};
     translate_restarted(mmu, request, &walk, 3, result);
 }
 

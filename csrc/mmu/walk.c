@@ -15,7 +15,7 @@ struct walk {
     struct walk_result *result;
     struct mmu_result *log;
     unsigned first_level, leaf_level;
-    uint64_t leaf; /* as it is in memory */
+    uint64_t leaf;         /* as it is in memory */
     uint64_t both, either; /* AND and OR of the entries down to the leaf: R/W and U/S, NX */
     struct page_rights rights;
     struct {
@@ -59,8 +59,7 @@ static inline uint64_t read_entry(struct walk *walk, pa_t pa, unsigned level) {
     uint64_t value = load_entry(context->memory, context->ram, walk->in_ram, pa, walk->format->entry_bytes);
     walk->result->reads++;
     log_table_access(
-        walk->log,
-        (struct mmu_table_access){.pa = pa, .value = value, .op = MMU_TABLE_READ, .level = (uint8_t)level});
+        walk->log, (struct mmu_table_access){.pa = pa, .value = value, .op = MMU_TABLE_READ, .level = (uint8_t)level});
     return value;
 }
 
@@ -73,9 +72,8 @@ static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
     pass_memory_time(walk, pa, true);
     uint64_t held = memory->compare_exchange(memory->ctx, pa, walk->format->entry_bytes, value, desired);
     log_table_access(
-        walk->log,
-        (struct mmu_table_access){
-            .pa = pa, .value = held, .desired = desired, .op = MMU_TABLE_EXCHANGE, .level = (uint8_t)level});
+        walk->log, (struct mmu_table_access){
+                       .pa = pa, .value = held, .desired = desired, .op = MMU_TABLE_EXCHANGE, .level = (uint8_t)level});
     if (held != value) { return false; }
     walk->result->writes++;
     walk->entry[level].value = desired;
@@ -115,9 +113,8 @@ static inline bool locate_table(struct walk *walk, pa_t *table, unsigned *level)
 }
 
 static inline struct page_rights rights_so_far(const struct walk *walk) {
-    return (struct page_rights){.writable = walk->both >> 1 & 1,
-                                .user = walk->both >> 2 & 1,
-                                .execute_disable = walk->either >> 63};
+    return (struct page_rights){
+        .writable = walk->both >> 1 & 1, .user = walk->both >> 2 & 1, .execute_disable = walk->either >> 63};
 }
 
 /* False if the walk faulted: an entry that is not present, or a reserved bit in one that is, which is seen before the
@@ -167,7 +164,8 @@ static inline bool read_entries(struct walk *walk) {
 
 static inline bool check_rights(struct walk *walk) {
     const struct walk_params *params = walk->params;
-    return access_allowed(walk->context->controls, walk->rights, params->type, params->access_mode) || fail(walk, PF_PRESENT);
+    return access_allowed(walk->context->controls, walk->rights, params->type, params->access_mode) ||
+           fail(walk, PF_PRESENT);
 }
 
 /* ---- phase 3: commit ---- */
@@ -193,10 +191,10 @@ static inline void set_translation(struct walk *walk) {
     walk->result->level = (uint8_t)level;
     walk->result->first_level = (uint8_t)walk->first_level;
     walk->result->leaf = (struct tlb_entry){.frame = leaf_frame(walk->format, leaf, level),
-                                                  .rights = walk->rights,
-                                                  .dirty = leaf & ENTRY_D,
-                                                  .global = (leaf & ENTRY_G) && mode->pge,
-                                                  .memory = leaf_memory(leaf, level, mode->pat_mask)};
+                                            .rights = walk->rights,
+                                            .dirty = leaf & ENTRY_D,
+                                            .global = (leaf & ENTRY_G) && mode->pge,
+                                            .memory = leaf_memory(leaf, level, mode->pat_mask)};
 }
 
 static inline void walk_tables(const struct walk_params *params, const struct paging_format *format, bool in_ram,

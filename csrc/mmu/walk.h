@@ -3,8 +3,8 @@
 #define MMU_WALK_H
 
 #include "format.h"
-#include "tlb.h"
 #include "ntmmu/mmu_shortcut.h"
+#include "tlb.h"
 
 /* A table and the rights of the way down to it. */
 struct walk_table {
@@ -30,7 +30,7 @@ struct walk_context {
 struct walk_params {
     const struct walk_context *context;
     const struct walk_start *start; /* NULL: the root, and the result's below[] is not wanted */
-    va_t va;          /* without the bits that the mode does not translate */
+    va_t va;                        /* without the bits that the mode does not translate */
     enum mmu_type type;
     enum mmu_mode access_mode;
     uint64_t cycle; /* in which the first table read is issued */
@@ -38,11 +38,11 @@ struct walk_params {
 
 struct walk_result {
     bool faulted, restarted;
-    uint32_t error_code; /* if it faulted */
-    uint8_t page_shift;  /* 12, 21, 22, 30; 0 if no leaf was found */
-    uint8_t level;       /* of the leaf */
-    uint8_t first_level; /* of the first entry that was read (after the last restart) */
-    struct tlb_entry leaf; /* if it did not fault; D as it is now in memory, G only with CR4.PGE */
+    uint32_t error_code;             /* if it faulted */
+    uint8_t page_shift;              /* 12, 21, 22, 30; 0 if no leaf was found */
+    uint8_t level;                   /* of the leaf */
+    uint8_t first_level;             /* of the first entry that was read (after the last restart) */
+    struct tlb_entry leaf;           /* if it did not fault; D as it is now in memory, G only with CR4.PGE */
     struct walk_table below[LEVELS]; /* of each upper entry read, by its level: what it points to */
     uint64_t cycle;                  /* in which the walk's outcome is known */
     uint64_t reads, writes;

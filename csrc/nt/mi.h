@@ -374,10 +374,10 @@ struct os {
     struct commit_request *CommitRequests, *CommitWaiters; /* queued; all that are waited for */
     uint32_t CommitRequestId;                              /* of the last one */
     struct eprocess_quota_block *DefaultQuotaBlock;
-    uint64_t SystemTime;   /* milliseconds of `time` steps; the model's clock */
+    uint64_t SystemTime; /* milliseconds of `time` steps; the model's clock */
     uint64_t Ticks;
     uint32_t SystemThreadsInTick; /* a bit for each, NT-02 */
-    uint32_t BalanceSteps; /* events since the balance set manager ran */
+    uint32_t BalanceSteps;        /* events since the balance set manager ran */
     struct mmsupport MmSystemCacheWs;
     struct eprocess SystemProcess; /* pid 0, directory frame 30 */
     struct eprocess *Processes;    /* SystemProcess not included */

@@ -95,14 +95,11 @@ static struct os_outcome nt_page_fault(struct os *os, va_t cr2, uint32_t error_c
     return (struct os_outcome){.kind = OS_RETRY, .status = status};
 }
 
-/* NT-02, NT-106: each is a thread of its own. One that waits (for a page of prototype PTEs, or for a write) does not stop
- * the others, of which it may need one in order to go on. */
+/* NT-02, NT-106: each is a thread of its own. One that waits (for a page of prototype PTEs, or for a write) does not
+ * stop the others, of which it may need one in order to go on. */
 static void (*const nt_system_threads[])(struct os *os) = {
     MiApcTick, /* also while the writers wait */
-    MiPageWritersTick,
-    MiDereferenceSegmentThread,
-    MmZeroPageThread,
-    MiBalanceSetManagerTick,
+    MiPageWritersTick, MiDereferenceSegmentThread, MmZeroPageThread, MiBalanceSetManagerTick,
 };
 
 static void nt_tick(struct os *os) {

@@ -42,9 +42,9 @@ static bool MiStartItem(struct prefetch *p, struct subsection *s, uint64_t *offs
     struct mmread read = {
         .PteAddress = {prototype}, .Count = 1, .Colour = MiPageColor(os, prototype / PTE_SIZE << PAGE_SHIFT)};
     va_t array_end = s->BasePte + (va_t)s->PtesInSubsection * PTE_SIZE;
-    for (va_t at = prototype + PTE_SIZE; read.Count < OS_IO_PAGES_MAX && *offset < end && at < array_end &&
-                                         (at & PAGE_MASK) && MiFramesForCluster(os, read.Count + 1) &&
-                                         MiJoins(os, &read, first, MiReadPte(os, at));
+    for (va_t at = prototype + PTE_SIZE;
+         read.Count < OS_IO_PAGES_MAX && *offset < end && at < array_end && (at & PAGE_MASK) &&
+         MiFramesForCluster(os, read.Count + 1) && MiJoins(os, &read, first, MiReadPte(os, at));
          at += PTE_SIZE) {
         read.PteAddress[read.Count++] = at;
         *offset += PAGE_SIZE;

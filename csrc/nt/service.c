@@ -326,7 +326,8 @@ static result_t MiDispatchGuarded(struct os *os, const struct event *event) {
 result_t MiService(struct os *os, const struct event *event) {
     result_t result = MiDispatchGuarded(os, event);
     while (result.status == MI_WAIT_FOR_PAGE) { /* nothing was done */
-        /* A fork has given back frames, which wake another one that waits: neither tries again before there are more. */
+        /* A fork has given back frames, which wake another one that waits: neither tries again before there are more.
+         */
         MiWaitForFrames(os, event->kind == EV_FORK ? (uint32_t)result.out[0] : 0);
         result = MiDispatchGuarded(os, event);
     }

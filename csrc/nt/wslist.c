@@ -277,8 +277,8 @@ uint32_t MiLocateWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame)
     uint32_t index;
     if (!MiFindWsle(os, vm, page_of(va), frame, &index)) {
         bool shared = MiReadPfn(os, frame).Flags & PFN_PROTOTYPE;
-        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, shared ? 0x41884 : 0x41284, page_of(va),
-                     shared ? va : index, vm->WorkingSetList);
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, shared ? 0x41884 : 0x41284, page_of(va), shared ? va : index,
+                     vm->WorkingSetList);
     }
     return index;
 }

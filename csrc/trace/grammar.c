@@ -141,9 +141,8 @@ const struct event_rule *event_rule(enum event_kind kind) {
 
 enum directive_kind directive_kind(const char *name) {
     static const char *const notes[] = {"name", "page", "gran", "va", "level", "source"};
-    static const char *const settings[] = {"boot", "profile",  "threads", "ram",  "maxmem", "bad",
-                                           "ws",   "pagefile", "closed",  "disk", "inject", "checked", "popup",
-                                           "unhandled"};
+    static const char *const settings[] = {"boot",     "profile", "threads", "ram",    "maxmem",  "bad",   "ws",
+                                           "pagefile", "closed",  "disk",    "inject", "checked", "popup", "unhandled"};
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
         if (strcmp(name, notes[i]) == 0) { return DIRECTIVE_NOTE; }
     }

@@ -257,12 +257,13 @@ static const char *const SHARED =
 // known.
 TEST(AuditPaging, TablesThatAreAway) {
     const std::string out = "run mpw\nrun apc\ndrain 0\nundrain 100\n";
-    Outcome o = nt_replay().run("pagefile 200000 200000\nproc+ 1 0 \"a\"\nthr+ 101 1\nthr+ 102 1\nx 0 101\n"
-                                "alloc 410000 2000 rc rw\nw 410000 4 =aa\nw 411000 4\nsec+ 1 page 4000 \"\"\n"
-                                "map 1 600000 4000 0 rw share\nw 600000 4 =bb\ntrim 1 all force\n" +
-                                out + "trim 1 all force\ntrim 0 all force\n" + out +
-                                "io manual\nr 410000 4\nx 0 102\niodone 3\niodone 4\nio auto\nr 600000 4\nexpect data=bb\n"
-                                "r 410000 4\nexpect data=aa\n");
+    Outcome o =
+        nt_replay().run("pagefile 200000 200000\nproc+ 1 0 \"a\"\nthr+ 101 1\nthr+ 102 1\nx 0 101\n"
+                        "alloc 410000 2000 rc rw\nw 410000 4 =aa\nw 411000 4\nsec+ 1 page 4000 \"\"\n"
+                        "map 1 600000 4000 0 rw share\nw 600000 4 =bb\ntrim 1 all force\n" +
+                        out + "trim 1 all force\ntrim 0 all force\n" + out +
+                        "io manual\nr 410000 4\nx 0 102\niodone 3\niodone 4\nio auto\nr 600000 4\nexpect data=bb\n"
+                        "r 410000 4\nexpect data=aa\n");
     EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
 }
 

@@ -925,7 +925,8 @@ TEST_F(Machine, SystemThreadsWaitWithoutHoldingUpTheTrace) {
     unsigned ticks = os()->ticks;
     access(EVENT_LOAD, 0x1000, 4);
     access(EVENT_LOAD, 0x1000, 4);
-    EXPECT_EQ(os()->ticks, ticks + 2); // called again while it waits: which of its threads wait is the kernel's business
+    EXPECT_EQ(os()->ticks,
+              ticks + 2); // called again while it waits: which of its threads wait is the kernel's business
     EXPECT_EQ(os()->ticks_done, ticks);
     os()->tick_waits = false;
     os()->thread_waits = true;

@@ -222,7 +222,8 @@ TEST_F(Pae, AnAbsentPointerFaultsWithoutARead) {
 }
 
 TEST_F(Pae, AReservedBitInAPointerRefusesTheLoad) {
-    for (uint64_t bit : {(uint64_t)1 << 1, (uint64_t)1 << 2, (uint64_t)1 << 5, (uint64_t)1 << 8, (uint64_t)1 << 40, NX}) {
+    for (uint64_t bit :
+         {(uint64_t)1 << 1, (uint64_t)1 << 2, (uint64_t)1 << 5, (uint64_t)1 << 8, (uint64_t)1 << 40, NX}) {
         set(POINTERS, PD | P);
         start_pae();
         set(POINTERS, PD | P | bit);
@@ -470,10 +471,10 @@ TEST_F(Modes, ControlWritesThatAreRefused) {
         EXPECT_EQ(mmu_c_ops.read_control(mmu_->mmu(), which), before) << which << " " << value;
         return vector == MMU_VECTOR_GP;
     };
-    EXPECT_TRUE(refuses(MMU_CR4, 0));                      /* PAE in 4-level mode */
+    EXPECT_TRUE(refuses(MMU_CR4, 0));                        /* PAE in 4-level mode */
     EXPECT_TRUE(refuses(MMU_CR3, PML4 | (uint64_t)1 << 40)); /* beyond MAXPHYADDR */
-    EXPECT_TRUE(refuses(MMU_CR3, CR3_KEEP | PML4));        /* without PCIDE */
-    EXPECT_TRUE(refuses(MMU_EFER, EFER_NXE));              /* LME changes with PG set */
+    EXPECT_TRUE(refuses(MMU_CR3, CR3_KEEP | PML4));          /* without PCIDE */
+    EXPECT_TRUE(refuses(MMU_EFER, EFER_NXE));                /* LME changes with PG set */
     EXPECT_TRUE(refuses(MMU_PAT, 2));
     EXPECT_TRUE(refuses(MMU_PAT, (uint64_t)8 << 56));
     EXPECT_EQ(mmu_->control(MMU_CR3, PML4 | 8), 0);
@@ -484,7 +485,9 @@ TEST_F(Modes, ControlWritesThatAreRefused) {
     EXPECT_EQ(mmu_c_ops.read_control(mmu_->mmu(), MMU_EFER), EFER_LME | EFER_LMA);
     preset_.features = 0;
     mmu_ = std::make_unique<TestMmu>(&mmu_c_ops, preset_, memory_);
-    for (uint64_t bit : {CR4_PSE, CR4_PAE, CR4_PGE, CR4_PCIDE, CR4_SMEP, CR4_SMAP}) { EXPECT_TRUE(refuses(MMU_CR4, bit)); }
+    for (uint64_t bit : {CR4_PSE, CR4_PAE, CR4_PGE, CR4_PCIDE, CR4_SMEP, CR4_SMAP}) {
+        EXPECT_TRUE(refuses(MMU_CR4, bit));
+    }
     EXPECT_TRUE(refuses(MMU_EFER, EFER_LME));
     EXPECT_TRUE(refuses(MMU_EFER, EFER_NXE));
     EXPECT_TRUE(refuses(MMU_PAT, PAT_RESET));

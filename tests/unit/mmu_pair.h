@@ -33,10 +33,13 @@ class PairProgram {
         interference_ = random_below(3) == 0 ? 0 : 4 + random_below(40);
     }
 
-    /* The second, a C MMU, may read tables in RAM itself; before run(). The last tables of each upper level are not there. */
+    /* The second, a C MMU, may read tables in RAM itself; before run(). The last tables of each upper level are not
+     * there. */
     void use_ram() {
         constexpr unsigned LATENCY = 3;
-        for (auto *side : {&a_, &b_}) { side->memory.latency = [](pa_t, bool, uint64_t) { return LATENCY; }; }
+        for (auto *side : {&a_, &b_}) {
+            side->memory.latency = [](pa_t, bool, uint64_t) { return LATENCY; };
+        }
         b_.memory.ram.resize(tables(2) + (TABLE_COUNT - 1) * 4096);
         mmu_c_use_ram(b_.mmu->mmu(), {b_.memory.ram.data(), b_.memory.ram.size(), LATENCY});
     }
@@ -181,7 +184,9 @@ class PairProgram {
                 }
             }
         }
-        for (unsigned i = 0; mode_ == PAE && i < 4 * TABLE_COUNT; i++) { store(tables(5) + 8 * i, random_table(2) | P); }
+        for (unsigned i = 0; mode_ == PAE && i < 4 * TABLE_COUNT; i++) {
+            store(tables(5) + 8 * i, random_table(2) | P);
+        }
         control(MMU_CR3, mode_ == PAE ? tables(5) : tables(root_level()));
         control(MMU_CR4, base_cr4() | (has(CPU_PGE) ? CR4_PGE : 0));
         if (mode_ == FOUR_LEVEL) { control(MMU_EFER, EFER_LME | (has(CPU_NX) && one_in(2) ? EFER_NXE : 0)); }

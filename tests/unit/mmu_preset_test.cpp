@@ -136,8 +136,10 @@ TEST_F(PresetText, NamesWhatIsWrong) {
     EXPECT_EQ(error("psc pde 1 1\npsc pde 1 1\n"), ":2: found 'pde', expected each paging-structure cache once");
     EXPECT_EQ(error("walkers 5\n"), ":1: found '5', expected a number of walkers, 1..4");
     EXPECT_EQ(error("memory fixed 0\n"), ":1: found '0', expected cycles of a table access, 1..1000");
-    EXPECT_EQ(error("memory fixed 4\nmemory l1 1 1 4\n"), ":2: found 'l1', expected each memory line once, and 'fixed' alone");
-    EXPECT_EQ(error("memory l1 1 1 4\nmemory fixed 4\n"), ":2: found 'fixed', expected each memory line once, and 'fixed' alone");
+    EXPECT_EQ(error("memory fixed 4\nmemory l1 1 1 4\n"),
+              ":2: found 'l1', expected each memory line once, and 'fixed' alone");
+    EXPECT_EQ(error("memory l1 1 1 4\nmemory fixed 4\n"),
+              ":2: found 'fixed', expected each memory line once, and 'fixed' alone");
     EXPECT_EQ(error(REST + "tlb 4k 1 1\nmemory l1 1 1 4\n"), ":5: found end of file, expected memory dram");
     mmu_preset preset;
     char err[512];

@@ -316,19 +316,18 @@ TEST_F(ReportFile, HasEveryDocumentedKey) {
     std::string text((std::istreambuf_iterator<char>(header)), std::istreambuf_iterator<char>());
     json_object_foreach(root, key, value) { EXPECT_NE(text.find(key), std::string::npos) << key; }
     for (const char *name :
-         {"format",         "events",          "accesses",     "fetches",         "loads",
-          "kernel_touches", "touches",         "itlb_hit",     "itlb_miss",       "dtlb_hit",
-          "istlb_hit",      "istlb_miss",      "dstlb_hit",    "dstlb_miss",
-          "dtlb_miss",      "page_faults",     "exceptions",   "file_first_hard", "file_first_soft",
-          "section_first",  "cow_file",        "cow_fork",     "cow_reuse",       "fork_child_first_touch",
-          "cr3_switch",     "cr3_other",       "invlpg",       "flush_all",       "cycles",
-          "file_reads",     "kernel_accesses", "kernel_misses"}) {
+         {"format",          "events",        "accesses",  "fetches",     "loads",      "kernel_touches",
+          "touches",         "itlb_hit",      "itlb_miss", "dtlb_hit",    "istlb_hit",  "istlb_miss",
+          "dstlb_hit",       "dstlb_miss",    "dtlb_miss", "page_faults", "exceptions", "file_first_hard",
+          "file_first_soft", "section_first", "cow_file",  "cow_fork",    "cow_reuse",  "fork_child_first_touch",
+          "cr3_switch",      "cr3_other",     "invlpg",    "flush_all",   "cycles",     "file_reads",
+          "kernel_accesses", "kernel_misses"}) {
         EXPECT_TRUE(json_is_integer(json_object_get(root, name))) << name;
     }
     json_t *mmu = json_object_get(root, "mmu_statistics");
-    for (const char *name :
-         {"walks", "istlb_pde_hits", "dstlb_pde_hits", "pdpte_loads", "invpcid", "dirty_walks", "walk_restarts", "walk_cycles", "table_reads", "table_writes", "faults", "invlpg",
-          "cr3_writes", "flush_all", "fault_drops", "itlb_miss_fault", "dtlb_miss_fault"}) {
+    for (const char *name : {"walks", "istlb_pde_hits", "dstlb_pde_hits", "pdpte_loads", "invpcid", "dirty_walks",
+                             "walk_restarts", "walk_cycles", "table_reads", "table_writes", "faults", "invlpg",
+                             "cr3_writes", "flush_all", "fault_drops", "itlb_miss_fault", "dtlb_miss_fault"}) {
         EXPECT_TRUE(json_is_integer(json_object_get(mmu, name))) << name;
     }
     json_t *tlb = json_object_get(mmu, "tlb");

@@ -1,7 +1,8 @@
 /* The invalidation program: accesses stream into the Verilog MMU while another CPU, as it were, changes page tables and
- * INVLPG and INVPCID are taken at any cycle, walks and look-ups in flight or not. What an access may see: each translation
- * that its page has had since the last invalidation of the page that was taken no later than the access, or, if the access
- * waited behind another one when a later invalidation was taken, since that. Shared with the mutants test. */
+ * INVLPG and INVPCID are taken at any cycle, walks and look-ups in flight or not. What an access may see: each
+ * translation that its page has had since the last invalidation of the page that was taken no later than the access,
+ * or, if the access waited behind another one when a later invalidation was taken, since that. Shared with the mutants
+ * test. */
 #ifndef TESTS_RTL_INVALIDATE_H
 #define TESTS_RTL_INVALIDATE_H
 
@@ -74,7 +75,9 @@ class InvalidateProgram {
     static constexpr pa_t ROOT = 0x10000;
     static pa_t pde_at(unsigned region) { return ROOT + 0x2000 + region * 8; }
     static pa_t table(unsigned region, unsigned which) { return 0x20000 + (region * 2 + which) * 0x1000; }
-    static pa_t pte_at(unsigned page, unsigned which) { return table(page / PER_REGION, which) + page % PER_REGION * 8; }
+    static pa_t pte_at(unsigned page, unsigned which) {
+        return table(page / PER_REGION, which) + page % PER_REGION * 8;
+    }
     static va_t va_of(unsigned page) { return (va_t)(page / PER_REGION) << 21 | (va_t)(page % PER_REGION) << 12; }
     static unsigned page_of(va_t va) { return (unsigned)((va >> 21) * PER_REGION + (va >> 12 & 0x1FF)); }
 
@@ -92,7 +95,9 @@ class InvalidateProgram {
     void make_tables() {
         store(ROOT, (ROOT + 0x1000) | 0x27);
         store(ROOT + 0x1000, (ROOT + 0x2000) | 0x27);
-        for (unsigned region = 0; region < PAGES / PER_REGION; region++) { store(pde_at(region), table(region, 0) | 7); }
+        for (unsigned region = 0; region < PAGES / PER_REGION; region++) {
+            store(pde_at(region), table(region, 0) | 7);
+        }
         for (unsigned page = 0; page < PAGES; page++) {
             for (unsigned which = 0; which < 2; which++) { new_frame(page, which); }
         }
@@ -110,7 +115,9 @@ class InvalidateProgram {
 
     /* A cached PDE may lead to the other table, so what stands there counts as seen, too, and last what is current. */
     void note(unsigned page) {
-        for (unsigned which = 0; which < 2; which++) { seen_[page].push_back(load(pte_at(page, which)) & ~(uint64_t)0xFFF); }
+        for (unsigned which = 0; which < 2; which++) {
+            seen_[page].push_back(load(pte_at(page, which)) & ~(uint64_t)0xFFF);
+        }
         seen_[page].push_back(frame_of(page));
     }
 
@@ -141,7 +148,8 @@ class InvalidateProgram {
         return pins.req_valid && ready;
     }
 
-    /* The accesses behind the oldest have not been looked up yet, and this one is taken later than what is in memory. */
+    /* The accesses behind the oldest have not been looked up yet, and this one is taken later than what is in memory.
+     */
     void invalidated(const rtl_pins &pins) {
         bool one = !pins.inv_pcid_op || pins.inv_type == 0;
         for (unsigned page = 0; page < PAGES; page++) {

@@ -1,6 +1,6 @@
 /* Would we notice? Each hand-made bug of tb/mutants.txt, alive in the RTL, must make it differ from the C MMU on a
- * random program, fail a line of the vectors, or serve something old after an invalidation; and with none alive there must
- * be no difference. */
+ * random program, fail a line of the vectors, or serve something old after an invalidation; and with none alive there
+ * must be no difference. */
 #include "mmu_pair.h"
 #include "rtl_invalidate.h"
 

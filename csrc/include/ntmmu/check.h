@@ -28,8 +28,8 @@ enum {
     CHECK_AUDIT = 8,   /* needs the NT kernel as operating system */
     CHECK_EXPECT = 16, /* keep the records of each event for expect lines; without it check_expect is CHECK_CANNOT */
     CHECK_ALL = 31,
-    /* In place of lockstep: one machine, its MMU placed behind the oracle (ntmmu/architecture.h). The MMU's hit levels are
-     * its own affair: expect lines about them are not judged. */
+    /* In place of lockstep: one machine, its MMU placed behind the oracle (ntmmu/architecture.h). The MMU's hit levels
+     * are its own affair: expect lines about them are not judged. */
     CHECK_ARCHITECTURE = 32
 };
 

@@ -101,7 +101,7 @@ struct machine_counts {
     uint64_t kernel_touches; /* kernel-mode accesses of the trace, a page each */
     uint64_t touches;        /* pages touched by both */
     uint64_t run_hits; /* accesses of run events behind their first one: TLB hits, and in itlb_hit or dtlb_hit, too */
-    uint64_t itlb_miss, dtlb_miss, itlb_hit, dtlb_hit; /* of the first level; a dirty walk is a hit */
+    uint64_t itlb_miss, dtlb_miss, itlb_hit, dtlb_hit;     /* of the first level; a dirty walk is a hit */
     uint64_t istlb_miss, dstlb_miss, istlb_hit, dstlb_hit; /* first-level misses by the second: miss = walked */
     uint64_t page_faults, exceptions;        /* #PF delivered to the kernel; exceptions delivered to the program */
     uint64_t kernel_accesses, kernel_misses; /* of the kernel's own accesses, through the MMU; misses: that walked */

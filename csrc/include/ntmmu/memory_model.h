@@ -13,8 +13,8 @@ struct memory_model {
     bool cached; /* false: every access takes geometry.dram cycles */
 };
 
-/* Empty caches. fixed: cycles of every access, whatever the geometry says; 0: as it says. 0, or -1: out of memory; then,
- * too, memory_model_fini may be called. */
+/* Empty caches. fixed: cycles of every access, whatever the geometry says; 0: as it says. 0, or -1: out of memory;
+ * then, too, memory_model_fini may be called. */
 int memory_model_init(struct memory_model *model, const struct memory_geometry *geometry, unsigned fixed);
 void memory_model_fini(struct memory_model *model);
 

@@ -52,11 +52,11 @@ struct mmu_table_access {
 enum { MMU_VECTOR_NONE = 0, MMU_VECTOR_UD = 6, MMU_VECTOR_GP = 13, MMU_VECTOR_PF = 14 };
 
 struct mmu_result {
-    pa_t pa;             /* valid when vector is 0 */
-    va_t cr2;            /* valid when vector is MMU_VECTOR_PF */
-    uint64_t done;       /* MMU cycle in which the access completed */
-    uint32_t cycles;     /* cycles since the previous access or control operation completed: 1 for a hit */
-    uint32_t error_code; /* PF_* */
+    pa_t pa;              /* valid when vector is 0 */
+    va_t cr2;             /* valid when vector is MMU_VECTOR_PF */
+    uint64_t done;        /* MMU cycle in which the access completed */
+    uint32_t cycles;      /* cycles since the previous access or control operation completed: 1 for a hit */
+    uint32_t error_code;  /* PF_* */
     uint8_t vector;       /* #GP: the address is not canonical; nothing was looked up */
     uint8_t hit;          /* enum mmu_hit */
     uint8_t page_shift;   /* 12, 21, 22 or 30; 0 if no leaf was found or paging is off */
@@ -89,13 +89,13 @@ struct mmu_statistics {
      * first or second level. A miss of both levels counts for the page size the walk found, or in miss_fault if the
      * walk faulted before a leaf gave the size; a walk to set D counts as such a miss. */
     uint64_t hits[MMU_ARRAYS]; /* of a paging-structure cache: walks that began from an entry of it */
-    uint64_t pde_hits[2];      /* walks that began from a PDE entry of the second level: [0] of istlb or stlb, [1] dstlb */
+    uint64_t pde_hits[2]; /* walks that began from a PDE entry of the second level: [0] of istlb or stlb, [1] dstlb */
     uint64_t misses[TLB_SIDES][TLB_PAGE_SIZES];
     uint64_t miss_fault[TLB_SIDES];
     uint64_t walks, walk_restarts, dirty_walks, walk_cycles; /* walks includes dirty_walks */
-    uint64_t table_reads, table_writes; /* of walks; writes: successful compare-and-exchange */
-    uint64_t pdpte_loads;               /* times that the four registers were read */
-    uint64_t faults;                    /* #PF */
+    uint64_t table_reads, table_writes;                      /* of walks; writes: successful compare-and-exchange */
+    uint64_t pdpte_loads;                                    /* times that the four registers were read */
+    uint64_t faults;                                         /* #PF */
     uint64_t invlpg, invpcid, cr3_writes, fault_drops;
     uint64_t flush_all; /* CR0.PG, CR4.PGE/PSE/PAE changed, PCIDE 1 to 0, SMEP 0 to 1 */
     uint64_t cycles;

@@ -7,20 +7,20 @@
 enum mmu_control { MMU_CR0, MMU_CR3, MMU_CR4, MMU_EFER, MMU_EFLAGS_AC /* value 0 or 1 */, MMU_PAT };
 
 /* Control-register bits that paging looks at. */
-#define CR0_WP   ((uint64_t)1 << 16)
-#define CR0_PG   ((uint64_t)1 << 31)
-#define CR0_PE   ((uint64_t)1 << 0)
-#define CR4_PSE  ((uint64_t)1 << 4)
-#define CR4_PAE  ((uint64_t)1 << 5)
-#define CR4_PGE  ((uint64_t)1 << 7)
+#define CR0_WP    ((uint64_t)1 << 16)
+#define CR0_PG    ((uint64_t)1 << 31)
+#define CR0_PE    ((uint64_t)1 << 0)
+#define CR4_PSE   ((uint64_t)1 << 4)
+#define CR4_PAE   ((uint64_t)1 << 5)
+#define CR4_PGE   ((uint64_t)1 << 7)
 #define CR4_PCIDE ((uint64_t)1 << 17)
-#define CR4_SMEP ((uint64_t)1 << 20)
-#define CR4_SMAP ((uint64_t)1 << 21)
-#define CR3_KEEP ((uint64_t)1 << 63) /* of the value moved to CR3 with CR4.PCIDE set: drop nothing */
-#define CR3_PCID ((uint64_t)0xFFF)
-#define EFER_LME ((uint64_t)1 << 8)
-#define EFER_LMA ((uint64_t)1 << 10) /* read only: LME and CR0.PG */
-#define EFER_NXE ((uint64_t)1 << 11)
+#define CR4_SMEP  ((uint64_t)1 << 20)
+#define CR4_SMAP  ((uint64_t)1 << 21)
+#define CR3_KEEP  ((uint64_t)1 << 63) /* of the value moved to CR3 with CR4.PCIDE set: drop nothing */
+#define CR3_PCID  ((uint64_t)0xFFF)
+#define EFER_LME  ((uint64_t)1 << 8)
+#define EFER_LMA  ((uint64_t)1 << 10) /* read only: LME and CR0.PG */
+#define EFER_NXE  ((uint64_t)1 << 11)
 #define PAT_RESET ((uint64_t)0x0007040600070406)
 
 /* Memory types as the PAT register has them, SDM 11.12.2 */

@@ -82,8 +82,8 @@ static inline void physmem_write32(struct physmem *mem, pa_t pa, uint32_t value)
     physmem_write(mem, pa, &value, sizeof value);
 }
 
-/* Of all that is in memory; frames of zeroes do not count, so that it depends neither on the size nor on whether there is
- * a device. */
+/* Of all that is in memory; frames of zeroes do not count, so that it depends neither on the size nor on whether there
+ * is a device. */
 uint64_t physmem_hash(const struct physmem *mem);
 
 /* Where a pure walk of the tables in memory (no TLB, no A or D written) leads. For dumps, direct kernel accesses and

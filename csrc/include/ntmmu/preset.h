@@ -7,8 +7,8 @@
  *   itlb|dtlb|tlb SIZES SETS WAYS       first level: instruction side, data side, or both sides in one (then neither
  *                                       itlb nor dtlb); at most three lines of each
  *   istlb|dstlb|stlb SIZES SETS WAYS    second level, likewise; at most two lines of each; none: no second level
- *   stlb_cycles N                 cycles of a second-level hit beyond the first level's one, 0..100; only with a source.
- *                                 0 or absent: what the look-up itself takes (rtl/README.md)
+ *   stlb_cycles N                 cycles of a second-level hit beyond the first level's one, 0..100; only with a
+ *                                 source. 0 or absent: what the look-up itself takes (rtl/README.md)
  *   psc pde|pdpte|pml4e SETS WAYS paging-structure cache of that level
  *   walkers N                     1..4, what the CPU has; both MMUs of this version walk with one (rtl/README.md)
  *   memory fixed N                cycles of a table access, 1..1000 (default: fixed 4); or the lines
@@ -32,34 +32,34 @@ enum tlb_replacement { TLB_LRU, TLB_PLRU, TLB_RANDOM };
 
 /* Every array of the MMU by its number; rtl/ has the same numbers. A unified level uses the instruction side's. */
 enum mmu_array {
-    ARRAY_ITLB,                /* three: 0..2 */
-    ARRAY_DTLB = 3,            /* three: 3..5 */
-    ARRAY_ISTLB = 6,           /* two */
-    ARRAY_DSTLB = 8,           /* two */
-    ARRAY_PSC_PDE = 10,        /* paging-structure caches, one for each level */
+    ARRAY_ITLB,         /* three: 0..2 */
+    ARRAY_DTLB = 3,     /* three: 3..5 */
+    ARRAY_ISTLB = 6,    /* two */
+    ARRAY_DSTLB = 8,    /* two */
+    ARRAY_PSC_PDE = 10, /* paging-structure caches, one for each level */
     ARRAY_PSC_PDPTE,
     ARRAY_PSC_PML4E,
     MMU_ARRAYS
 };
 
 struct tlb_geometry {
-    unsigned classes; /* bit enum tlb_class; 0 for a paging-structure cache */
+    unsigned classes;    /* bit enum tlb_class; 0 for a paging-structure cache */
     unsigned sets, ways; /* 0 ways: there is no such array */
 };
 
 enum cpu_feature {
-    CPU_PSE = 1 << 0,      /* 4 MB pages, CR4.PSE */
-    CPU_PSE36 = 1 << 1,    /* address bits 39:32 of a 4 MB page; else bits 21:13 are reserved */
-    CPU_PGE = 1 << 2,      /* global pages, CR4.PGE */
-    CPU_PAE = 1 << 3,      /* CR4.PAE */
-    CPU_NX = 1 << 4,       /* EFER.NXE */
-    CPU_LONG = 1 << 5,     /* EFER.LME: 4-level paging */
-    CPU_1G = 1 << 6,       /* 1 GB pages */
-    CPU_PCID = 1 << 7,     /* CR4.PCIDE */
-    CPU_INVPCID = 1 << 8,  /* the instruction INVPCID */
-    CPU_SMEP = 1 << 9,     /* CR4.SMEP */
-    CPU_SMAP = 1 << 10,    /* CR4.SMAP */
-    CPU_PAT = 1 << 11,     /* the PAT register */
+    CPU_PSE = 1 << 0,     /* 4 MB pages, CR4.PSE */
+    CPU_PSE36 = 1 << 1,   /* address bits 39:32 of a 4 MB page; else bits 21:13 are reserved */
+    CPU_PGE = 1 << 2,     /* global pages, CR4.PGE */
+    CPU_PAE = 1 << 3,     /* CR4.PAE */
+    CPU_NX = 1 << 4,      /* EFER.NXE */
+    CPU_LONG = 1 << 5,    /* EFER.LME: 4-level paging */
+    CPU_1G = 1 << 6,      /* 1 GB pages */
+    CPU_PCID = 1 << 7,    /* CR4.PCIDE */
+    CPU_INVPCID = 1 << 8, /* the instruction INVPCID */
+    CPU_SMEP = 1 << 9,    /* CR4.SMEP */
+    CPU_SMAP = 1 << 10,   /* CR4.SMAP */
+    CPU_PAT = 1 << 11,    /* the PAT register */
     CPU_FEATURES = 12
 };
 
@@ -79,13 +79,13 @@ struct mmu_preset {
     char name[64];
     char source[256];
     struct tlb_geometry array[MMU_ARRAYS];
-    bool unified[2];      /* [0]: first level, [1]: second */
+    bool unified[2]; /* [0]: first level, [1]: second */
     unsigned stlb_cycles;
     unsigned walkers;
     enum tlb_replacement replacement;
-    uint16_t seed;        /* of random replacement, not 0 */
+    uint16_t seed; /* of random replacement, not 0 */
     unsigned physical_bits;
-    unsigned features;    /* enum cpu_feature */
+    unsigned features; /* enum cpu_feature */
     struct memory_geometry memory;
 };
 

@@ -1,8 +1,8 @@
 /* What a run came to: the counts whose rules traces/FORMAT.md gives, the JSON result, the summary for a person.
  *
  * The JSON object of `--json`. Keys are stable: new ones may be added, none changes its meaning. All values are whole
- * numbers unless said otherwise, and leave boot out, save frames, memory_hash and kernel, which are as they stand at the
- * end.
+ * numbers unless said otherwise, and leave boot out, save frames, memory_hash and kernel, which are as they stand at
+ * the end.
  *   format              1
  *   trace, mmu, cpu     strings: the trace's name, "c" or "rtl", the CPU preset
  *   result              string: "completed", "failed", "bugcheck" or "interrupted"
