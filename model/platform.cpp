@@ -64,7 +64,10 @@ void parse(int argc, char **argv, platform_options *options) {
         nullptr,
     };
     cli_parse_program(&argp, "ntmmu-platform", argc, argv, options);
-    options->replay.replay.checks &= ~static_cast<unsigned>(CHECK_LOCKSTEP);
+    if (!options->replay.replay.second_mmu) { options->replay.replay.checks &= ~static_cast<unsigned>(CHECK_LOCKSTEP); }
+    if (options->replay.replay.checks & CHECK_ARCHITECTURE) {
+        std::exit(cli_error("--compare: found architecture, expected c: the oracle watches an MMU that no bus is before"));
+    }
 }
 
 // ---- the modules and their wires ----

@@ -113,8 +113,7 @@ typedef enum logic [2:0] {
     W_IDLE = 3'd0,
     W_READ = 3'd1,
     W_UPPER_A = 3'd2,
-    W_LEAF_AD = 3'd3,
-    W_PARKED = 3'd4   // a walk that ran ahead has read its last entry
+    W_LEAF_AD = 3'd3
 } walker_state_t;
 
 // What an invalidation drops: the rows of rtl/README.md, "Invalidation".

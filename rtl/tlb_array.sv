@@ -1,6 +1,6 @@
 // One set-associative array: of a TLB's first or second level, with entries of one or more classes, or a
 // paging-structure cache. Tags, valid and global bits are flip-flops, so that any invalidation takes one cycle; what an
-// entry translates to stands in tlb_payload.sv, which the second level reads with a cycle's delay.
+// entry translates to is flip-flops as well, or in the second level a RAM, which is read with a cycle's delay.
 //
 //   cycle        t       t+1
 //   va           <  A  >            stands still

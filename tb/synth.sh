@@ -1,6 +1,6 @@
 #!/bin/bash
 # Synthesizes the MMU of each preset named with Yosys, for Lattice iCE40 and ECP5 and as generic gates, and prints a table:
-# cells, flip-flops, memory bits. --readme also writes it into rtl/README.md between the marks there.
+# LUTs, flip-flops, RAM blocks, cells. --readme also writes it into rtl/README.md between the marks there.
 #   tb/synth.sh [--readme] [PRESET…]
 # NTMMU_SYNTH_SECONDS limits each run; what takes longer is shown as "-".
 set -euo pipefail

@@ -45,7 +45,7 @@ for file in tests/scenarios/pae/*.vmt; do
 done
 add trace.p3_sh.pae "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 traces/p3_sh.vmt.zst
 add trace.p3_sh.pae.pressure "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 --ram 2M --pagefile 64M traces/p3_sh.vmt.zst
-# Other CPUs: a second level, paging-structure caches, fragments, random replacement, two walkers.
+# Other CPUs: a second level, paging-structure caches, fragments, random replacement.
 for cpu in p6 skylake tiny-l2 tiny-unified tiny-random; do
     add "trace.subshell.$cpu" "$build/ntmmu" check --quiet --cpu "$cpu" --ram 512K traces/subshell.vmt.zst
 done

@@ -414,33 +414,33 @@ static void set_root(struct architecture *a) {
 static unsigned entry_bytes(const struct controls *controls) { return controls->cr4 & CR4_PAE ? 8 : 4; }
 
 /* What SDM 4.10.4.1 and 11.9 say is invalidated. */
-static void drop_for(struct architecture *a, enum mmu_control which, const struct controls *old, uint64_t value) {
-    const struct controls *new = &a->controls;
+static void drop_for(struct architecture *a, enum mmu_control which, const struct controls *was, uint64_t value) {
+    const struct controls *now = &a->controls;
     struct past *past = &a->past;
-    uint64_t cr0 = old->cr0 ^ new->cr0, cr4 = old->cr4 ^ new->cr4;
-    if ((cr0 & CR0_PG) || (cr4 & (CR4_PAE | CR4_PSE | CR4_PGE)) || (cr4 & old->cr4 & CR4_PCIDE)) {
+    uint64_t cr0 = was->cr0 ^ now->cr0, cr4 = was->cr4 ^ now->cr4;
+    if ((cr0 & CR0_PG) || (cr4 & (CR4_PAE | CR4_PSE | CR4_PGE)) || (cr4 & was->cr4 & CR4_PCIDE)) {
         past_drop_everything(past, DROP_MODE);
         a->other_nxe = false;
-        if (past->bytes != entry_bytes(new)) { past_forget(past, entry_bytes(new)); }
-    } else if (cr4 & new->cr4 & CR4_SMEP) {
-        past_drop_pcid(past, paging_pcid(new), DROP_SMEP);
-    } else if (which == MMU_CR3 && !((new->cr4 &CR4_PCIDE) && (value & CR3_KEEP))) {
-        past_drop_pcid(past, paging_pcid(new), DROP_CR3);
+        if (past->bytes != entry_bytes(now)) { past_forget(past, entry_bytes(now)); }
+    } else if (cr4 & now->cr4 & CR4_SMEP) {
+        past_drop_pcid(past, paging_pcid(now), DROP_SMEP);
+    } else if (which == MMU_CR3 && !((now->cr4 & CR4_PCIDE) && (value & CR3_KEEP))) {
+        past_drop_pcid(past, paging_pcid(now), DROP_CR3);
     }
-    a->other_nxe = a->other_nxe || ((old->efer ^ new->efer) & EFER_NXE);
+    a->other_nxe = a->other_nxe || ((was->efer ^ now->efer) & EFER_NXE);
 }
 
-static struct controls with(const struct controls *old, enum mmu_control which, uint64_t value) {
-    struct controls new = *old;
+static struct controls with(const struct controls *was, enum mmu_control which, uint64_t value) {
+    struct controls now = *was;
     switch (which) {
-    case MMU_CR0: new.cr0 = value; break;
-    case MMU_CR3: new.cr3 = old->cr4 &CR4_PCIDE ? value & ~CR3_KEEP : value; break;
-    case MMU_CR4: new.cr4 = value; break;
-    case MMU_EFER: new.efer = value; break;
-    case MMU_EFLAGS_AC: new.ac = value != 0; break;
+    case MMU_CR0: now.cr0 = value; break;
+    case MMU_CR3: now.cr3 = was->cr4 & CR4_PCIDE ? value & ~CR3_KEEP : value; break;
+    case MMU_CR4: now.cr4 = value; break;
+    case MMU_EFER: now.efer = value; break;
+    case MMU_EFLAGS_AC: now.ac = value != 0; break;
     default: break;
     }
-    return new;
+    return now;
 }
 
 static void judge_control(struct architecture *a, enum mmu_control which, uint64_t value, int vector, bool must_fault) {

@@ -30,7 +30,7 @@ static const struct argp_option option_table[] = {
     {"latency", OPTION_LATENCY, "N", 0,
      "cycles of every page-table access (default: the CPU preset's, 4 if it says nothing)", 1},
     {"assertions", OPTION_ASSERTIONS, 0, 0, "the RTL build with its assertions on", 1},
-    {"profile", OPTION_PROFILE, PROFILE_EXPECTED, 0, "which Windows NT: 4 (default), 2000, 2000 with PAE (--mmu c)", 2},
+    {"profile", OPTION_PROFILE, PROFILE_EXPECTED, 0, "which Windows NT: 4 (default), 2000, 2000 with PAE", 2},
     {"ram", OPTION_RAM, "SIZE", 0, "RAM free after boot, suffix K, M or G (default: the boot configuration's)", 2},
     {"pagefile", OPTION_PAGEFILE, "SIZE[:MAX][@DIR]", 0,
      "a paging file, kept in DIR; up to 16 times; 0 = none (default 1G for a captured trace)", 2},

@@ -249,6 +249,7 @@ const struct mmu_ops *cli_load_mmu(const char *kind, const struct mmu_preset *pr
 bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assertions, char *err, size_t err_size) {
     config->mmu = NULL;
     unsigned needed = config->os == &nt_pae_os_ops ? CPU_PSE | CPU_PAE : CPU_PSE;
+    if (config->os_config.boot == OS_CFG_NOPSE) { needed &= ~(unsigned)CPU_PSE; }
     if (needed & ~config->preset.features) {
         snprintf(err, err_size, "CPU preset %s: found no %s, expected a CPU that this kernel runs on",
                  config->preset.name, config->preset.features & CPU_PSE ? "pae (profile NT5PAE)" : "pse");

@@ -27,6 +27,10 @@ for value in 'boot CFG-X' 'threads maybe' 'ram 0' 'ram xyz' 'maxmem 0' 'bad 9-5'
     sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/directive.vmt"
     bad directive.vmt "directive\\.vmt:2: !${value%% *}: found .*expected"
 done
+# large pages are asked of a CPU only where the kernel uses them
+sed "s/^!vmt 1/&\n!boot CFG-NOPSE/" "$work/a.vmt" >"$work/nopse.vmt"
+expect 2 'i486.*no pse' "$ntmmu" run --mmu c --cpu i486 "$work/a.vmt"
+expect 0 '' "$ntmmu" run --mmu c --cpu i486 --check all "$work/nopse.vmt"
 # a profile that only a CPU with PAE runs
 for value in 'boot CFG-P' 'profile NT5PAE'; do
     sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/pae.vmt"

@@ -8,6 +8,8 @@ same --mmu c --check all --audit 10000 --cpu tiny
 same --mmu c --kernel direct --latency 40
 same --mmu c --profile NT5PAE --ram 3900M # RAM over the device's addresses
 same --assertions
+same --mmu c --compare c
+expect 2 '--compare: found architecture, expected c' "$ntmmu-platform" --mmu c --compare architecture "$trace"
 
 # caches in front of memory: the time of a table access is not always the same
 grep -v '^memory' rtl/presets/tiny.preset >"$work/cached.preset"

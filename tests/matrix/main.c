@@ -82,8 +82,8 @@ static const struct mmu_ops *load_mmu(const char *name) {
         return NULL;
     }
     const struct mmu_ops *ops = function();
-    if (ops->abi_version == MMU_ABI_VERSION) { return ops; }
-    cannot("found an MMU of another ABI version, expected this one's: build it anew");
+    if (ops && ops->abi_version == MMU_ABI_VERSION) { return ops; }
+    cannot("found no MMU, or one of another ABI version, expected this one's: build it anew");
     return NULL;
 }
 

@@ -118,15 +118,15 @@ struct mmu; /* opaque to everybody but its implementation */
 
 struct mmu_ops {
     uint32_t abi_version; /* MMU_ABI_VERSION */
-    const char *name;     /* "c" or "rtl" */
+    const char *name;     /* "c", "rtl", or what somebody's own calls itself */
     /* NULL with one line in err on failure. Starts with CR0 = CR3 = CR4 = 0, TLBs empty, cycle 0. */
     struct mmu *(*create)(const struct mmu_config *config, char *err, size_t err_size);
     void (*destroy)(struct mmu *mmu);
     /* Translates requests in order, stops after the first fault. Returns how many results are filled in, the faulting
      * one included. A result's table[] beyond table_count is not written.
-     * 0 for a count above 0: the hardware hung (RTL only). It was given 100000 cycles beside its memory's latencies,
-     * one line went to stderr, and this MMU is dead: it answers nothing any more, write_control returns MMU_VECTOR_GP.
-     */
+     * 0 for a count above 0: the hardware hung, or gave an illegal answer (ntmmu/architecture.h). The RTL was given
+     * 100000 cycles beside its memory's latencies, one line went to stderr, and this MMU is dead: it answers nothing
+     * any more, write_control returns MMU_VECTOR_GP. */
     size_t (*translate)(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results, size_t count);
     /* Returns MMU_VECTOR_NONE, or MMU_VECTOR_GP with nothing changed. One cycle. */
     int (*write_control)(struct mmu *mmu, enum mmu_control which, uint64_t value);

@@ -3,7 +3,8 @@
  *   source TEXT…                  where the figures come from
  *   replacement lru|plru|random [SEED]   of every array; SEED 1..65535, default 1
  *   physical_bits N               MAXPHYADDR, 32..52
- *   features NAME…                of enum cpu_feature, by the names in preset.c; what is not named is #GP or ignored
+ *   features NAME…                of enum cpu_feature, by the names in preset.c; what is not named is
+ *                                 #GP, #UD, ignored or reserved
  *   itlb|dtlb|tlb SIZES SETS WAYS       first level: instruction side, data side, or both sides in one (then neither
  *                                       itlb nor dtlb); at most three lines of each
  *   istlb|dstlb|stlb SIZES SETS WAYS    second level, likewise; at most two lines of each; none: no second level

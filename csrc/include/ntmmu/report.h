@@ -4,7 +4,7 @@
  * numbers unless said otherwise, and leave boot out, save frames, memory_hash and kernel, which are as they stand at
  * the end.
  *   format              1
- *   trace, mmu, cpu     strings: the trace's name, "c" or "rtl", the CPU preset
+ *   trace, mmu, cpu     strings: the trace's name; "c", "rtl" or the object of --mmu; the CPU preset
  *   result              string: "completed", "failed", "bugcheck" or "interrupted"
  *   events              trace events replayed
  *   accesses            user-mode accesses; a run event counts COUNT. = fetches + loads + stores
