@@ -24,6 +24,8 @@ add() {
         "$line" "$name" "$root" "$build/ntmmu" "$build/presets" >>"$out"
 }
 
+# First, because it takes longest.
+add lint make --no-print-directory lint
 for source in tests/unit/*_test.cpp; do
     binary=$build/tests/$(basename "$source" .cpp)
     cases=$("$binary" --gtest_list_tests)
@@ -90,7 +92,6 @@ for file in tests/scenarios/{NT-28-dirty-bit-is-kept,S-84-fork-then-write,S-130-
 done
 for file in tests/cli/*.sh; do add "cli.$(basename "$file" .sh)" bash "$file"; done
 for file in tests/style/*.sh; do add "style.$(basename "$file" .sh)" bash "$file"; done
-add lint make --no-print-directory lint
 
 mv "$out" "$dir/CTestTestfile.cmake"
 exec ctest --test-dir "$dir" -j "$jobs" --output-on-failure --output-junit "$dir/junit.xml" "$@"
