@@ -1,5 +1,7 @@
 /* The architecture's oracle and the C MMU, with software that changes tables and registers at random and flushes when
  * it likes: whatever the MMU makes of it is legal. And the same MMU with one mistake in it, which must be found. */
+#include "physmem_memory.h"
+
 #include <cstdio>
 #include <gtest/gtest.h>
 #include <random>
@@ -9,18 +11,6 @@ extern "C" {
 }
 
 namespace {
-
-uint64_t memory_read(void *ctx, pa_t pa, unsigned bytes) {
-    uint64_t value = 0;
-    physmem_read(static_cast<physmem *>(ctx), pa, &value, bytes);
-    return value;
-}
-uint64_t memory_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t expected, uint64_t desired) {
-    uint64_t old = memory_read(ctx, pa, bytes);
-    if (old == expected) { physmem_write(static_cast<physmem *>(ctx), pa, &desired, bytes); }
-    return old;
-}
-uint32_t memory_latency(void *, pa_t, bool, uint64_t) { return 1; }
 
 enum Mode { TWO_LEVEL, PAE, FOUR_LEVEL };
 constexpr unsigned TABLES = 16; /* frames 0 to 15; a root is one of them */
@@ -40,7 +30,7 @@ struct Software {
         mmu_config config = {};
         EXPECT_EQ(preset_load(&config.preset, "rtl/presets", cpu, err, sizeof err), 0) << err;
         EXPECT_EQ(physmem_init(&mem, 4u << 20), 0);
-        config.memory = {&mem, memory_read, memory_exchange, memory_latency};
+        config.memory = physmem_memory(&mem);
         oracle = architecture_create(ops);
         m = architecture_mmu(oracle, &config, &mem, &log, err, sizeof err);
         EXPECT_NE(m, nullptr) << err;

@@ -1,6 +1,8 @@
 /* The architecture's oracle against hand-made results. Each expectation is a sentence of the Intel SDM, volume 3: 4.6
  * and 4.7 (rights, error codes), 4.8 (A and D), 4.10 (caching and invalidation). The MMU judged here does what a test
  * says. */
+#include "physmem_memory.h"
+
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -51,18 +53,6 @@ const mmu_ops fake_ops = {
     fake_read_control, fake_invlpg, fake_invpcid, fake_cycles,  fake_statistics, fake_tlb_entries,
     fake_wave};
 
-uint64_t memory_read(void *ctx, pa_t pa, unsigned bytes) {
-    uint64_t value = 0;
-    physmem_read(static_cast<physmem *>(ctx), pa, &value, bytes);
-    return value;
-}
-uint64_t memory_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t expected, uint64_t desired) {
-    uint64_t old = memory_read(ctx, pa, bytes);
-    if (old == expected) { physmem_write(static_cast<physmem *>(ctx), pa, &desired, bytes); }
-    return old;
-}
-uint32_t memory_latency(void *, pa_t, bool, uint64_t) { return 1; }
-
 class Architecture : public testing::Test {
   protected:
     physmem mem;
@@ -83,7 +73,7 @@ class Architecture : public testing::Test {
         mmu_config config = {};
         config.preset.physical_bits = 40;
         config.preset.features = (1u << CPU_FEATURES) - 1;
-        config.memory = {&mem, memory_read, memory_exchange, memory_latency};
+        config.memory = physmem_memory(&mem);
         oracle = architecture_create(&fake_ops);
         watched = architecture_mmu(oracle, &config, &mem, &log, err, sizeof err);
         fake = made;
