@@ -83,9 +83,11 @@ static void count_lookup(struct machine *m, const struct touch *touch) {
     if (touch->number == 0) { m->result.first_hit = hit; }
     if (hit == MMU_HIT_WALK || hit == MMU_HIT_L2) {
         *(fetch ? &counts->itlb_miss : &counts->dtlb_miss) += 1;
-        *(hit == MMU_HIT_L2 ? fetch ? &counts->istlb_hit : &counts->dstlb_hit
-          : fetch           ? &counts->istlb_miss
-                            : &counts->dstlb_miss) += 1;
+        if (hit == MMU_HIT_L2) {
+            *(fetch ? &counts->istlb_hit : &counts->dstlb_hit) += 1;
+        } else {
+            *(fetch ? &counts->istlb_miss : &counts->dstlb_miss) += 1;
+        }
     } else if (hit != MMU_HIT_OFF) {
         *(fetch ? &counts->itlb_hit : &counts->dtlb_hit) += 1;
     }
