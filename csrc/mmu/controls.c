@@ -29,7 +29,7 @@ static bool load_pdptes(struct mmu *mmu, uint64_t cr3) {
     bool good = true;
     mmu->statistics.pdpte_loads++;
     for (unsigned i = 0; i < PDPTES; i++) {
-        pdpte[i] = read_table(&mmu->config.memory, &mmu->ram, (cr3 & 0xFFFFFFE0u) + 8 * i, 8, &mmu->shortcuts.cycle);
+        pdpte[i] = read_table(mmu->context.memory, mmu->context.ram, (cr3 & 0xFFFFFFE0u) + 8 * i, 8, &mmu->shortcuts.cycle);
         good = good && !pdpte_reserved(pdpte[i], mmu->config.preset.physical_bits);
     }
     if (good) { memcpy(mmu->pdpte, pdpte, sizeof pdpte); }

@@ -89,6 +89,24 @@ static inline uint8_t memory_type_of(const struct paging_controls *controls, uin
 /* SDM 4.4.1: what loads the PDPTEs refuses a present one with a reserved bit set. */
 bool pdpte_reserved(uint64_t pdpte, unsigned physical_bits);
 
+/* Where the entry for an address stands in a table of a level. */
+static inline pa_t entry_address(const struct paging_format *format, pa_t table, unsigned level, va_t va) {
+    uint64_t index = va >> (PAGE_SHIFT + (level - 1) * format->index_bits);
+    return table + (index & (((uint64_t)1 << format->index_bits) - 1)) * format->entry_bytes;
+}
+
+/* What an entry is to the walk that read it. */
+struct entry_meaning {
+    bool present, leaf, reserved; /* reserved: a reserved bit is set */
+};
+
+static inline struct entry_meaning entry_meaning(const struct entry_rule *rule, unsigned level, uint64_t entry) {
+    bool large = (entry & ENTRY_PS) && rule->can_be_leaf;
+    return (struct entry_meaning){.present = entry & ENTRY_P,
+                                  .leaf = large || level == LEVEL_PTE,
+                                  .reserved = entry & (large ? rule->reserved | rule->leaf_reserved : rule->reserved)};
+}
+
 /* Physical address of the page of a leaf; PSE-36 keeps bits 39:32 of a 4 MB page in bits 20:13. */
 static inline pa_t leaf_frame(const struct paging_format *format, uint64_t leaf, unsigned level) {
     pa_t frame = leaf & TABLE_ADDRESS & ~PHYSICAL_MASK(format->page_shift[level]);

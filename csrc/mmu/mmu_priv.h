@@ -2,8 +2,8 @@
 #ifndef MMU_PRIV_H
 #define MMU_PRIV_H
 
+#include "ahead.h"
 #include "tlb.h"
-#include "walk.h"
 
 struct mmu {
     struct mmu_config config;
@@ -24,6 +24,7 @@ struct mmu {
     uint16_t allowed[1 << 4];       /* what allowed_of found since the control registers changed; 0: not asked yet */
     struct mmu_ram ram;             /* see mmu_c_use_ram */
     struct walk_context context;    /* pointers into this structure */
+    struct ahead ahead;
 };
 
 static inline enum tlb_side side_of(enum mmu_type type) { return type == MMU_FETCH ? TLB_INSTRUCTION : TLB_DATA; }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { MAX_SETS = 1024, MAX_WAYS = 64, MIN_PHYSICAL_BITS = 32, MAX_PHYSICAL_BITS = 52 };
-enum { MAX_STLB_CYCLES = 100, MAX_WALKERS = 4, MAX_MEMORY_CYCLES = 1000, USUAL_MEMORY_CYCLES = 4 };
+enum { MAX_STLB_CYCLES = 100, MAX_MEMORY_CYCLES = 1000, USUAL_MEMORY_CYCLES = 4 };
 
 struct parser {
     const char *path;
@@ -159,7 +159,7 @@ static int parse_stlb_cycles(struct parser *p, char **rest) {
 }
 
 static int parse_walkers(struct parser *p, char **rest) {
-    return take_number(p, rest, 1, MAX_WALKERS, &p->out->walkers, "a number of walkers");
+    return take_number(p, rest, 1, WALKERS_MAX, &p->out->walkers, "a number of walkers");
 }
 
 static int parse_physical_bits(struct parser *p, char **rest) {

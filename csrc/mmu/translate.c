@@ -1,5 +1,5 @@
 /* One request after the other: look-up in both levels, walk, fill, and the cycle in which each of these ends. */
-#include "mmu_priv.h"
+#include "lookup.h"
 
 /* ---- results ---- */
 
@@ -35,40 +35,6 @@ static void raise_page_fault(struct mmu *mmu, struct mmu_result *result, va_t va
 
 static pa_t physical_address(pa_t frame, unsigned page_shift, va_t va) {
     return frame | (va & PHYSICAL_MASK(page_shift));
-}
-
-/* ---- the second level: one class a cycle, all arrays in step ---- */
-
-struct second_lookup {
-    unsigned cycles; /* that it took */
-    struct tlb *tlb; /* that holds the page; NULL: none does */
-    unsigned index;
-    struct tlb *pde_tlb; /* that holds a PDE for the address; NULL: none was found */
-    unsigned pde_index;
-};
-
-static void probe(struct mmu *mmu, enum tlb_side side, unsigned k, va_t va, struct second_lookup *found) {
-    unsigned first, numbers = preset_arrays(&mmu->config.preset, side, 2, &first);
-    for (unsigned i = 0; i < numbers; i++) {
-        unsigned tlb_class = mmu->probe_class[side][i][k];
-        if (tlb_class == TLB_CLASSES) { continue; }
-        struct tlb *tlb = &mmu->array[first + i];
-        int index = tlb_find(tlb, tag_of(mmu, tlb_class, va), mmu->mode.tagged);
-        if (index == TLB_NONE) { continue; }
-        if (tlb_class == TLB_PDE) {
-            found->pde_tlb = tlb;
-            found->pde_index = (unsigned)index;
-        } else if (!found->tlb) {
-            found->tlb = tlb;
-            found->index = (unsigned)index;
-        }
-    }
-}
-
-static void look_up_second(struct mmu *mmu, enum tlb_side side, va_t va, struct second_lookup *found) {
-    unsigned k = 0, at_least = mmu->config.preset.stlb_cycles;
-    while (k < mmu->probes[side] && !found->tlb) { probe(mmu, side, k++, va, found); }
-    found->cycles = k > at_least ? k : at_least;
 }
 
 /* ---- fills ---- */
@@ -126,31 +92,6 @@ static void fill_second(struct mmu *mmu, enum tlb_side side, va_t va, const stru
 }
 
 /* ---- paging-structure caches, SDM 4.10.3 ---- */
-
-/* Where a walk began that did not begin at the root. */
-struct walk_origin {
-    struct tlb *tlb; /* NULL: at the root */
-    unsigned index;
-};
-
-/* Below the deepest entry that matches; a PDE entry of the second level is as deep as the PDE cache's. */
-static struct walk_start find_start(struct mmu *mmu, va_t va, const struct second_lookup *second,
-                                    struct walk_origin *origin) {
-    for (unsigned level = LEVEL_PDE; level <= mmu->mode.format->root_level; level++) {
-        struct tlb *tlb = &mmu->array[ARRAY_PSC_PDE + level - LEVEL_PDE];
-        int index = tlb_find(tlb, psc_tag(mmu, level, va), false);
-        if (index != TLB_NONE) {
-            *origin = (struct walk_origin){.tlb = tlb, .index = (unsigned)index};
-        } else if (level == LEVEL_PDE && second->pde_tlb) {
-            *origin = (struct walk_origin){.tlb = second->pde_tlb, .index = second->pde_index};
-        } else {
-            continue;
-        }
-        const struct tlb_entry *entry = &origin->tlb->entry[origin->index];
-        return (struct walk_start){.table = {.pa = entry->frame, .rights = entry->rights}, .level = level - 1};
-    }
-    return (struct walk_start){0};
-}
 
 static void count_start(struct mmu *mmu, const struct walk_origin *origin) {
     if (!origin->tlb) { return; }
@@ -381,11 +322,26 @@ __attribute__((always_inline)) static inline bool translate_next(struct mmu *mmu
     return result->vector == MMU_VECTOR_NONE;
 }
 
+/* The same results; the cycles are those of several walkers. */
+__attribute__((noinline)) static size_t translate_batch(struct mmu *mmu, const struct mmu_request *requests,
+                                                        struct mmu_result *results, size_t count) {
+    size_t done = 0;
+    ahead_begin(mmu, requests, results, count);
+    while (done < count && (done == 0 || results[done - 1].vector == MMU_VECTOR_NONE)) {
+        ahead_request(mmu, done);
+        translate_one(mmu, &requests[done], &results[done]);
+        ahead_answered(mmu, &results[done++]);
+    }
+    ahead_end(mmu);
+    return done;
+}
+
 size_t mmu_c_translate(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results, size_t count) {
     if (count == 1) { /* as most callers do */
         translate_next(mmu, requests, results);
         return 1;
     }
+    if (mmu->config.preset.walkers > 1) { return translate_batch(mmu, requests, results, count); }
     for (size_t i = 0; i < count; i++) {
         if (!translate_next(mmu, &requests[i], &results[i])) { return i + 1; }
     }

@@ -12,8 +12,9 @@ static bool has_usual_array(const struct mmu *mmu, enum tlb_side side) {
 }
 
 void find_whether_usual(struct mmu *mmu) {
-    mmu->usual = mmu->plain && mmu->ram.bytes && mmu->mode.on && mmu->mode.kind == PAGING_32_BIT && !mmu->mode.tagged &&
-                 has_usual_array(mmu, TLB_INSTRUCTION) && has_usual_array(mmu, TLB_DATA);
+    mmu->usual = mmu->plain && mmu->ram.bytes && mmu->config.preset.walkers == 1 && mmu->mode.on &&
+                 mmu->mode.kind == PAGING_32_BIT && !mmu->mode.tagged && has_usual_array(mmu, TLB_INSTRUCTION) &&
+                 has_usual_array(mmu, TLB_DATA);
 }
 
 /* ---- the arrays ---- */

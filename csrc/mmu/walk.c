@@ -71,6 +71,7 @@ static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
     pa_t pa = walk->entry[level].pa;
     pass_memory_time(walk, pa, true);
     uint64_t held = memory->compare_exchange(memory->ctx, pa, walk->format->entry_bytes, value, desired);
+    walk->result->cycle += walk->context->late;
     log_table_access(
         walk->log, (struct mmu_table_access){
                        .pa = pa, .value = held, .desired = desired, .op = MMU_TABLE_EXCHANGE, .level = (uint8_t)level});
@@ -89,9 +90,8 @@ static bool fail(struct walk *walk, uint32_t cause) {
 
 /* ---- phase 1: read ---- */
 
-/* The table that the walk begins with. False: the PDPTE register (SDM 4.4.1) is not present. */
+/* The table that the walk begins with; see root_table. */
 static inline bool locate_table(struct walk *walk, pa_t *table, unsigned *level) {
-    const struct walk_params *params = walk->params;
     walk->both = ENTRY_RW | ENTRY_US;
     walk->either = 0;
     if (walk->start.level) {
@@ -103,13 +103,7 @@ static inline bool locate_table(struct walk *walk, pa_t *table, unsigned *level)
         return true;
     }
     *level = walk->format->root_level;
-    if (!walk->format->has_pdptes) {
-        *table = walk->context->controls->cr3 & walk->format->root_mask;
-        return true;
-    }
-    uint64_t pdpte = walk->context->pdpte[params->va >> 30 & (PDPTES - 1)];
-    *table = pdpte & walk->format->root_mask;
-    return pdpte & ENTRY_P;
+    return root_table(walk->context, walk->format, walk->params->va, table);
 }
 
 static inline struct page_rights rights_so_far(const struct walk *walk) {
@@ -131,23 +125,18 @@ static inline bool read_entries(struct walk *walk) {
     const struct entry_rule *rules = walk->context->mode->rule;
 #pragma GCC unroll 4
     for (; level >= LEVEL_PTE; level--) {
-        uint64_t index = params->va >> (PAGE_SHIFT + (level - 1) * format->index_bits);
-        index &= ((uint64_t)1 << format->index_bits) - 1;
-        pa_t pa = table + index * format->entry_bytes;
+        pa_t pa = entry_address(format, table, level, params->va);
         uint64_t entry = read_entry(walk, pa, level);
         walk->entry[level].pa = pa;
         walk->entry[level].value = entry;
-        if (!(entry & ENTRY_P)) { return fail(walk, 0); }
-        const struct entry_rule *rule = &rules[level];
-        bool large = (entry & ENTRY_PS) && rule->can_be_leaf, leaf = large || level == LEVEL_PTE;
-        if (leaf) { result->page_shift = format->page_shift[level]; }
-        if (entry & (large ? rule->reserved | rule->leaf_reserved : rule->reserved)) {
-            return fail(walk, PF_PRESENT | PF_RESERVED);
-        }
+        struct entry_meaning is = entry_meaning(&rules[level], level, entry);
+        if (!is.present) { return fail(walk, 0); }
+        if (is.leaf) { result->page_shift = format->page_shift[level]; }
+        if (is.reserved) { return fail(walk, PF_PRESENT | PF_RESERVED); }
         table = entry & TABLE_ADDRESS;
         walk->both &= entry;
         walk->either |= entry;
-        if (leaf) {
+        if (is.leaf) {
             walk->leaf_level = level;
             walk->leaf = entry;
             walk->rights = rights_so_far(walk);

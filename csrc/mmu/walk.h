@@ -25,7 +25,20 @@ struct walk_context {
     const struct paging_controls *controls;
     const struct paging_mode *mode;
     const uint64_t *pdpte; /* PAE: the four registers */
+    uint64_t late;         /* cycles by which the answer to the last exchange came later than its latency says */
 };
+
+/* The table that a walk from the root begins with. False: the PDPTE register (SDM 4.4.1) is not present. */
+static inline bool root_table(const struct walk_context *context, const struct paging_format *format, va_t va,
+                              pa_t *table) {
+    if (!format->has_pdptes) {
+        *table = context->controls->cr3 & format->root_mask;
+        return true;
+    }
+    uint64_t pdpte = context->pdpte[va >> 30 & (PDPTES - 1)];
+    *table = pdpte & format->root_mask;
+    return pdpte & ENTRY_P;
+}
 
 struct walk_params {
     const struct walk_context *context;

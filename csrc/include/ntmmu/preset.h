@@ -11,7 +11,7 @@
  *   stlb_cycles N                 cycles of a second-level hit beyond the first level's one, 0..100; only with a
  *                                 source. 0 or absent: what the look-up itself takes (rtl/README.md)
  *   psc pde|pdpte|pml4e SETS WAYS paging-structure cache of that level
- *   walkers N                     1..4, what the CPU has; both MMUs of this version walk with one (rtl/README.md)
+ *   walkers N                     1..4 (rtl/README.md, "Several walkers"); default 1
  *   memory fixed N                cycles of a table access, 1..1000 (default: fixed 4); or the lines
  *   memory l1|l2|l3 SETS WAYS CYCLES    caches that table accesses go through (64-byte lines, LRU), and
  *   memory dram CYCLES            what an access costs that misses all of them
@@ -64,7 +64,8 @@ enum cpu_feature {
     CPU_FEATURES = 12
 };
 
-#define MEMORY_CACHES 3
+#define WALKERS_MAX 4 /* at most */
+#define MEMORY_CACHES  3
 
 struct memory_cache {
     unsigned sets, ways, cycles; /* 0 ways: there is no such cache */
