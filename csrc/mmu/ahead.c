@@ -10,11 +10,14 @@ static bool has_request(const struct ahead_walker *walker) {
     return walker->state != AHEAD_IDLE && walker->state != AHEAD_FORGOTTEN;
 }
 
+static bool evaluates(const struct ahead_walker *walker, uint64_t cycle) {
+    return walker->state == AHEAD_READS && walker->due == NEVER && walker->from == cycle;
+}
+
 /* Its answer, if one is under way, is awaited all the same. */
 static void forget(struct ahead_walker *walker, uint64_t cycle) {
     if (!has_request(walker)) { return; }
-    bool evaluates = walker->due == NEVER && walker->from == cycle;
-    if (walker->state == AHEAD_READS && !evaluates) {
+    if (walker->state == AHEAD_READS && !evaluates(walker, cycle)) {
         walker->state = AHEAD_FORGOTTEN;
     } else {
         walker->state = AHEAD_IDLE;
@@ -105,7 +108,8 @@ static void start_walker(struct mmu *mmu, va_t va, const struct second_lookup *s
 /* A cycle in which the head waits for its walk. */
 static void look_ahead(struct mmu *mmu, uint64_t cycle) {
     struct ahead *ahead = &mmu->ahead;
-    if (ahead->next == ahead->count || ahead->taken[ahead->next % AHEAD_QUEUE] >= cycle) { return; }
+    if (ahead->next >= ahead->count || ahead->next == ahead->head + AHEAD_QUEUE) { return; }
+    if (ahead->taken[ahead->next % AHEAD_QUEUE] >= cycle) { return; }
     const struct mmu_request *request = &ahead->requests[ahead->next];
     if (mmu->mode.kind == PAGING_4_LEVEL && !is_canonical(request->va)) { return; }
     if (!idle_walker(mmu, cycle)) { return; }
@@ -153,7 +157,11 @@ static void answer_one(struct ahead *ahead, uint64_t cycle) {
     }
     first->due = NEVER;
     first->from = cycle + 1;
-    if (first->state == AHEAD_READS) { first->entry[first->level].evaluated = cycle + 1; }
+    if (first->state == AHEAD_FORGOTTEN) {
+        first->state = AHEAD_IDLE;
+    } else {
+        first->entry[first->level].evaluated = cycle + 1;
+    }
 }
 
 static void pass_cycle(struct mmu *mmu, bool looks, bool port_taken) {
@@ -163,13 +171,7 @@ static void pass_cycle(struct mmu *mmu, bool looks, bool port_taken) {
     struct ahead_walker *oldest = NULL;
     for (unsigned i = 0; i < AHEAD_WALKERS; i++) {
         struct ahead_walker *walker = &ahead->walker[i];
-        if (walker->due == NEVER && walker->from == cycle) {
-            if (walker->state == AHEAD_READS) { evaluate(mmu, walker, cycle); }
-            if (walker->state == AHEAD_FORGOTTEN) {
-                walker->state = AHEAD_IDLE;
-                walker->from = cycle + 1;
-            }
-        }
+        if (evaluates(walker, cycle)) { evaluate(mmu, walker, cycle); }
         bool offers = walker->state == AHEAD_OFFERS && walker->from <= cycle;
         if (offers && (!oldest || walker->request < oldest->request)) { oldest = walker; }
     }
@@ -246,7 +248,8 @@ static uint32_t head_latency(void *ctx, pa_t pa, bool exchange, uint64_t cycle) 
     struct mmu *mmu = ctx;
     struct ahead *ahead = &mmu->ahead;
     const struct mmu_memory *memory = &mmu->config.memory;
-    if (ahead->count == 0 && !is_busy(ahead)) {
+    if (ahead->count == 0 && !exchange && !is_busy(ahead)) {
+        ahead->covered = false;
         go_by(mmu, memory, &mmu->ram);
         return memory->latency(memory->ctx, pa, exchange, cycle);
     }
