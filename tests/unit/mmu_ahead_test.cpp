@@ -128,6 +128,25 @@ TEST_F(Ahead, TheMemoryGivesOneAnswerACycle) {
     EXPECT_EQ(cycles({0x1000, 0x2000, 0x3000})[0], 1u + 17);
 }
 
+/* The same of an exchange: issued in t + 10, due in t + 20, after two answers that are due in t + 19. */
+TEST_F(Ahead, AnExchangeWaitsForItsAnswerToo) {
+    memory_.set(TABLE + 4, 0x101000 | P | RW | US, 4);
+    memory_.latency = [](pa_t pa, bool exchange, uint64_t) {
+        return exchange || pa == TABLE + 12 ? 10u : pa == TABLE + 8 ? 11u : 4u;
+    };
+    start(3);
+    EXPECT_EQ(cycles({0x1000, 0x2000, 0x3000})[0], 1u + 22);
+}
+
+/* The first walks from t to t + 11, as its PDE takes a cycle more. So the second, read from in t + 2, and the third, in
+ * t + 3, both have their PDE in t + 8 and want to read in t + 9. The second does, and has it in t + 14; head in t + 12,
+ * PDE t + 13, PTE t + 14. */
+TEST_F(Ahead, TheOlderRequestReadsFirst) {
+    memory_.latency = [](pa_t pa, bool, uint64_t) { return pa == DIRECTORY ? 5u : 4u; };
+    start(3);
+    EXPECT_EQ(cycles({0x1000, 0x2000, OTHER}), (Cycles{ALONE + 1, 3, 3}));
+}
+
 /* W = t + 1, the walk from W to W + 10. The second is looked up in W + 1 and W + 2, read from in W + 3 (until W + 8)
  * and W + 9 (until W + 14); head in W + 11, its walk begins in W + 12: PDE W + 13, PTE W + 14. */
 TEST_F(Ahead, TheSecondLevelIsLookedUpAhead) {
