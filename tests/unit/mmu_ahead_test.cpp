@@ -138,13 +138,13 @@ TEST_F(Ahead, AnExchangeWaitsForItsAnswerToo) {
     EXPECT_EQ(cycles({0x1000, 0x2000, 0x3000})[0], 1u + 22);
 }
 
-/* The first walks from t to t + 11, as its PDE takes a cycle more. So the second, read from in t + 2, and the third, in
- * t + 3, both have their PDE in t + 8 and want to read in t + 9. The second does, and has it in t + 14; head in t + 12,
- * PDE t + 13, PTE t + 14. */
+/* The second has its PDE in t + 4; the last is looked up in t + 4, as two for a page that is walked have been passed
+ * over. Both want to read in t + 5, when the head does, and in t + 6: the second reads, until t + 15. Head in t + 11.
+ */
 TEST_F(Ahead, TheOlderRequestReadsFirst) {
-    memory_.latency = [](pa_t pa, bool, uint64_t) { return pa == DIRECTORY ? 5u : 4u; };
+    memory_.latency = [](pa_t pa, bool, uint64_t) { return pa == DIRECTORY ? 1u : pa == TABLE + 4 ? 8u : 4u; };
     start(3);
-    EXPECT_EQ(cycles({0x1000, 0x2000, OTHER}), (Cycles{ALONE + 1, 3, 3}));
+    EXPECT_EQ(cycles({OTHER, 0x1000, 0x1000, 0x1000, 0x2000}), (Cycles{ALONE, 5, 1, 1, 3}));
 }
 
 /* W = t + 1, the walk from W to W + 10. The second is looked up in W + 1 and W + 2, read from in W + 3 (until W + 8)
