@@ -1,6 +1,6 @@
 /* The C MMU: it stands for the RTL in every field of struct mmu_result and in every statistic. Its files: translate.c
- * (requests), usual.c (most of them, faster), walk.c and format.c (page tables), tlb.c (arrays), invalidate.c and
- * controls.c, shortcut.c. This one: life and observation. */
+ * (requests), lookup.h, usual.c (most of them, faster), ahead.c (several at a time), walk.c and format.c (page tables),
+ * tlb.c (arrays), invalidate.c and controls.c, shortcut.c. This one: life and observation. */
 #include "mmu_priv.h"
 #include <stdio.h>
 #include <stdlib.h>
