@@ -65,7 +65,7 @@ enum cpu_feature {
     CPU_FEATURES = 12
 };
 
-#define WALKERS_MAX 4 /* at most */
+#define WALKERS_MAX   4 /* at most */
 #define MEMORY_CACHES  3
 
 struct memory_cache {
