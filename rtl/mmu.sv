@@ -34,9 +34,7 @@ module mmu #(
     parameter int REPLACEMENT = 0,         // 0 = true LRU, 1 = tree pseudo-LRU, 2 = random
     parameter int SEED = 1,
     parameter int STLB_CYCLES = 0,
-    /* verilator lint_off UNUSEDPARAM */
-    parameter int WALKERS = 1,
-    /* verilator lint_on UNUSEDPARAM */
+    parameter int WALKERS = 1,             // 1..4
     parameter int FEATURES = 4095          // enum cpu_feature: what is built; the strap says what of it is on
 ) (
     input logic clk,
@@ -74,6 +72,7 @@ module mmu #(
     output logic [3:0] inv_vector,     // 0, 6 = #UD, 13 = #GP
     // memory: read or compare-and-exchange of one entry, taken when offered, answered one or more cycles later
     output logic mem_valid,
+    output logic mem_early,            // not asked again: the head's read is one that mem_id has made ahead
     output logic [1:0] mem_id,         // walker
     output logic mem_exchange,
     output logic mem_wide,             // 8 bytes, else 4
@@ -82,9 +81,7 @@ module mmu #(
     output logic [63:0] mem_expected,
     output logic [63:0] mem_desired,
     input logic mem_rsp_valid,
-    /* verilator lint_off UNUSEDSIGNAL */
     input logic [1:0] mem_rsp_id,
-    /* verilator lint_on UNUSEDSIGNAL */
     input logic [63:0] mem_rsp_data,
     // control registers
     output logic [63:0] cr0,
@@ -125,8 +122,8 @@ module mmu #(
     // ---- straps and registers ----
     logic [CPU_FEATURES-1:0] features_q;
     logic [51:32] beyond_q;
-    logic answer_valid_q, answer_valid;
-    logic [63:0] answer_q;
+    logic answer_valid;
+    logic [63:0] answer;
 `ifdef MUTATE
     logic [31:0] mut_sel;
     always_ff @(posedge clk) begin : mutant_strap
@@ -165,6 +162,18 @@ module mmu #(
     logic load_mem, pdpte_present;
     logic [31:5] load_base;
     logic [11:0] current_pcid, control_pcid, inv_pcid_used, pcid;
+
+    // several walkers: ahead.sv
+    logic [2:0] position, younger_slot, first_slot, start_level, ahead_level;
+    logic younger_valid, younger_access, younger_fetch, advance, owns, ahead_fetch, ahead_look, ahead_l2_read, ahead_l2_look;
+    logic ahead_l2_use, ahead_pde_found, ahead_missed, start_possible, early_stored, early_waits, ahead_valid, ahead_taken;
+    logic [63:0] younger_value, early_value;
+    logic [1:0] ahead_l2_read_step, ahead_l2_step, early_id, ahead_id;
+    logic [5:0] ahead_pde_way;
+    logic [51:12] start_frame;
+    logic [VA_MAX-1:0] ahead_va;
+    logic [PA_MAX-1:0] ahead_pa;
+
     drop_t control_drop, inv_drop, drop, drop_l1_i, drop_l1_d, drop_l2, drop_psc;
     logic acts, invlpg, invpcid;
     logic [VA_MAX-1:0] inv_va_used, va, walk_va;
@@ -187,27 +196,20 @@ module mmu #(
         end
     end
 
-    // An answer waits while an invalidation acts.
-    always_ff @(posedge clk) begin : answer_register
-        answer_valid_q <= rst_n && (mem_rsp_valid || (answer_valid_q && acts));
-        if (mem_rsp_valid) begin
-            answer_q <= mem_rsp_data;
-        end
-    end
-    assign answer_valid = answer_valid_q && !acts;
-
     request_queue u_queue (
         .clk(clk), .rst_n(rst_n), .req_valid(req_valid), .req_ready(req_ready), .req_op(req_op), .req_type(req_type),
         .req_mode(req_mode), .req_value(req_value), .head_valid(head_valid), .head_op(head_op), .head_type(head_type),
-        .head_mode(head_mode), .head_value(head_value), .pop(pop), .squash(squash));
+        .head_mode(head_mode), .head_value(head_value), .pop(pop), .squash(squash), .*);
     assign pop = rsp_valid;
 
-    // ---- the address and PCID that the arrays work on: the head's, but an invalidation's in its cycle ----
+    // ---- the address and PCID that the arrays work on: the head's, or for a look ahead, but an invalidation's in its cycle ----
+    assign walk_va = paging.lma ? head_value[47:0] : {16'd0, head_value[31:0]};
     always_comb begin : address
-        walk_va = paging.lma ? head_value[47:0] : {16'd0, head_value[31:0]};
         va = walk_va;
         pcid = current_pcid;
-        if (acts) begin
+        if (owns) begin
+            va = ahead_va;
+        end else if (acts) begin
             va = inv_va_used;
             pcid = inv_pcid_used;
         end else if (control) begin
@@ -240,7 +242,7 @@ module mmu #(
     head #(.STLB_CYCLES(STLB_CYCLES), .PROBES_I(PROBES_I), .PROBES_D(PROBES_D)) u_head (
         .clk(clk), .rst_n(rst_n), `MUT_CONNECT .valid(head_valid), .op(head_op), .access_type(head_type), .mode(head_mode),
         .value(head_value), .paging(paging), .acts(acts), .is_access(is_access), .instruction(instruction),
-        .look(look), .l1_hit(l1_hit), .l1_class(l1_class), .l1_entry(l1_entry), .l1_touch(l1_touch),
+        .look(look), .l1_hit(l1_hit && !owns), .l1_class(l1_class), .l1_entry(l1_entry), .l1_touch(l1_touch),
         .l1_fill(l1_fill), .l2_read(l2_read), .l2_read_step(l2_read_step), .l2_look(l2_look), .l2_step(l2_step),
         .l2_hit(l2_hit), .l2_hit_class(l2_hit_class), .l2_hit_array(l2_hit_array), .l2_hit_way(l2_hit_way),
         .l2_hit_global(l2_hit_global), .l2_pde_hit(l2_pde_hit), .l2_pde_hit_way(l2_pde_hit_way), .l2_found(l2_found),
@@ -269,13 +271,15 @@ module mmu #(
         .DSTLB1_CLASSES(DSTLB1_CLASSES), .DSTLB1_SETS(DSTLB1_SETS), .DSTLB1_WAYS(DSTLB1_WAYS),
         .L1_UNIFIED(L1_UNIFIED), .L2_UNIFIED(L2_UNIFIED), .REPLACEMENT(REPLACEMENT), .SEED(SEED), .POSSIBLE(POSSIBLE),
         .VA_BITS(VA_BITS), .PA_BITS(PA_BITS), .PCID_BITS(PCID_BITS)) u_tlbs (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va[47:12]), .va_large(va_large), .pcid(pcid), .instruction(instruction),
-        .look(look), .l1_hit(l1_hit), .l1_class(l1_class), .l1_number(l1_number), .l1_entry(l1_entry),
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va[47:12]), .va_large(va_large), .pcid(pcid),
+        .instruction(owns ? ahead_fetch : instruction), .look(look || ahead_look), .l1_hit(l1_hit), .l1_class(l1_class), .l1_number(l1_number), .l1_entry(l1_entry),
         .l1_touch(l1_touch), .l1_fill(l1_fill), .l1_fill_class(l1_fill_class), .l1_fill_entry(l1_fill_entry),
-        .l1_fill_global(l1_fill_global), .l2_read(l2_read), .l2_read_step(l2_read_step), .l2_look(l2_look),
-        .l2_step(l2_step), .l2_hit(l2_hit), .l2_hit_class(l2_hit_class), .l2_hit_array(l2_hit_array),
+        .l1_fill_global(l1_fill_global), .l2_read(l2_read || ahead_l2_read),
+        .l2_read_step(owns ? ahead_l2_read_step : l2_read_step), .l2_look(l2_look || ahead_l2_look),
+        .l2_step(owns ? ahead_l2_step : l2_step), .l2_hit(l2_hit), .l2_hit_class(l2_hit_class), .l2_hit_array(l2_hit_array),
         .l2_hit_way(l2_hit_way), .l2_hit_global(l2_hit_global), .l2_pde_hit(l2_pde_hit), .l2_pde_hit_way(l2_pde_hit_way),
-        .l2_use(l2_ended), .l2_found(l2_found), .l2_class(l2_class), .l2_way(l2_way), .l2_pde_way(l2_pde_way),
+        .l2_use(l2_ended || ahead_l2_use), .l2_found(l2_found), .l2_class(l2_class), .l2_way(l2_way),
+        .l2_pde_way(owns ? ahead_pde_way : l2_pde_way),
         .l2_entry(l2_entry), .l2_pde_entry(l2_pde_entry), .l2_touch(l2_touch), .l2_fill(fill), .walk_class(walk_class),
         .walk_entry(walk_entry), .walk_global(walk_global), .pde_touch(pde_touch),
         .pde_fill(pde_fill), .pde_entry(pde_entry), .drop_l1_i(drop_l1_i), .drop_l1_d(drop_l1_d),
@@ -311,28 +315,25 @@ module mmu #(
         .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va), .va_large(va_large), .pcid(pcid), .walk_va(walk_va),
         .access_type(head_type), .mode(head_mode), .paging(paging), .features(features_q), .beyond(beyond_q),
         .cr3_frame(cr3[51:12]), .pdpte_frame(pdpte_frame), .pdpte_present(pdpte_present), .start(walk_start),
-        .second_found(l2_pde_found && l2_ended), .second_entry(l2_pde_entry), .fill(fill), .drop(drop_psc),
+        .ahead_missed(ahead_missed), .start_level(start_level), .start_frame(start_frame), .start_possible(start_possible),
+        .second_found(owns ? ahead_pde_found : l2_pde_found && l2_ended), .second_entry(l2_pde_entry), .fill(fill), .drop(drop_psc),
         .busy(walk_busy), .done(walk_done), .fault(walk_fault), .fault_present(walk_present),
         .fault_reserved(walk_reserved), .leaf_found(walk_leaf), .leaf_class(walk_class), .leaf_entry(walk_entry),
         .leaf_global(walk_global), .restarts(rsp_restarts), .psc_level(rsp_psc_level), .from_level(from_level),
         .from_second(from_second), .pde_touch(pde_touch), .pde_fill(pde_fill), .pde_entry(pde_entry),
         .mem_valid(walk_mem), .mem_exchange(mem_exchange), .mem_level(walk_level), .mem_pa(walk_pa),
         .mem_expected(mem_expected), .mem_desired(mem_desired), .answer_valid(answer_valid && walk_busy),
-        .answer(answer_q), .restart(walk_restart), .committed(walk_committed), .debug_select(debug_select[12:10]),
+        .answer(answer), .restart(walk_restart), .committed(walk_committed), .debug_select(debug_select[12:10]),
         .debug_field(debug_word_field), .debug_set(debug_set_q), .debug_way(debug_way_q), .debug_word(psc_debug));
 
     pdpte_registers u_pdptes (
         .clk(clk), .rst_n(rst_n), `MUT_CONNECT .start(load_start), .base(load_base), .beyond(beyond_q), .done(load_done),
         .bad(load_bad), .mem_valid(load_mem), .mem_pa(load_pa), .answer_valid(answer_valid && !walk_busy),
-        .answer(answer_q), .index(walk_va[31:30]), .present(pdpte_present), .frame(pdpte_frame));
+        .answer(answer), .index(va[31:30]), .present(pdpte_present), .frame(pdpte_frame));
 
-    always_comb begin : memory_port
-        mem_valid = walk_mem || load_mem;
-        mem_id = 2'd0;
-        mem_wide = load_mem || paging.pae;
-        mem_level = load_mem ? 3'd3 : walk_level;
-        mem_pa = load_mem ? load_pa : walk_pa;
-    end
+    ahead #(.WALKERS(WALKERS), .STLB_CYCLES(STLB_CYCLES), .PROBES_I(PROBES_I), .PROBES_D(PROBES_D)) u_ahead (
+        .*, .features(features_q), .beyond(beyond_q));
+    memory_port #(.WALKERS(WALKERS)) u_memory_port (.*);
 
     // ---- control registers, invalidation port ----
     control_registers u_control (
@@ -373,9 +374,9 @@ module mmu #(
         if (rst_n && $past(rst_n)) begin
             // A response ends exactly one request.
             assert (!rsp_valid || head_valid);
-            // Memory is asked only for the head, and a hit costs no access.
+            // Memory is asked only while there is a head, and a hit costs no access.
             assert (!mem_valid || head_valid);
-            assert (!((l1_touch || l2_touch) && mem_valid));
+            assert (!((l1_touch || l2_touch) && (walk_mem || load_mem)));
             assert (!(walk_mem && load_mem));
             // An entry just dropped by INVLPG or #PF does not hit.
             if ($past(drop) == DROP_FAULT && $past(va) == va && look) begin

@@ -28,6 +28,7 @@ module psc #(
     input logic [11:0] pcid,
     // where a walk begins
     input logic look,
+    input logic ahead,                   // for a walk ahead: the head's goes on
     input logic second_found,
     input logic [51:12] second_frame,
     input rights_t second_rights,
@@ -106,7 +107,7 @@ module psc #(
     end
 
     always_ff @(posedge clk) begin : origin
-        if (look) begin
+        if (look && !ahead) begin
             from_q <= from_second ? 3'd0 : from_level;
             way_q <= way;
         end

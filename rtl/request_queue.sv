@@ -27,7 +27,16 @@ module request_queue (
     output mmu_mode_t head_mode,
     output logic [63:0] head_value,
     input logic pop,
-    input logic squash
+    input logic squash,
+    // a younger one, for those who look ahead
+    input logic [2:0] position,        // behind the head
+    output logic younger_valid,
+    output logic younger_access,       // no control-register write
+    output logic younger_fetch,
+    output logic [63:0] younger_value,
+    output logic [2:0] younger_slot,
+    output logic [2:0] first_slot,
+    output logic advance               // that of first_slot becomes the head
 );
     logic head_valid_q;
     mmu_op_t head_op_q;
@@ -37,7 +46,7 @@ module request_queue (
     logic [63:0] value_q [0:7];
     logic [6:0] kind_q [0:7];     // op, type, mode
     logic [2:0] first_q, count_q;
-    logic to_head, advance;
+    logic to_head;
     logic [6:0] first_kind;
 
     always_comb begin : flow
@@ -48,6 +57,15 @@ module request_queue (
         if (advance) begin
             first_kind = kind_q[first_q];
         end
+    end
+
+    always_comb begin : younger
+        younger_valid = position < count_q;
+        younger_slot = first_q + position;
+        younger_value = value_q[younger_slot];
+        younger_access = kind_q[younger_slot][6:4] == OP_ACCESS;
+        younger_fetch = kind_q[younger_slot][3:2] == TYPE_FETCH;
+        first_slot = first_q;
     end
 
     always_ff @(posedge clk) begin : head

@@ -38,6 +38,7 @@ module walk_unit #(
     input logic [51:12] pdpte_frame,
     input logic pdpte_present,
     input logic start,
+    input logic ahead_missed,              // a walk ahead (ahead.sv) asks where it begins
     input logic second_found,              // the second level has the PDE
     /* verilator lint_off UNUSEDSIGNAL */
     input entry_t second_entry,            // only frame and rights count
@@ -58,6 +59,9 @@ module walk_unit #(
     output logic [2:0] psc_level,          // of the cached entry that the walk began from
     output logic [2:0] from_level,         // the same, valid with start
     output logic from_second,
+    output logic [2:0] start_level,        // where a walk begins, valid with start and ahead_missed
+    output logic [51:12] start_frame,
+    output logic start_possible,           // not at a PDPTE register that is not present
     output logic pde_touch,                // for the second level
     output logic pde_fill,
     output entry_t pde_entry,
@@ -79,8 +83,8 @@ module walk_unit #(
     input logic [5:0] debug_way,
     output logic [63:0] debug_word
 );
-    logic [2:0] start_level, root_level, from_level_q;
-    logic [51:12] start_frame, root_frame, frame_2, frame_3, frame_4;
+    logic [2:0] root_level, from_level_q;
+    logic [51:12] root_frame, frame_2, frame_3, frame_4;
     rights_t start_rights, rights_2, rights_3, rights_4;
     logic root_present, from_second_q, touch, psc_fill;
     logic [4:2] tables;
@@ -122,13 +126,14 @@ module walk_unit #(
             pde_entry = {frame_2, 4'd0, rights_2};
         end
     end
+    assign start_possible = root_present || start_level != root_level;
     assign psc_fill = fill || `MUT(49, 1'b0, done && tables != '0);
 
     psc #(.PDE_SETS(PDE_SETS), .PDE_WAYS(PDE_WAYS), .PDPTE_SETS(PDPTE_SETS), .PDPTE_WAYS(PDPTE_WAYS),
         .PML4E_SETS(PML4E_SETS), .PML4E_WAYS(PML4E_WAYS), .VA_BITS(VA_BITS), .PA_BITS(PA_BITS), .PCID_BITS(PCID_BITS),
         .REPLACEMENT(REPLACEMENT), .SEED(SEED)) u_psc (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va[47:12]), .va_large(va_large), .pcid(pcid), .look(start),
-        .second_found(second_found), .second_frame(second_entry.frame),
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va[47:12]), .va_large(va_large), .pcid(pcid),
+        .look(start || ahead_missed), .ahead(ahead_missed), .second_found(second_found), .second_frame(second_entry.frame),
         .second_rights({second_entry.nx, second_entry.us, second_entry.rw}), .root_level(root_level),
         .root_frame(root_frame), .start_level(start_level), .start_frame(start_frame), .start_rights(start_rights),
         .from_level(from_level), .from_second(from_second), .touch(touch), .fill_pde(psc_fill && tables[2]),

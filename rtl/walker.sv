@@ -202,7 +202,6 @@ module walker (
         mem_valid = begin_read || read_next || exchange_upper || exchange_leaf;
         mem_exchange = 1'b0;
         mem_level = 3'd0;
-        mem_pa = '0;
         mem_expected = '0;
         mem_desired = '0;
         upper_frame = '0;
@@ -228,12 +227,6 @@ module walker (
                     upper_frame[51:32] = '0;
                 end
             end
-            case (level_d)
-                3'd4: mem_pa = {upper_frame, va[47:39], 3'd0};
-                3'd3: mem_pa = {upper_frame, va[38:30], 3'd0};
-                3'd2: mem_pa = paging.pae ? {upper_frame, va[29:21], 3'd0} : {upper_frame, va[31:22], 2'd0};
-                default: mem_pa = paging.pae ? {upper_frame, va[20:12], 3'd0} : {upper_frame, va[21:12], 2'd0};
-            endcase
             if (exchange_upper) begin
                 case (level_d)
                     3'd2: mem_expected = upper_2_q;
@@ -249,6 +242,9 @@ module walker (
             end
         end
     end
+
+    table_address u_address (
+        .enable(mem_valid), .level(level_d), .frame(upper_frame), .va(va), .pae(paging.pae), .pa(mem_pa));
 
     always_comb begin : next_state
         state_d = state_q;

@@ -38,6 +38,7 @@ enum { TAG_PCID = 36, TAG_CLASS = 48, TAG_G = 50, TAG_FRAGMENT = 51 };
 
 /* Cycles without a completion, beside those the memory was given, after which the hardware counts as hung. */
 constexpr uint64_t PATIENCE = 100000;
+constexpr unsigned MAX_LEVEL = 4;       /* of a table access */
 constexpr uint64_t TIME_PER_CYCLE = 10; /* of the waveform: cycle c begins at 10 c */
 
 const tlb_geometry built_geometry[MMU_ARRAYS] = PRESET_GEOMETRY;
@@ -53,9 +54,11 @@ struct mmu {
     bool settled = true;     /* no state waits for an edge */
     bool hung = false;       /* gave up on it: answers nothing any more */
     uint64_t patience = 0;   /* ticks left for the operation under way */
-    bool answer_due = false; /* a memory access is under way, its answer comes in answer_cycle */
-    uint64_t answer_cycle = 0;
-    uint64_t answer = 0;
+    struct {
+        bool due; /* a memory access is under way, its answer comes in `cycle` or later */
+        uint64_t cycle, answer;
+        mmu_table_access ahead[MAX_LEVEL + 1]; /* read ahead of the head, by level */
+    } walker[PRESET_WALKERS] = {};
     mmu_result *log = nullptr; /* where table accesses are entered */
     std::unique_ptr<VerilatedFstC> wave;
     uint64_t wave_from = 0, wave_to = 0;
@@ -81,7 +84,8 @@ void log_table_access(mmu_result *log, const mmu_table_access &access) {
     if (log->table_count < MMU_TABLE_MAX) { log->table[log->table_count++] = access; }
 }
 
-/* The memory takes the access that the model offers in this cycle. */
+/* The memory takes the access that the model offers in this cycle. What a walk ahead reads enters the log when the head's
+ * walk wants it. */
 void issue_memory_access(mmu *m) {
     const Vmmu *top = m->top.get();
     const mmu_memory &memory = m->config.memory;
@@ -100,11 +104,16 @@ void issue_memory_access(mmu *m) {
         access.op = MMU_TABLE_READ;
         access.value = memory.read(memory.ctx, pa, bytes);
     }
-    m->answer = access.value;
-    m->answer_cycle = m->cycle + (latency ? latency : 1);
-    m->answer_due = true;
+    auto &walker = m->walker[PRESET_WALKERS == 1 ? 0 : top->mem_id];
+    walker.answer = access.value;
+    walker.cycle = m->cycle + (latency ? latency : 1);
+    walker.due = true;
     m->patience += latency;
-    if (m->log) { log_table_access(m->log, access); }
+    if (PRESET_WALKERS > 1 && top->mem_id != 0) {
+        walker.ahead[access.level] = access;
+    } else if (m->log) {
+        log_table_access(m->log, access);
+    }
 }
 
 /* Nothing happens at the falling edge, but Verilator must have seen clk low to notice the next rise: it compares with
@@ -126,15 +135,26 @@ inline void edge(mmu *m) {
     top->eval();
 }
 
+/* One answer a cycle: that which has been due longest, of these the lowest walker's. */
+inline void answer_memory(mmu *m) {
+    unsigned first = PRESET_WALKERS;
+    for (unsigned i = 0; i < PRESET_WALKERS; i++) {
+        if (m->walker[i].due && m->walker[i].cycle <= m->cycle &&
+            (first == PRESET_WALKERS || m->walker[i].cycle < m->walker[first].cycle)) {
+            first = i;
+        }
+    }
+    m->top->mem_rsp_valid = first != PRESET_WALKERS;
+    if (first == PRESET_WALKERS) { return; }
+    m->top->mem_rsp_id = first;
+    m->top->mem_rsp_data = m->walker[first].answer;
+    m->walker[first].due = false;
+}
+
 /* Ends the current cycle; afterwards the outputs are those of the next. */
 inline void tick(mmu *m) {
     Vmmu *top = m->top.get();
-    bool answered = m->answer_due && m->answer_cycle == m->cycle;
-    top->mem_rsp_valid = answered;
-    if (answered) {
-        top->mem_rsp_data = m->answer;
-        m->answer_due = false;
-    }
+    answer_memory(m);
     if (!m->wave) {
         edge(m);
         m->cycle++;
@@ -148,6 +168,9 @@ inline void tick(mmu *m) {
         dump_wave(m, 0);
     }
     if (top->mem_valid) { issue_memory_access(m); }
+    if (PRESET_WALKERS > 1 && top->mem_early && m->log) {
+        log_table_access(m->log, m->walker[top->mem_id].ahead[top->mem_level]);
+    }
 }
 
 /* One edge that is no cycle of the machine: the state written by the last cycle becomes visible. */
