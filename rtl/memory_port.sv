@@ -16,6 +16,7 @@ module memory_port #(
 ) (
     input logic clk,
     input logic rst_n,
+    `MUT_PORT
     input logic acts,
     /* verilator lint_off UNUSEDSIGNAL */
     input paging_t paging,
@@ -69,7 +70,7 @@ module memory_port #(
     always_comb begin : route
         waits = early_waits || waits_q;
         waits_id = waits_q ? waits_id_q : early_id;
-        for_head = mem_rsp_valid && (WALKERS == 1 || mem_rsp_id == 2'd0 || (waits && mem_rsp_id == waits_id));
+        for_head = mem_rsp_valid && (WALKERS == 1 || mem_rsp_id == 2'd0 || `MUT(94, 1'b0, 1'b1) || (waits && mem_rsp_id == waits_id));
     end
 
     always_ff @(posedge clk) begin : answers

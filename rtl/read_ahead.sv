@@ -96,7 +96,7 @@ module read_ahead #(
         free_number = '0;
         walked = 1'b0;
         for (int k = COUNT - 1; k >= 0; k--) begin
-            if (!live_q[k] && !under_way_q[k]) begin
+            if (!live_q[k] && (!under_way_q[k] || `MUT(95, 1'b0, 1'b1))) begin
                 free = 1'b1;
                 free_number = NUMBER_BITS'(k);
             end
@@ -157,9 +157,9 @@ module read_ahead #(
         early_waits = 1'b0;
         early_id = '0;
         early_value = '0;
-        if (walk_mem && !mem_exchange && !walk_restart) begin
+        if (walk_mem && !mem_exchange && !`MUT(96, walk_restart, 1'b0)) begin
             for (int k = 0; k < COUNT; k++) begin
-                if (head_q[k] && pa_q[k * 4 + 32'(walk_level) - 1] == walk_pa) begin
+                if (head_q[k] && (pa_q[k * 4 + 32'(walk_level) - 1] == walk_pa || `MUT(93, 1'b0, 1'b1))) begin
                     early_id = 2'(k + 1);
                     early_stored = stored_q[k * 4 + 32'(walk_level) - 1];
                     early_waits = under_way_q[k] && level_q[k] == walk_level;
@@ -175,7 +175,7 @@ module read_ahead #(
             for (int k = 0; k < COUNT; k++) begin
                 for (int l = 0; l < 4; l++) begin
                     if ((stored_q[k * 4 + l] || (under_way_q[k] && level_q[k] == 3'(l + 1))) && pa_q[k * 4 + l] == walk_pa) begin
-                        exchanged[k] = 1'b1;
+                        exchanged[k] = `MUT(92, 1'b1, 1'b0);
                     end
                 end
             end

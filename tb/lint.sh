@@ -31,7 +31,7 @@ for policy in 0 1 2; do
     # the least there can be; a 32-bit CPU; every class in one array; odd numbers of ways
     geometry ITLB0 1 1 1 L1_UNIFIED=1 L2_UNIFIED=0 FEATURES=0 REPLACEMENT=$policy
     geometry ITLB0 1 8 4 ITLB1 2 1 2 DTLB0 1 16 4 DTLB1 2 2 4 L2_UNIFIED=0 FEATURES=15 REPLACEMENT=$policy
-    geometry ITLB0 7 1 24 DTLB0 7 1 40 DTLB1 0 1 0 ISTLB0 15 16 7 REPLACEMENT=$policy STLB_CYCLES=3
+    geometry ITLB0 7 1 24 DTLB0 7 1 40 DTLB1 0 1 0 ISTLB0 15 16 7 REPLACEMENT=$policy STLB_CYCLES=3 WALKERS=$((policy + 2))
     geometry ITLB0 1 1 7 ITLB1 2 1 3 ITLB2 4 1 1 DTLB0 1 1 64 DTLB1 6 1 5 L2_UNIFIED=0 ISTLB0 3 4 3 DSTLB0 1 64 4 \
         DSTLB1 14 8 5 PSC_PDE 1 24 PSC_PDPTE 2 3 PSC_PML4E 1 4 REPLACEMENT=$policy
 done
@@ -40,12 +40,12 @@ geometry ITLB0 1 1024 4 L1_UNIFIED=1 ISTLB0 8 1 64
 
 for define in '' -DMUTATE; do
     # "sorry" about constant selects and "cannot be synthesized" about $error in an assertion are harmless.
-    icarus=$(iverilog -g2012 -Wall $define -Irtl -s mmu -o /dev/null rtl/*.sv 2>&1) || complain "iverilog failed"
+    icarus=$(iverilog -g2012 -Wall $define -Pmmu.WALKERS=3 -Irtl -s mmu -o /dev/null rtl/*.sv 2>&1) || complain "iverilog failed"
     icarus=$(grep -v -e ': sorry: constant selects in always_' -e 'System task (\$error) cannot be synthesized' \
         <<< "$icarus" || true)
     [ -z "$icarus" ] || { echo "$icarus" >&2; complain "iverilog $define"; }
     # Without -q, which would hide the implicit-declaration warning.
-    yosys_log=$(yosys -p "read_verilog -sv $define -Irtl $(echo rtl/*.sv); hierarchy -check -top mmu; proc; check -assert" \
+    yosys_log=$(yosys -p "read_verilog -sv $define -Irtl $(echo rtl/*.sv); chparam -set WALKERS 3 mmu; hierarchy -check -top mmu; proc; check -assert" \
         2>&1) || { tail -n 5 <<< "$yosys_log" >&2; complain "yosys failed"; }
     latches=$(grep -e 'implicitly declared' -e 'Latch inferred' -e 'out of bounds' <<< "$yosys_log" || true)
     [ -z "$latches" ] || { echo "$latches" >&2; complain "yosys $define"; }

@@ -61,11 +61,18 @@ mmu=top.mmu
     translated 2 level.flt "$mmu.u_walk.u_walker.level_q[2:0]"
     show 28 2 $mmu.walk_start $mmu.walk_done $mmu.walk_fault $mmu.walk_restart $mmu.fill
     group_end "Walker"
+    group "Walks ahead (none with one walker)"
+    show 24 0 "$mmu.position[2:0]"
+    show 28 0 $mmu.owns $mmu.ahead_missed $mmu.ahead_taken
+    group_end "Walks ahead (none with one walker)"
     group "Memory port"
-    show 28 7 top.mem_valid top.mem_exchange
+    show 28 7 top.mem_valid top.mem_early
+    show 24 7 'top.mem_id[1:0]'
+    show 28 7 top.mem_exchange
     translated 7 level.flt 'top.mem_level[2:0]'
     show 22 7 'top.mem_pa[51:0]' 'top.mem_expected[63:0]' 'top.mem_desired[63:0]'
     show 28 7 top.mem_rsp_valid
+    show 24 7 'top.mem_rsp_id[1:0]'
     show 22 7 'top.mem_rsp_data[63:0]'
     group_end "Memory port"
     group "Response"

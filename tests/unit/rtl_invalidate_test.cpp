@@ -22,7 +22,7 @@ TEST_P(RtlInvalidate, NothingOldIsServedLater) {
     EXPECT_GT(old_answers, 100u) << "stale entries were there to be dropped";
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, RtlInvalidate, testing::Values("tiny", "tiny-l2", "tiny-unified", "tiny-l2.assert"),
+INSTANTIATE_TEST_SUITE_P(Models, RtlInvalidate, testing::Values("tiny", "tiny-l2", "tiny-unified", "tiny-l2.assert", "tiny-random.assert"),
                          [](const testing::TestParamInfo<const char *> &info) {
                              std::string name = info.param;
                              std::replace_if(
