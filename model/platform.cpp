@@ -66,7 +66,8 @@ void parse(int argc, char **argv, platform_options *options) {
     cli_parse_program(&argp, "ntmmu-platform", argc, argv, options);
     if (!options->replay.replay.second_mmu) { options->replay.replay.checks &= ~static_cast<unsigned>(CHECK_LOCKSTEP); }
     if (options->replay.replay.checks & CHECK_ARCHITECTURE) {
-        std::exit(cli_error("--compare: found architecture, expected c: the oracle watches an MMU that no bus is before"));
+        std::exit(
+            cli_error("--compare: found architecture, expected c: the oracle watches an MMU that no bus is before"));
     }
 }
 
@@ -90,22 +91,23 @@ struct pc {
         ram.stores.bind(cpu);
     }
 
-    ::mmu *power_on(const machine_config *config, physmem *mem, pa_t size, char *err, size_t err_size) {
+    ::mmu *power_on(const machine_power *power, char *err, size_t err_size) {
+        const mmu_preset &preset = power->mmu.preset;
+        unsigned fixed = power->config->memory_latency;
         memory_geometry uncached = {};
-        uncached.dram = config->preset.memory.dram;
-        if (!ram.power_on(size, config->preset.memory, config->memory_latency) ||
-            !device.power_on(PHYSMEM_DEVICE_SIZE, uncached, config->memory_latency)) {
-            snprintf(err, err_size, "cannot have %" PRIu64 " bytes of RAM", size);
+        uncached.dram = preset.memory.dram;
+        bool memory =
+            ram.power_on(power->size, preset.memory, fixed) && device.power_on(PHYSMEM_DEVICE_SIZE, uncached, fixed);
+        if (memory) {
+            bus.map(0, power->size, RAM);
+            if (power->size <= PHYSMEM_DEVICE_BASE) { bus.map(PHYSMEM_DEVICE_BASE, PHYSMEM_DEVICE_SIZE, DEVICE); }
+        }
+        if (!memory || !cpu.map_memory(power->mem, power->size)) {
+            snprintf(err, err_size, "cannot have %" PRIu64 " bytes of RAM", power->size);
             return nullptr;
         }
-        bus.map(0, size, RAM);
-        if (size <= PHYSMEM_DEVICE_BASE) { bus.map(PHYSMEM_DEVICE_BASE, PHYSMEM_DEVICE_SIZE, DEVICE); }
-        if (!cpu.map_memory(mem, size)) {
-            snprintf(err, err_size, "cannot have %" PRIu64 " bytes of RAM", size);
-            return nullptr;
-        }
-        return mmu.power_on(config->mmu, config->preset, config->mmu_assertions, err, err_size) ? cpu.mmu_handle()
-                                                                                                : nullptr;
+        bool on = mmu.power_on(power->config->mmu, preset, power->mmu.assertions, err, err_size);
+        return on ? cpu.mmu_handle() : nullptr;
     }
 };
 
@@ -113,9 +115,9 @@ replay_board board_of(pc *pc) {
     replay_board board = {};
     board.board.ctx = pc;
     board.board.mmu = &cpu_module::mmu_calls;
-    board.board.power_on = [](void *ctx, const machine_config *config, physmem *mem, pa_t size, char *err,
-                              size_t err_size) {
-        return static_cast<struct pc *>(ctx)->power_on(config, mem, size, err, err_size);
+    board.board.has_memory = true;
+    board.board.power_on = [](void *ctx, const machine_power *power, char *err, size_t err_size) {
+        return static_cast<struct pc *>(ctx)->power_on(power, err, err_size);
     };
     board.event_done = [](void *ctx, const machine *m) { static_cast<struct pc *>(ctx)->cpu.event_done(m); };
     return board;

@@ -3,8 +3,6 @@
  * writes the report. */
 #include "architecture.h"
 
-#include "ntmmu/machine.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -569,7 +567,7 @@ static void destroy(struct mmu *mmu) {
     past_destroy(&a->past);
 }
 
-/* The machine calls config.mmu_create instead. */
+/* A machine has architecture_place instead. */
 static struct mmu *create(const struct mmu_config *config, char *err, size_t err_size) {
     (void)config;
     snprintf(err, err_size, "the architecture's oracle needs an MMU to judge");
@@ -592,15 +590,13 @@ const struct mmu_ops architecture_ops = {
     .wave = wave,
 };
 
-static struct mmu *create_for_machine(void *ctx, const struct mmu_config *config, struct physmem *mem,
-                                      const struct event_log *log, char *err, size_t err_size) {
-    return architecture_mmu(ctx, config, mem, log, err, err_size);
+static struct mmu *power_on(void *ctx, const struct machine_power *power, char *err, size_t err_size) {
+    return architecture_mmu(ctx, &power->mmu, power->mem, power->log, err, err_size);
 }
 
 void architecture_place(struct architecture *a, struct machine_config *config) {
-    config->mmu = &architecture_ops;
-    config->mmu_create = create_for_machine;
-    config->mmu_ctx = a;
+    a->board = (struct machine_board){.ctx = a, .mmu = &architecture_ops, .power_on = power_on};
+    config->board = &a->board;
 }
 
 const char *architecture_report(const struct architecture *a) { return a->report.text ? a->report.text : ""; }

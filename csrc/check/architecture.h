@@ -4,6 +4,7 @@
 #define NTMMU_CHECK_ARCHITECTURE_H
 
 #include "ntmmu/architecture.h"
+#include "ntmmu/machine.h"
 #include "report.h"
 
 /* Bits of a table entry of any level and mode, SDM tables 4-4 to 4-19. */
@@ -180,6 +181,7 @@ struct architecture {
     struct report report;
     bool failed, reported;
     struct slot *slots;
+    struct machine_board board; /* that a machine has it by */
 };
 
 enum paging paging_of(const struct controls *controls);

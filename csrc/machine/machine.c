@@ -44,34 +44,7 @@ static bool knows_mmu(const struct machine *m, char *err, size_t err_size) {
     return true;
 }
 
-static int create_mmu(struct machine *m, char *err, size_t err_size) {
-    struct mmu_config config = {
-        .preset = m->config.preset,
-        .memory = {.ctx = m, .read = table_read, .compare_exchange = table_exchange, .latency = table_latency},
-        .assertions = m->config.mmu_assertions,
-    };
-    m->mmu = m->config.mmu_create ? m->config.mmu_create(m->config.mmu_ctx, &config, &m->mem, &m->log, err, err_size)
-                                  : m->config.mmu->create(&config, err, err_size);
-    if (!m->mmu) { return -1; }
-    if (m->config.mmu == &mmu_c_ops) {
-        if (!m->memory_model.cached) {
-            mmu_c_use_ram(m->mmu, (struct mmu_ram){m->mem.bytes, m->mem.size, m->memory_model.geometry.dram});
-        }
-        if (!m->kernel_direct) { m->downward.shortcuts = mmu_c_shortcuts(m->mmu); }
-    }
-    return 0;
-}
-
-static int take_board(struct machine *m, pa_t ram, char *err, size_t err_size) {
-    const struct machine_board *board = m->config.board;
-    m->mmu = board->power_on(board->ctx, &m->config, &m->mem, ram, err, err_size);
-    if (!m->mmu) { return -1; }
-    m->config.mmu = board->mmu;
-    return 0;
-}
-
-/* What is soldered in here: RAM, the time of table accesses, the MMU. */
-static int take_own_hardware(struct machine *m, pa_t ram, char *err, size_t err_size) {
+static int make_memory(struct machine *m, pa_t ram, char *err, size_t err_size) {
     if (memory_model_init(&m->memory_model, &m->config.preset.memory, m->config.memory_latency)) {
         snprintf(err, err_size, "out of memory");
         return -1;
@@ -80,7 +53,34 @@ static int take_own_hardware(struct machine *m, pa_t ram, char *err, size_t err_
         snprintf(err, err_size, "cannot have %llu bytes of RAM", (unsigned long long)ram);
         return -1;
     }
-    return create_mmu(m, err, err_size);
+    return 0;
+}
+
+static int make_mmu(struct machine *m, pa_t ram, char *err, size_t err_size) {
+    const struct machine_board *board = m->config.board;
+    struct machine_power power = {
+        .config = &m->config,
+        .mmu = {.preset = m->config.preset, .assertions = m->config.mmu_assertions},
+        .mem = &m->mem,
+        .size = ram,
+        .log = &m->log,
+    };
+    if (!board || !board->has_memory) {
+        if (make_memory(m, ram, err, err_size)) { return -1; }
+        power.mmu.memory = (struct mmu_memory){
+            .ctx = m, .read = table_read, .compare_exchange = table_exchange, .latency = table_latency};
+    }
+    m->mmu =
+        board ? board->power_on(board->ctx, &power, err, err_size) : m->config.mmu->create(&power.mmu, err, err_size);
+    if (!m->mmu) { return -1; }
+    if (board) { m->config.mmu = board->mmu; }
+    if (m->config.mmu == &mmu_c_ops) {
+        if (!m->memory_model.cached) {
+            mmu_c_use_ram(m->mmu, (struct mmu_ram){m->mem.bytes, m->mem.size, m->memory_model.geometry.dram});
+        }
+        if (!m->kernel_direct) { m->downward.shortcuts = mmu_c_shortcuts(m->mmu); }
+    }
+    return 0;
 }
 
 static int boot(struct machine *m, char *err, size_t err_size) {
@@ -105,8 +105,7 @@ static int boot(struct machine *m, char *err, size_t err_size) {
 static int power_on(struct machine *m, char *err, size_t err_size) {
     uint64_t ram = m->config.os->ram_size(&m->config.os_config, err, err_size);
     if (ram == 0 || !knows_mmu(m, err, err_size)) { return -1; }
-    int rc = m->config.board ? take_board(m, ram, err, err_size) : take_own_hardware(m, ram, err, err_size);
-    return rc || boot(m, err, err_size) ? -1 : 0;
+    return make_mmu(m, ram, err, err_size) || boot(m, err, err_size) ? -1 : 0;
 }
 
 struct machine *machine_create(const struct machine_config *config, char *err, size_t err_size) {

@@ -30,23 +30,29 @@ struct machine_injection {
 
 struct machine_config;
 
-/* The hardware around the CPU where that is not the machine's own: buses, memory, and the MMU at their other end
- * (model/). */
+/* What a machine is powered on with. */
+struct machine_power {
+    const struct machine_config *config;
+    struct mmu_config mmu; /* of config->mmu: its memory is *mem, with latencies as the preset has them */
+    struct physmem *mem;   /* RAM of `size` bytes */
+    pa_t size;
+    const struct event_log *log;
+};
+
+/* What the CPU has in place of config->mmu alone: one that watches it (ntmmu/architecture.h), or buses, at whose other
+ * end it is (model/). */
 struct machine_board {
     void *ctx;
     const struct mmu_ops *mmu; /* how the CPU reaches its MMU; `create` is not called */
-    /* Once, at power-on: makes *mem RAM of that many bytes, which stay until the machine is destroyed, and returns the
-     * MMU for the calls of `mmu`, which translates as config->mmu does. NULL with one line in err. */
-    struct mmu *(*power_on)(void *ctx, const struct machine_config *config, struct physmem *mem, pa_t size, char *err,
-                            size_t err_size);
+    bool has_memory;           /* power_on makes power->mem, which stays until the machine is destroyed, and
+                                * power->mmu.memory is not there; false: both are the machine's own */
+    /* Once, at power-on: returns the MMU for the calls of `mmu`, which translates as config->mmu does. NULL with one
+     * line in err. */
+    struct mmu *(*power_on)(void *ctx, const struct machine_power *power, char *err, size_t err_size);
 };
 
 struct machine_config {
     const struct mmu_ops *mmu;
-    /* Makes the MMU in place of mmu->create, with the machine's memory and log at hand: one that watches another. */
-    struct mmu *(*mmu_create)(void *mmu_ctx, const struct mmu_config *config, struct physmem *mem,
-                              const struct event_log *log, char *err, size_t err_size);
-    void *mmu_ctx;
     struct mmu_preset preset;
     bool mmu_assertions;
     const struct os_ops *os;
@@ -58,7 +64,7 @@ struct machine_config {
     struct machine_injection injection[MACHINE_INJECTIONS_MAX];
     unsigned injections;
     const char *pagefile_directory[OS_PAGING_FILES_MAX]; /* where paging file N is, NULL: with temporary files */
-    const struct machine_board *board; /* NULL: memory and latencies are the machine's own, and its MMU is on them */
+    const struct machine_board *board; /* NULL: the CPU has config->mmu, on the machine's own memory */
 };
 
 enum machine_stop { MACHINE_RUNS, MACHINE_BUGCHECK, MACHINE_PANIC };
