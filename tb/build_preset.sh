@@ -33,7 +33,7 @@ words() { # COUNT WORD…: as many as expected, no more
     (( $# <= count )) || bad "'${*:count+1:1}'" "end of line"
 }
 
-feature_names=(pse pse36 pge pae nx long 1g pcid invpcid smep smap pat)
+mapfile -t feature_names < <(sed -n 's/^ *CPU_\([A-Z0-9]*\) = 1 << .*/\L\1/p' "$root/csrc/include/ntmmu/preset.h")
 array_names=(ITLB0 ITLB1 ITLB2 DTLB0 DTLB1 DTLB2 ISTLB0 ISTLB1 DSTLB0 DSTLB1 PSC_PDE PSC_PDPTE PSC_PML4E)
 classes=(0 0 0 0 0 0 0 0 0 0 0 0 0) sets=("${classes[@]}") ways=("${classes[@]}")
 unified=(0 0) split=(0 0)

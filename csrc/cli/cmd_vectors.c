@@ -61,16 +61,12 @@ static void print_count(const char *name, const struct vectors_count *count) {
     printf("%-16s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", name, count->passed, count->failed, count->skipped);
 }
 
-/* By their names in the SDM; bit 0 first, as in enum cpu_feature. */
-static const char *const feature_names[CPU_FEATURES] = {
-    "PSE", "PSE-36", "PGE", "PAE", "NX", "4-level paging", "1 GB pages", "PCID", "INVPCID", "SMEP", "SMAP", "PAT"};
-
 static void print_missing(const struct vectors_report *report) {
     printf("%" PRIu64 " skipped because the CPU lacks", report->skipped_missing);
     const char *separator = " ";
     for (unsigned i = 0; i < CPU_FEATURES; i++) {
         if (!(report->missing & 1u << i)) { continue; }
-        printf("%s%s", separator, feature_names[i]);
+        printf("%s%s", separator, cpu_feature_names[i].sdm);
         separator = ", ";
     }
     printf("\n");
@@ -101,7 +97,7 @@ static json_t *vectors_json(const struct options *options, const struct vectors_
     }
     json_t *missing = json_array();
     for (unsigned i = 0; i < CPU_FEATURES; i++) {
-        if (report->missing & 1u << i) { json_array_append_new(missing, json_string(feature_names[i])); }
+        if (report->missing & 1u << i) { json_array_append_new(missing, json_string(cpu_feature_names[i].sdm)); }
     }
     return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o}", "mmu", options->mmu, "cpu", options->cpu, "sets",
                      sets, "total", count_json(&report->total), "excused_p", (json_int_t)report->excused_p, "excused_n",

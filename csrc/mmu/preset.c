@@ -99,8 +99,12 @@ static const char *const replacement_names[] = {[TLB_LRU] = "lru", [TLB_PLRU] = 
 static const char *const size_names[] = {"4k", "2m", "1g", "pde", NULL};
 static const char *const psc_names[] = {"pde", "pdpte", "pml4e", NULL};
 static const char *const memory_names[] = {"l1", "l2", "l3", "dram", "fixed", NULL};
-static const char *const feature_names[] = {"pse",  "pse36",   "pge",  "pae",  "nx",  "long", "1g",
-                                            "pcid", "invpcid", "smep", "smap", "pat", NULL}; /* as enum cpu_feature */
+
+const struct cpu_feature_name cpu_feature_names[CPU_FEATURES] = {
+    {"pse", "PSE"},         {"pse36", "PSE-36"},        {"pge", "PGE"},       {"pae", "PAE"},
+    {"nx", "NX"},           {"long", "4-level paging"}, {"1g", "1 GB pages"}, {"pcid", "PCID"},
+    {"invpcid", "INVPCID"}, {"smep", "SMEP"},           {"smap", "SMAP"},     {"pat", "PAT"},
+};
 
 static int parse_replacement(struct parser *p, char **rest) {
     char *word = next_word(rest);
@@ -114,13 +118,22 @@ static int parse_replacement(struct parser *p, char **rest) {
     return 0;
 }
 
+static int fail_feature(struct parser *p, const char *word) {
+    char expected[128];
+    size_t n = 0;
+    for (unsigned i = 0; i < CPU_FEATURES; i++) {
+        const char *separator = i == 0 ? "" : i + 1 < CPU_FEATURES ? ", " : " or ";
+        n += (size_t)snprintf(expected + n, sizeof expected - n, "%s%s", separator, cpu_feature_names[i].preset);
+    }
+    return fail_word(p, word, expected);
+}
+
 static int parse_features(struct parser *p, char **rest) {
     for (char *word; (word = next_word(rest));) {
-        int which = find_word(word, feature_names);
-        if (which < 0) {
-            return fail_word(p, word, "pse, pse36, pge, pae, nx, long, 1g, pcid, invpcid, smep, smap or pat");
-        }
-        p->out->features |= 1u << which;
+        unsigned i = 0;
+        while (i < CPU_FEATURES && strcmp(word, cpu_feature_names[i].preset) != 0) { i++; }
+        if (i == CPU_FEATURES) { return fail_feature(p, word); }
+        p->out->features |= 1u << i;
     }
     return 0;
 }
@@ -382,7 +395,7 @@ void preset_write(const struct mmu_preset *preset, FILE *out) {
     if (preset->replacement == TLB_RANDOM) { fprintf(out, " %u", (unsigned)preset->seed); }
     fprintf(out, "\nphysical_bits %u\nfeatures", preset->physical_bits);
     for (unsigned i = 0; i < CPU_FEATURES; i++) {
-        if (preset->features >> i & 1) { fprintf(out, " %s", feature_names[i]); }
+        if (preset->features >> i & 1) { fprintf(out, " %s", cpu_feature_names[i].preset); }
     }
     fprintf(out, "\nstlb_cycles %u\nwalkers %u\n", preset->stlb_cycles, preset->walkers);
     write_arrays(preset, out);

@@ -3,7 +3,7 @@
  *   source TEXT…                  where the figures come from
  *   replacement lru|plru|random [SEED]   of every array; SEED 1..65535, default 1
  *   physical_bits N               MAXPHYADDR, 32..52
- *   features NAME…                of enum cpu_feature, by the names in preset.c; what is not named is
+ *   features NAME…                of enum cpu_feature, in lower case without CPU_; what is not named is
  *                                 #GP, #UD, ignored or reserved
  *   itlb|dtlb|tlb SIZES SETS WAYS       first level: instruction side, data side, or both sides in one (then neither
  *                                       itlb nor dtlb); at most three lines of each
@@ -49,6 +49,7 @@ struct tlb_geometry {
     unsigned sets, ways; /* 0 ways: there is no such array */
 };
 
+/* One a line, bit 0 first: tb/build_preset.sh reads the names here. rtl/mmu_types.svh numbers the bits alike. */
 enum cpu_feature {
     CPU_PSE = 1 << 0,     /* 4 MB pages, CR4.PSE */
     CPU_PSE36 = 1 << 1,   /* address bits 39:32 of a 4 MB page; else bits 21:13 are reserved */
@@ -64,6 +65,12 @@ enum cpu_feature {
     CPU_PAT = 1 << 11,    /* the PAT register */
     CPU_FEATURES = 12
 };
+
+/* Of bit n. */
+struct cpu_feature_name {
+    const char *preset, *sdm;
+};
+extern const struct cpu_feature_name cpu_feature_names[CPU_FEATURES];
 
 #define WALKERS_MAX   4 /* at most */
 #define MEMORY_CACHES  3
