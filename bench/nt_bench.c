@@ -6,7 +6,6 @@
 #include "ntmmu/pte.h"
 #include "ntmmu/status.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,16 +143,6 @@ static double hits(const struct mmu_ops *mmu, uint32_t count) {
     return count / took;
 }
 
-static const struct mmu_ops *load_rtl(const char *path) {
-    void *object = dlopen(path, RTLD_NOW);
-    if (!object) { fail("RTL", dlerror()); }
-    mmu_ops_fn ops;
-    void *symbol = dlsym(object, MMU_OPS_SYMBOL);
-    if (!symbol) { fail("RTL", dlerror()); }
-    memcpy(&ops, &symbol, sizeof ops);
-    return ops();
-}
-
 int main(int argc, char **argv) {
     static const struct {
         const char *name;
@@ -173,7 +162,10 @@ int main(int argc, char **argv) {
     double c = hits(&mmu_c_ops, 4000000);
     printf("TLB hits, whole machine: C %.1f million a second", c / 1e6);
     if (argc > 1) {
-        double rtl = hits(load_rtl(argv[1]), 500000);
+        char err[512];
+        const struct mmu_ops *ops = mmu_load_object(argv[1], err, sizeof err);
+        if (!ops) { fail("RTL", err); }
+        double rtl = hits(ops, 500000);
         printf(", RTL %.2f million (C is %.1f times as fast)", rtl / 1e6, c / rtl);
     }
     printf("\n");

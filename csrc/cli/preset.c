@@ -2,7 +2,6 @@
 #include "cli.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -190,60 +189,18 @@ int cli_build_preset(const struct mmu_preset *preset, bool assertions, char *pat
 
 /* ---- loading ---- */
 
-static const struct mmu_ops *load_object(const char *path, char *err, size_t err_size) {
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        snprintf(err, err_size, "%s", dlerror());
-        return NULL;
-    }
-    mmu_ops_fn get;
-    *(void **)&get = dlsym(handle, MMU_OPS_SYMBOL);
-    if (!get) {
-        snprintf(err, err_size, "%s: found no function %s, expected const struct mmu_ops *%s(void)", path,
-                 MMU_OPS_SYMBOL, MMU_OPS_SYMBOL);
-        return NULL;
-    }
-    const struct mmu_ops *ops = get();
-    if (!ops) {
-        snprintf(err, err_size, "%s: found NULL from %s, expected its struct mmu_ops", path, MMU_OPS_SYMBOL);
-        return NULL;
-    }
-    if (ops->abi_version != MMU_ABI_VERSION) {
-        snprintf(err, err_size, "%s: found MMU ABI version %u, expected %u", path, ops->abi_version, MMU_ABI_VERSION);
-        return NULL;
-    }
-    return ops;
-}
-
 bool cli_is_mmu_object(const char *kind) {
     size_t length = strlen(kind);
     return strchr(kind, '/') || (length > 3 && strcmp(kind + length - 3, ".so") == 0);
 }
 
-/* dlopen looks a name without a '/' up among the system's libraries. */
-static const struct mmu_ops *load_file(const char *kind, char *err, size_t err_size) {
-    char path[PATH_MAX + 2];
-    if (snprintf(path, sizeof path, "%s%s", strchr(kind, '/') ? "" : "./", kind) >= (int)sizeof path) {
-        snprintf(err, err_size, "--mmu: found a name of more than %d characters", PATH_MAX);
-        return NULL;
-    }
-    const struct mmu_ops *ops = load_object(path, err, err_size);
-    if (!ops ||
-        (ops->name && ops->create && ops->destroy && ops->translate && ops->write_control && ops->read_control &&
-         ops->invlpg && ops->invpcid && ops->cycles && ops->statistics && ops->tlb_entries && ops->wave)) {
-        return ops;
-    }
-    snprintf(err, err_size, "%s: found a NULL among its struct mmu_ops, expected every function", path);
-    return NULL;
-}
-
 const struct mmu_ops *cli_load_mmu(const char *kind, const struct mmu_preset *preset, bool assertions, char *err,
                                    size_t err_size) {
     if (strcmp(kind, "c") == 0) { return &mmu_c_ops; }
-    if (strcmp(kind, "rtl") != 0) { return load_file(kind, err, err_size); }
+    if (strcmp(kind, "rtl") != 0) { return mmu_load_object(kind, err, err_size); }
     char path[2 * PATH_MAX];
     if (cli_build_preset(preset, assertions, path, sizeof path, err, err_size)) { return NULL; }
-    return load_object(path, err, err_size);
+    return mmu_load_object(path, err, err_size);
 }
 
 bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assertions, char *err, size_t err_size) {

@@ -2,7 +2,6 @@
  * expectation of its own (expect.c). Exit code 0: all agree; 1: a disagreement; 2: cannot run. */
 #include "run.h"
 #include <argp.h>
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,22 +68,6 @@ static int cannot(const char *message) {
     fflush(stdout);
     fprintf(stderr, "matrix: %s\n", message);
     return EXIT_CANNOT;
-}
-
-/* NULL after a message. A shared object stays loaded. */
-static const struct mmu_ops *load_mmu(const char *name) {
-    if (strcmp(name, "c") == 0) { return &mmu_c_ops; }
-    void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    mmu_ops_fn function = NULL;
-    if (handle) { *(void **)&function = dlsym(handle, MMU_OPS_SYMBOL); }
-    if (!function) {
-        cannot(dlerror());
-        return NULL;
-    }
-    const struct mmu_ops *ops = function();
-    if (ops && ops->abi_version == MMU_ABI_VERSION) { return ops; }
-    cannot("found no MMU, or one of another ABI version, expected this one's: build it anew");
-    return NULL;
 }
 
 static double seconds(void) {
@@ -225,8 +208,9 @@ int main(int argc, char **argv) {
            "MMU", "cases", "accesses", "TLB hits", "PSC starts", "disagreements", "seconds");
     int status = EXIT_OK;
     for (unsigned i = 0; i < options.mmu_count; i++) {
-        const struct mmu_ops *ops = load_mmu(options.mmus[i]);
-        int one = ops ? run_mmu(&options, ops, &preset) : EXIT_CANNOT;
+        bool own = strcmp(options.mmus[i], "c") == 0;
+        const struct mmu_ops *ops = own ? &mmu_c_ops : mmu_load_object(options.mmus[i], err, sizeof err);
+        int one = ops ? run_mmu(&options, ops, &preset) : cannot(err);
         if (one == EXIT_CANNOT) { return EXIT_CANNOT; }
         if (one == EXIT_DISAGREE) { status = one; }
     }

@@ -146,8 +146,11 @@ struct mmu_ops {
 /* The C MMU (csrc/mmu). */
 extern const struct mmu_ops mmu_c_ops;
 
-/* The Verilated MMU of a preset: a shared object exporting `const struct mmu_ops *ntmmu_mmu_ops(void)`. */
+/* An MMU in a shared object, such as the Verilated one of a preset: it exports
+ * `const struct mmu_ops *ntmmu_mmu_ops(void)`. */
 #define MMU_OPS_SYMBOL "ntmmu_mmu_ops"
 typedef const struct mmu_ops *(*mmu_ops_fn)(void);
+/* That of a file, which stays loaded. NULL with one line in err. */
+const struct mmu_ops *mmu_load_object(const char *name, char *err, size_t err_size);
 
 #endif
