@@ -320,15 +320,15 @@ class PairProgram {
     }
 
     void accesses() {
-        std::array<mmu_request, 6> requests = {};
-        size_t count = 1 + random_below(requests.size());
+        std::array<mmu_request, 14> requests = {}; /* more than an MMU holds at a time */
+        size_t count = 1 + random_below(one_in(4) ? requests.size() : 6);
         for (size_t i = 0; i < count; i++) {
             requests[i].va = random_va();
             requests[i].type = (uint8_t)random_below(4);
             requests[i].mode = (uint8_t)random_below(3);
             requests[i].size = 1;
         }
-        std::array<mmu_result, 6> a, b;
+        std::array<mmu_result, 14> a, b;
         size_t done_a = a_.mmu->ops()->translate(a_.mmu->mmu(), requests.data(), a.data(), count);
         size_t done_b = b_.mmu->ops()->translate(b_.mmu->mmu(), requests.data(), b.data(), count);
         for (size_t i = 0; i < std::min(done_a, done_b) && difference_.empty(); i++) {
