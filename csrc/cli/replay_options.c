@@ -7,12 +7,16 @@
 enum { OPTION_JSON = 0x200, OPTION_WAVE, OPTION_WAVE_AT, OPTION_CHECK, OPTION_AUDIT, OPTION_COMPARE };
 
 #define COMPARE_EXPECTED "c|architecture"
+#define CHECK_NAMES      "lockstep, shadow, staleness, audit, expect, all, none"
 
 static const struct argp_option option_table[] = {
     {"json", OPTION_JSON, "FILE", 0, "write the counts as JSON, - = standard output", 3},
     {"wave", OPTION_WAVE, "FILE.fst", 0, "dump a waveform (RTL only)", 3},
     {"wave-at", OPTION_WAVE_AT, "WHAT", 0, "only around " WAVE_EXPECTED, 3},
-    {"check", OPTION_CHECK, "LIST", 0, "checks, comma between: lockstep, shadow, staleness, audit, all, none", 3},
+    {"check", OPTION_CHECK, "LIST", 0,
+     "checks, comma between: " CHECK_NAMES
+     "; no-NAME takes one out. What the trace expects is judged as well, unless there is no-expect",
+     3},
     {"compare", OPTION_COMPARE, COMPARE_EXPECTED, 0,
      "what the MMU's answers must be: those of the C MMU, cycles and all (what check does by itself), or any that the "
      "architecture allows",
@@ -26,18 +30,26 @@ static int parse_checks(const char *arg, unsigned *out) {
         const char *name;
         unsigned flags;
     } table[] = {
-        {"lockstep", CHECK_LOCKSTEP}, {"shadow", CHECK_SHADOW}, {"staleness", CHECK_STALENESS},
-        {"audit", CHECK_AUDIT},       {"all", CHECK_ALL},       {"none", 0},
+        {"lockstep", CHECK_LOCKSTEP},
+        {"shadow", CHECK_SHADOW},
+        {"staleness", CHECK_STALENESS},
+        {"audit", CHECK_AUDIT},
+        {"expect", CHECK_EXPECT},
+        {"all", CHECK_ALL},
+        {"none", 0},
     };
     *out = CHECK_EXPECT;
     while (*arg) {
+        bool without = strncmp(arg, "no-", 3) == 0;
+        arg += without ? 3 : 0;
         size_t length = strcspn(arg, ","), i = 0, count = sizeof table / sizeof *table;
         while (i < count && (strlen(table[i].name) != length || memcmp(table[i].name, arg, length) != 0)) { i++; }
         if (i == count) { return -1; }
-        *out |= table[i].flags;
+        *out = without ? *out & ~table[i].flags : *out | table[i].flags;
         arg += length;
         arg += *arg == ',';
     }
+    if (!(*out & CHECK_EXPECT)) { *out |= CHECK_ANY_OUTCOME; }
     return 0;
 }
 
@@ -65,7 +77,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         return 0;
     case OPTION_CHECK:
         if (parse_checks(arg, &o->replay.checks)) {
-            argp_error(state, "--check: found '%s', expected lockstep, shadow, staleness, audit, all or none", arg);
+            argp_error(state, "--check: found '%s', expected " CHECK_NAMES ", or no- and a name", arg);
         }
         return 0;
     case OPTION_AUDIT:

@@ -18,6 +18,7 @@ for command in run check; do
     expect 2 "--counting: found 'x', expected nt or reference" "$ntmmu" "$command" --counting x "$work/a.vmt"
     expect 2 "--latency: found '0', expected 1 to 1000" "$ntmmu" "$command" --latency 0 "$work/a.vmt"
     expect 2 "--check: found 'x', expected lockstep" "$ntmmu" "$command" --check x "$work/a.vmt"
+    expect 2 "--check: found 'no-', expected lockstep" "$ntmmu" "$command" --check no- "$work/a.vmt"
     expect 2 "--audit: found 'x', expected a number" "$ntmmu" "$command" --audit x "$work/a.vmt"
     expect 2 "--wave: found --mmu c, expected rtl" "$ntmmu" "$command" --mmu c --wave "$work/a.fst" "$work/a.vmt"
     expect 2 "--wave-at: found 'x', expected access:N" "$ntmmu" "$command" --wave "$work/a.fst" --wave-at x "$work/a.vmt"

@@ -23,3 +23,9 @@ run poor --pagefile 0
 [ "$(value poor kernel.MmTotalCommitLimit)" -lt "$(value plain kernel.MmTotalCommitLimit)" ] || fail "--pagefile 0 leaves the limit"
 [ $(($(value plain kernel.MmTotalCommitLimit) - $(value poor kernel.MmTotalCommitLimit))) = 262144 ] ||
     fail "a captured trace gets no 1 GB paging file"
+# Each check can be left out: neither an expect line that is wrong nor how the trace ends is judged without "expect".
+small_trace "$work/wrong.vmt" 'r 410000 4' 'expect fault=transition' 'r 900000 4'
+expect 1 '' "$ntmmu" run --quiet --mmu c --check none "$work/wrong.vmt"
+expect 0 '' "$ntmmu" run --quiet --mmu c --check no-expect "$work/wrong.vmt"
+expect 0 '' "$ntmmu" check --quiet --mmu c --check all,no-expect "$work/wrong.vmt"
+"$ntmmu" run --mmu c --check all,no-expect,no-shadow "$work/wrong.vmt" | grep -q 'checks  *staleness, audit$' || fail "no-shadow leaves other checks than it should"
