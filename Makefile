@@ -72,6 +72,27 @@ $(BUILD)/lib/nt_pae.a: $(patsubst csrc/nt/%.c,$(BUILD)/obj/nt_pae/%.o,$(wildcard
 	@objcopy --keep-global-symbol=nt_pae_os_ops $(BUILD)/obj/nt_pae.o
 	@rm -f $@ && ar rcs $@ $(BUILD)/obj/nt_pae.o
 
+# Both kernels with the hand-made bugs of tests/mutants/nt.txt in, in one program; NTMMU_MUTANT=number chooses one.
+MUTATE := $(BUILD)/obj/mutate
+$(MUTATE)/%.o: csrc/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $< (MUTATE)"
+	@$(CCACHE) $(CC) $(CPPFLAGS) -DMUTATE $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(MUTATE)/nt_pae/%.o: csrc/nt/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $< (PAE, MUTATE)"
+	@$(CCACHE) $(CC) $(CPPFLAGS) -DMUTATE -DMI_PAE=1 $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(MUTATE)/nt_pae.o: $(patsubst csrc/nt/%.c,$(MUTATE)/nt_pae/%.o,$(wildcard csrc/nt/*.c))
+	@ld -r -o $@ $^
+	@objcopy --keep-global-symbol=nt_pae_os_ops $@
+
+$(BUILD)/ntmmu.mutate: $(CLI_OBJECTS) $(patsubst csrc/nt/%.c,$(MUTATE)/nt/%.o,$(wildcard csrc/nt/*.c)) $(MUTATE)/nt_pae.o
+$(BUILD)/ntmmu.mutate: ROOM_LIBS := $(filter-out %/nt.a %/nt_pae.a,$(ROOM_LIBS))
+$(BUILD)/ntmmu.mutate: $(filter-out %/nt.a %/nt_pae.a,$(ROOM_LIBS))
+	$(LINK) $(LDLIBS)
+
 # The audit reads that kernel's tables: once more, too.
 $(BUILD)/obj/check_pae/%.o: csrc/check/%.c
 	@mkdir -p $(@D)

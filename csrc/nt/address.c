@@ -36,6 +36,6 @@ va_t MmDbgTranslatePhysicalAddress(struct os *os, pa_t pa) {
     pte_t pte = (pa & ~(pa_t)PAGE_MASK) | (PTE_TEMPLATE_KERNEL & ~(pte_t)PTE_GLOBAL) | os->GlobalBit;
     if (!(old & PTE_VALID)) { MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(MM_DEBUG_PAGE)))); }
     MiWritePte(os, pte_va, pte);
-    if (old & PTE_VALID) { MiFlushSingleTb(os, MM_DEBUG_PAGE); }
+    if (MI_MUTANT(189, (old & PTE_VALID), false)) { MiFlushSingleTb(os, MM_DEBUG_PAGE); }
     return MM_DEBUG_PAGE + (pa & PAGE_MASK);
 }

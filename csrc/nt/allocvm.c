@@ -171,7 +171,7 @@ static void MiResetPage(struct os *os, va_t va) {
         pfn = MiReadPfn(os, frame);
     } else if (form == PTE_FORM_VALID && (pte & PTE_DIRTY)) {
         MiWritePte(os, pte_va, pte & ~(pte_t)PTE_DIRTY);
-        MiFlushSingleTb(os, va);
+        MI_MUTANT(186, MiFlushSingleTb(os, va), (void)0);
     }
     if (!(pfn.Flags & PFN_WRITE_IN_PROGRESS)) {
         MiReleasePageFileSpace(os, pfn.OriginalPte);

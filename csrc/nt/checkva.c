@@ -40,7 +40,7 @@ static ntstatus_t MiClearGuard(struct os *os, struct mmfault *fault, pte_t pte) 
         pfn.OriginalPte &= ~((mmpte_t)MM_GUARD_PAGE << PTE_PROTECTION_SHIFT);
         MiWritePfn(os, pte_frame(pte), &pfn);
     }
-    MiWritePte(os, fault->PointerPte, pte & ~((pte_t)MM_GUARD_PAGE << PTE_PROTECTION_SHIFT));
+    MiWritePte(os, fault->PointerPte, pte & ~((pte_t)MI_MUTANT(180, MM_GUARD_PAGE, 0) << PTE_PROTECTION_SHIFT));
     return STATUS_GUARD_PAGE_VIOLATION;
 }
 

@@ -189,7 +189,7 @@ void MiReturnCommitment(struct os *os, uint32_t pages, struct eprocess *process)
     os->MmTotalCommittedPages -= pages;
     if (process != NULL) {
         process->CommitCharge -= pages;
-        PsReturnPageFileQuota(os, process, pages);
+        MI_MUTANT(170, PsReturnPageFileQuota(os, process, pages), (void)0);
     }
     MiLogCommit(os);
 }

@@ -15,12 +15,12 @@ static unsigned MiCopiedProtection(struct os *os, const struct cow_page *page, p
     unsigned protection = wsle_is_same(os->Config.profile, wsle) ? pte_protection(original_pte)
                                                                  : wsle_protection(os->Config.profile, wsle);
     bool write_copy = (protection & 7) == MM_WRITECOPY || (protection & 7) == MM_EXECUTE_WRITECOPY;
-    return write_copy ? protection - 1 : protection;
+    return write_copy ? protection - MI_MUTANT(160, 1, 0) : protection;
 }
 
 static void MiStorePrivatePte(struct os *os, const struct cow_page *page, pfn_t frame) {
     MiWritePte(os, page->PteVa, pte_valid_user(frame, page->Protection) | PTE_DIRTY);
-    MiFlushSingleTb(os, page->Va);
+    MI_MUTANT(106, MiFlushSingleTb(os, page->Va), (void)0);
     MiMakeWslePrivate(os, &page->Process->Vm, page->Va, page->Frame, frame);
 }
 
@@ -47,7 +47,7 @@ static void MiTakeOverClonePage(struct os *os, const struct cow_page *page) {
 
 static void MiCopyPage(struct os *os, const struct cow_page *page, bool clone) {
     pfn_t copy = MiRemoveAnyPage(os, MiPageColor(os, page->Va));
-    MiCopyPhysicalPage(os, copy, page->Frame);
+    MI_MUTANT(159, MiCopyPhysicalPage(os, copy, page->Frame), (void)0);
     MiInitializePfn(os, copy, page->PteVa, pte_demand_zero(page->Protection), PFN_MODIFIED, page->PageTable);
     MiDecrementShareCount(os, page->PageTable); /* the PTE was valid before: one and the same entry */
     MiStorePrivatePte(os, page, copy);
@@ -65,7 +65,8 @@ ntstatus_t MiCopyOnWrite(struct os *os, va_t va, va_t pte_va, enum fault_kind *k
     page.Prototype = pfn.PteAddress;
     page.Protection = MiCopiedProtection(os, &page, pfn.OriginalPte);
     struct mmclone *clone = MiLocateClone(os, page.Process, page.Prototype);
-    if (clone && pfn.u2 == 1 && clone->CloneRefCount[(page.Prototype - clone->BasePte) / PTE_SIZE] == 1) {
+    if (clone && pfn.u2 == 1 &&
+        MI_MUTANT(158, clone->CloneRefCount[(page.Prototype - clone->BasePte) / PTE_SIZE] == 1, true)) {
         MiTakeOverClonePage(os, &page);
         *kind = FAULT_COW_REUSE;
         return STATUS_PAGE_FAULT_COPY_ON_WRITE;

@@ -9,7 +9,7 @@ void MiDeleteTransitionPage(struct os *os, va_t pte_va, pfn_t frame) {
     if (pfn.PteAddress != pte_va) {
         KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, pte_va, frame, pfn.PteAddress);
     }
-    MiDecrementShareCount(os, pfn.ContainingFrame);
+    MI_MUTANT(137, MiDecrementShareCount(os, pfn.ContainingFrame), (void)0);
     if (pfn.ReferenceCount != 0) {
         MiSetPfnDeleted(os, frame);
         return;
@@ -21,7 +21,7 @@ void MiDeleteTransitionPage(struct os *os, va_t pte_va, pfn_t frame) {
 
 static void MiDeleteValidPage(struct os *os, struct eprocess *process, va_t va, va_t pte_va, pte_t pte) {
     pfn_t frame = pte_frame(pte);
-    MiCaptureDirty(os, frame, pte);
+    MI_MUTANT(120, MiCaptureDirty(os, frame, pte), (void)0);
     MiRemoveWsle(os, &process->Vm, MiLocateWsle(os, &process->Vm, va, frame));
     struct mmpfn pfn = MiReadPfn(os, frame);
     MiDecrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(va))));
@@ -55,7 +55,7 @@ bool MiDeletePte(struct os *os, struct eprocess *process, va_t pte_va, pte_t new
     case PTE_FORM_VALID: MiDeleteValidPage(os, process, va, pte_va, pte); break;
     case PTE_FORM_PROTOTYPE: MiDeletePointerToPrototype(os, process, pte); break;
     case PTE_FORM_TRANSITION: MiDeleteTransitionPage(os, pte_va, pte_frame(pte)); break;
-    case PTE_FORM_PAGE_FILE: MiReleasePageFileSpace(os, pte); break;
+    case PTE_FORM_PAGE_FILE: MI_MUTANT(147, MiReleasePageFileSpace(os, pte), (void)0); break;
     case PTE_FORM_DEMAND_ZERO: break;
     }
     if (form == PTE_FORM_VALID && list != NULL) {
@@ -63,7 +63,7 @@ bool MiDeletePte(struct os *os, struct eprocess *process, va_t pte_va, pte_t new
     } else {
         MiWritePte(os, pte_va, new_value);
     }
-    if (new_value == 0) { MiDecrementUsedPteCount(os, va); }
+    if (MI_MUTANT(141, new_value == 0, false)) { MiDecrementUsedPteCount(os, va); }
     return form == PTE_FORM_VALID;
 }
 
@@ -114,7 +114,9 @@ bool MiDeleteVirtualAddresses(struct os *os, struct eprocess *process, va_t star
 /* At deletion one CR3 load serves a whole VAD (NT-74); counting by the reference rules names each page instead. */
 static void MiCleanRange(struct os *os, struct eprocess *process, va_t start, va_t end) {
     bool flush_each = os->Config.reference_counting;
-    if (MiDeleteVirtualAddresses(os, process, start, end, 0, flush_each) && !flush_each) { KeFlushCurrentTb(os, end); }
+    if (MiDeleteVirtualAddresses(os, process, start, end, 0, flush_each) && !flush_each) {
+        MI_MUTANT(197, KeFlushCurrentTb(os, end), (void)0);
+    }
 }
 
 void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process) {

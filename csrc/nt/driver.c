@@ -164,7 +164,7 @@ static void MiDeleteDriverPage(struct os *os, va_t va) {
     default: return; /* INIT that went before, or was never read */
     }
     MiWritePte(os, pte_va, 0);
-    if (pte & PTE_VALID) { MiFlushSingleTb(os, va); }
+    if (MI_MUTANT(187, (pte & PTE_VALID), false)) { MiFlushSingleTb(os, va); }
 }
 
 static void MiDeleteDriverPages(struct os *os, va_t va, uint32_t pages) {

@@ -10,7 +10,7 @@ ntstatus_t PspExecProcess(struct os *os, struct eprocess *process, const char *i
     if (attach) { KeAttachProcess(os, process); }
     MmCleanProcessAddressSpace(os, process);
     /* Counting by the reference rules, the pages were invalidated one by one. */
-    if (!os->Config.reference_counting) { KeFlushCurrentTb(os, 0); }
+    if (!os->Config.reference_counting) { MI_MUTANT(195, KeFlushCurrentTb(os, 0), (void)0); }
     if (attach) { KeDetachProcess(os); }
     for (struct ethread *thread = os->Threads; thread; thread = thread->Next) {
         if (thread->Process == process) { thread->StackBase = thread->StackLimit = thread->DeallocationStack = 0; }

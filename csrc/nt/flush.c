@@ -25,11 +25,11 @@ void MiFlushPteList(struct os *os, struct mmptelist *list, bool bump_counter, pt
     va_t highest = 0;
     for (uint32_t i = 0; i < listed; i++) {
         MiWritePte(os, list->PteAddress[i], value);
-        if (single) { MiFlushSingleTb(os, list->FlushVa[i]); }
+        if (MI_MUTANT(104, single, false)) { MiFlushSingleTb(os, list->FlushVa[i]); }
         if (list->FlushVa[i] > highest) { highest = list->FlushVa[i]; }
     }
     if (!single) {
-        KeFlushCurrentTb(os, highest);
+        MI_MUTANT(105, KeFlushCurrentTb(os, highest), (void)0);
         if (bump_counter) { os->MmFlushCounter += MM_FLUSH_COUNTER_STEP; }
     }
     list->Count = 0;

@@ -142,7 +142,7 @@ static void MiTakeDirtyBit(struct os *os, va_t va, va_t pte_va, pte_t pte) {
     if (!(pte & PTE_DIRTY)) { return; }
     MiCaptureDirty(os, pte_frame(pte), pte);
     MiWritePte(os, pte_va, pte & ~(pte_t)PTE_DIRTY);
-    MiFlushSingleTb(os, va);
+    MI_MUTANT(109, MiFlushSingleTb(os, va), (void)0);
 }
 
 /* Of the caller's own PTEs; other processes' come when they lose theirs. Private copies are not the file's. */

@@ -178,7 +178,7 @@ static void MiCountChild(struct fork *f) {
     f->charge = f->page_tables = 0;
     for (struct mmvad *vad = MiFirstVad(f->parent); vad; vad = MiNextVad(vad)) {
         if (!MiInherited(vad)) { continue; }
-        f->charge += vad->CommitCharge;
+        f->charge += MI_MUTANT_OF(f->os, 168, vad->CommitCharge, 0);
         f->page_tables += MiTablesNotIn(vad->StartingAddress, vad->EndingAddress, &covered);
     }
 }
@@ -223,7 +223,7 @@ static void MiGiveChild(struct fork *f, va_t va, pte_t pte) {
 }
 
 static void MiFlushForkedPage(struct fork *f, va_t va) {
-    if (f->os->Config.reference_counting) { MiFlushSingleTb(f->os, va); }
+    if (f->os->Config.reference_counting) { MI_MUTANT_OF(f->os, 196, MiFlushSingleTb(f->os, va), (void)0); }
 }
 
 static unsigned MiCloneProtection(unsigned protection) {
@@ -238,7 +238,7 @@ static unsigned MiGiveFrameToClone(struct fork *f, pfn_t frame) {
     struct mmpfn pfn = MiReadPfn(f->os, frame);
     unsigned protection = MiCloneProtection(pte_protection(pfn.OriginalPte));
     pfn.Flags |= PFN_PROTOTYPE;
-    pfn.PteAddress = (uint32_t)MiNextPrototype(f);
+    pfn.PteAddress = MI_MUTANT_OF(f->os, 156, (uint32_t)MiNextPrototype(f), pfn.PteAddress);
     pfn.ContainingFrame = (uint32_t)pte_frame(MiReadPte(f->os, MiGetPteAddress(pfn.PteAddress)));
     pfn.OriginalPte = (mmpte_t)pte_with_protection(pfn.OriginalPte, protection);
     MiWritePfn(f->os, frame, &pfn);
@@ -254,10 +254,10 @@ static void MiStorePrototype(struct fork *f, pte_t prototype) {
 
 static void MiCloneValidPage(struct fork *f, va_t va, pte_t pte) {
     pfn_t frame = pte_frame(pte);
-    MiCaptureDirty(f->os, frame, pte);
+    MI_MUTANT_OF(f->os, 118, MiCaptureDirty(f->os, frame, pte), (void)0);
     unsigned protection = MiGiveFrameToClone(f, frame);
     pte_t changed = pte;
-    if (pte & PTE_WRITE) {
+    if (MI_MUTANT_OF(f->os, 157, (pte & PTE_WRITE), false)) {
         changed = (pte_valid_user(frame, protection) & ~(pte_t)PTE_ACCESSED) | (pte & PTE_ACCESSED);
     }
     if (changed != pte) { MiWritePte(f->os, MiGetPteAddress(va), changed); }
@@ -286,7 +286,7 @@ static void MiClonePageFilePage(struct fork *f, va_t va, pte_t pte) {
 
 /* One more process has a page of an earlier fork. */
 static void MiShareClone(struct fork *f, struct mmclone *clone, va_t prototype) {
-    clone->CloneRefCount[(prototype - clone->BasePte) / PTE_SIZE]++;
+    clone->CloneRefCount[(prototype - clone->BasePte) / PTE_SIZE] += MI_MUTANT_OF(f->os, 142, 1, 0);
     MiAddDescriptor(f->os, f->child, clone);
 }
 
@@ -378,7 +378,7 @@ static void MiConvertParent(struct fork *f) {
         free(f->prototypes);
         f->prototypes = NULL;
     }
-    if (!f->os->Config.reference_counting) { KeFlushCurrentTb(f->os, 0); }
+    if (!f->os->Config.reference_counting) { MI_MUTANT_OF(f->os, 107, KeFlushCurrentTb(f->os, 0), (void)0); }
 }
 
 /* ---- building the child ---- */

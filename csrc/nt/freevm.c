@@ -33,7 +33,7 @@ static ntstatus_t MiDecommitPages(struct os *os, struct eprocess *process, struc
     }
     MiFlushPteList(os, &list, false, PTE_DECOMMITTED);
     vad->CommitCharge -= returned;
-    MiReturnCommitment(os, returned, process);
+    MI_MUTANT(167, MiReturnCommitment(os, returned, process), (void)0);
     return status;
 }
 

@@ -10,7 +10,7 @@ va_t MiMapPageInHyperSpace(struct os *os, pfn_t frame, unsigned *old_irql) {
     if (slot == 0) {
         /* Every slot was used once since the last flush: only now can a translation of one be stale. */
         os->M->ops->fill(os->M, MM_FIRST_RESERVED_MAPPING_PTE + PTE_SIZE, 0, MM_HYPER_SLOTS * PTE_SIZE);
-        KeFlushCurrentTb(os, MM_HYPER_BASE);
+        MI_MUTANT(111, KeFlushCurrentTb(os, MM_HYPER_BASE), (void)0);
         slot = MM_HYPER_SLOTS;
     }
     MiWritePte(os, MM_FIRST_RESERVED_MAPPING_PTE + slot * PTE_SIZE,
@@ -29,7 +29,7 @@ va_t MiMapPageToZeroInHyperSpace(struct os *os, pfn_t frame) {
     if (MiDirectMapped(os, frame)) { return MiDirectMapAddress(frame); }
     va_t pte = MiGetPteAddress(MM_ZEROING_PAGE);
     MiWritePte(os, pte, 0);
-    MiFlushSingleTb(os, MM_ZEROING_PAGE);
+    MI_MUTANT(191, MiFlushSingleTb(os, MM_ZEROING_PAGE), (void)0);
     MiWritePte(os, pte, frame << PTE_FRAME_SHIFT | PTE_TEMPLATE_PRIVATE_KERNEL);
     return MM_ZEROING_PAGE;
 }
@@ -45,7 +45,7 @@ static void MiUnmapFrame(struct os *os, pfn_t frame, unsigned old_irql) {
 
 void MiZeroPhysicalPage(struct os *os, pfn_t frame) {
     unsigned irql = 0;
-    os->M->ops->fill(os->M, MiMapFrame(os, frame, &irql), 0, PAGE_SIZE);
+    os->M->ops->fill(os->M, MiMapFrame(os, frame, &irql), 0, MI_MUTANT(184, PAGE_SIZE, PAGE_SIZE - 16));
     MiUnmapFrame(os, frame, irql);
 }
 
@@ -58,7 +58,7 @@ void MiCopyPhysicalPage(struct os *os, pfn_t to, pfn_t from) {
     }
     va_t source = MiMapFrame(os, from, &from_irql);
     va_t target = MiMapFrame(os, to, &to_irql);
-    os->M->ops->copy(os->M, target, source, PAGE_SIZE);
+    os->M->ops->copy(os->M, target, source, MI_MUTANT(185, PAGE_SIZE, PAGE_SIZE - 16));
     MiUnmapFrame(os, to, to_irql);
     MiUnmapFrame(os, from, from_irql);
 }

@@ -62,7 +62,7 @@ static void MiDereferenceBlock(struct os *os, va_t block) {
     uint32_t count = MiRead32(os, BLOCK_FIELD(block, WaitCount));
     if (count == 0) { MiAssert(os, "a free page support block is dereferenced"); }
     MiWrite32(os, BLOCK_FIELD(block, WaitCount), count - 1);
-    if (count == 1) { MiFreeBlock(os, block); }
+    if (MI_MUTANT(182, count == 1, false)) { MiFreeBlock(os, block); }
 }
 
 /* ---- starting ---- */
@@ -165,7 +165,7 @@ static void MiFinishRead(struct os *os, va_t block) {
             pfn.u1 = b.Status;
         }
         MiWritePfn(os, b.Frame[i], &pfn);
-        if (b.Frame[i] != b.Pfn) { MiDecrementReferenceCount(os, b.Frame[i]); }
+        if (MI_MUTANT(139, b.Frame[i] != b.Pfn, false)) { MiDecrementReferenceCount(os, b.Frame[i]); }
     }
 }
 
@@ -190,7 +190,7 @@ ntstatus_t MiWaitForReadInProgress(struct os *os, pfn_t frame, ntstatus_t *io_st
 /* ---- the page of the fault, NT-52 ---- */
 
 bool MiPageIsAsReadLeftIt(struct os *os, va_t pte_va, pfn_t frame, pte_t transition) {
-    return MiReadPfn(os, frame).PteAddress == pte_va && MiReadPte(os, pte_va) == transition;
+    return MI_MUTANT(162, MiReadPfn(os, frame).PteAddress == pte_va && MiReadPte(os, pte_va) == transition, true);
 }
 
 /* Row P06. */
@@ -247,7 +247,7 @@ static void MiExtendPageFileRead(struct os *os, struct mmread *read, pte_t pte, 
 void MiDescribePageFileRead(struct os *os, pte_t first, struct mmread *read) {
     unsigned number = pte_page_file_number(first);
     read->File = os_paging_file(number);
-    read->Offset = (uint64_t)pte_page_file_offset(first) << PAGE_SHIFT;
+    read->Offset = (uint64_t)(pte_page_file_offset(first) ^ MI_MUTANT(151, 0u, 1u)) << PAGE_SHIFT;
     read->ValidBytes = (uint64_t)read->Count << PAGE_SHIFT;
     read->FileObject = MiPagingFileField(os, number, PAGING_FILE_OBJECT);
     read->Block = MiGetInPageSupportBlock(os);

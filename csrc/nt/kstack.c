@@ -93,7 +93,7 @@ void MmOutPageKernelStack(struct os *os, struct ethread *thread) {
         pfn_t frame = pte_frame(pte);
         MiCaptureDirty(os, frame, pte);
         MiWritePte(os, pte_va, pte_transition(pte, MM_READWRITE));
-        MiFlushSingleTb(os, MiGetVirtualAddressMappedByPte(pte_va));
+        MI_MUTANT(188, MiFlushSingleTb(os, MiGetVirtualAddressMappedByPte(pte_va)), (void)0);
         MiDecrementShareCount(os, frame);
     }
 }

@@ -202,7 +202,7 @@ void MmMapMemoryDumpMdl(struct os *os, struct mmmdl *mdl) {
         va_t va = MM_CRASH_DUMP_START + ((va_t)i << PAGE_SHIFT), pte = MiGetPteAddress(va);
         bool was_valid = MiReadPte(os, pte) & PTE_VALID;
         MiWritePte(os, pte, MiKernelPte(os, MiMdlFrame(os, mdl, i)));
-        if (was_valid) { MiFlushSingleTb(os, va); }
+        if (MI_MUTANT(190, was_valid, false)) { MiFlushSingleTb(os, va); }
     }
     MiSetSystemMapping(os, mdl, MM_CRASH_DUMP_START, false);
 }

@@ -89,7 +89,7 @@ void MiMappedPageWriter(struct os *os) {
 
 void MiMappedWriteComplete(struct os *os, struct mmwrite *write) {
     MiFreeMdl(os, write->Mdl);
-    write->ControlArea->ModWriteCount--;
+    write->ControlArea->ModWriteCount -= MI_MUTANT(181, 1, 0);
     MiDereferenceControlArea(os, write->ControlArea); /* it may have waited for this to be deleted */
 }
 

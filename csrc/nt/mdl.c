@@ -86,7 +86,7 @@ static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, s
         MiSetMdlFlags(os, mdl, 0, MDL_IO_SPACE);
         return STATUS_SUCCESS;
     }
-    if (fault->Va < MM_SYSTEM_RANGE_START && there) {
+    if (fault->Va < MM_SYSTEM_RANGE_START && MI_MUTANT(121, there, false)) {
         MiCaptureDirty(os, frame, MiReadPte(os, MiGetPteAddress(fault->Va)));
     }
     MiIncrementReferenceCount(os, frame);
@@ -99,7 +99,7 @@ static void MiUnlockFrame(struct os *os, pfn_t frame, bool write) {
     struct mmpfn pfn = MiReadPfn(os, frame);
     uint32_t own = pfn_location(&pfn) == ActiveAndValid && pfn.u2 != 0; /* the reference of "ShareCount > 0" */
     if (pfn.ReferenceCount <= own) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 7, frame, pfn.u2, 0); }
-    if (write) { MiCaptureDirty(os, frame, PTE_VALID | PTE_DIRTY); }
+    if (MI_MUTANT(122, write, false)) { MiCaptureDirty(os, frame, PTE_VALID | PTE_DIRTY); }
     MiDecrementReferenceCount(os, frame);
 }
 
@@ -138,11 +138,11 @@ void MmUnlockPages(struct os *os, struct mmmdl *mdl) {
     uint16_t flags = MiMdlFlags(os, mdl);
     if (flags & MDL_MAPPED_TO_SYSTEM_VA) { MmUnmapLockedPages(os, MiRead32(os, mdl->Address + MDL_MAPPED_VA), mdl); }
     if (mdl->UserProcess) { MmUnmapLockedPages(os, mdl->UserVa, mdl); }
-    for (uint32_t index = 0; index < mdl->Pages; index++) {
+    for (uint32_t index = 0; index < MI_MUTANT(140, mdl->Pages, mdl->Pages - 1); index++) {
         MiUnlockFrame(os, MiMdlFrame(os, mdl, index), (flags & MDL_WRITE_OPERATION) != 0);
     }
     if (mdl->Process != NULL) {
-        mdl->Process->NumberOfLockedPages -= mdl->Pages;
+        mdl->Process->NumberOfLockedPages -= mdl->Pages - MI_MUTANT(145, 0, 1);
         mdl->Process = NULL;
     }
     mdl->Locked = 0;

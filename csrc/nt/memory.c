@@ -47,7 +47,7 @@ void KeFlushCurrentTb(struct os *os, va_t highest_listed) {
     const struct os_machine_ops *ops = os->M->ops;
     bool process_private = highest_listed < MM_SYSTEM_RANGE_START ||
                            (highest_listed >= PTE_BASE && highest_listed <= MM_PROCESS_SPACE_END);
-    if (!process_private && os->GlobalBit) {
+    if (MI_MUTANT(110, !process_private, false) && os->GlobalBit) {
         uint64_t cr4 = ops->read_control(os->M, MMU_CR4);
         ops->write_control(os->M, MMU_CR4, cr4 & ~CR4_PGE);
         ops->write_control(os->M, MMU_CR4, cr4);

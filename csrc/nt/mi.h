@@ -6,6 +6,7 @@
 #ifndef NTMMU_MI_H
 #define NTMMU_MI_H
 
+#include "mutant.h"
 #include "ntmmu/nt_view.h"
 #include "ntmmu/os.h"
 #include "ntmmu/pfn.h"
@@ -356,6 +357,9 @@ struct os {
     const struct nt_view_ops *View; /* first: nt_view.h looks for it there */
     struct os_machine *M;
     struct os_config Config;
+#ifdef MUTATE
+    uint32_t Mutant; /* the one alive, 0: none */
+#endif
     pte_t GlobalBit; /* PTE_GLOBAL, or 0 without CR4.PGE */
     uint32_t MmHighestPhysicalPage, MmSecondaryColorMask, MmAvailablePages, MmKseg2Frame;
     uint32_t FirstKernelTopFrame;                /* boot page tables etc. occupy this one and above */

@@ -74,7 +74,7 @@ static enum gathered MiGatherPagefilePages(struct os *os) {
     for (uint32_t frame; write->Io.pages < room;) {
         frame = MiFirstModifiedPage(os, false);
         if (frame == MM_EMPTY_LIST) { break; }
-        MiWriteOneToSlot(os, write, frame, slot + write->Io.pages);
+        MiWriteOneToSlot(os, write, frame, slot + MI_MUTANT(146, write->Io.pages, 0));
     }
     MiReturnPageFileRun(os, number, slot + write->Io.pages, room - write->Io.pages);
     MiWrite32(os, os->MmPagingFile[number].Address + PAGING_FILE_ENTRY + 4 * write->Entry, (uint32_t)write->Mdl);
@@ -144,8 +144,10 @@ void MiWriteComplete(struct os *os, struct mmwrite *write) {
         pfn_t frame = MiRead32(os, write->Mdl + MDL_ARRAY + 4 * i);
         struct mmpfn pfn = MiReadPfn(os, frame);
         pfn.Flags &= (uint16_t)~PFN_WRITE_IN_PROGRESS;
-        if (!NT_SUCCESS(write->Status)) { pfn.Flags |= PFN_MODIFIED; }
-        if ((pfn.Flags & PFN_MODIFIED) && !write->ControlArea) { MiForgetPageFileSlot(os, &pfn); } /* P20, P21, P22 */
+        if (MI_MUTANT(124, !NT_SUCCESS(write->Status), false)) { pfn.Flags |= PFN_MODIFIED; }
+        if ((pfn.Flags & PFN_MODIFIED) && MI_MUTANT(125, !write->ControlArea, false)) {
+            MiForgetPageFileSlot(os, &pfn);
+        } /* P20, P21, P22 */
         MiWritePfn(os, frame, &pfn);
         MiDecrementReferenceCount(os, frame);
     }

@@ -29,7 +29,7 @@ static void MiMovePfn(struct os *os, const struct moved_page *page, pfn_t frame)
     struct mmpfn pfn = MiReadPfn(os, frame);
     if (pfn.Flags & PFN_PROTOTYPE) { return; }
     pfn.PteAddress = (uint32_t)MiGetPteAddress(page->to);
-    pfn.ContainingFrame = (uint32_t)page->to_table;
+    pfn.ContainingFrame = (uint32_t)MI_MUTANT(193, page->to_table, page->from_table);
     MiWritePfn(os, frame, &pfn);
 }
 
@@ -39,7 +39,7 @@ static void MiMovePage(struct os *os, struct eprocess *process, const struct mov
     bool valid = pte_form(pte) == PTE_FORM_VALID;
     if (valid || pte_form(pte) == PTE_FORM_TRANSITION) {
         MiIncrementShareCount(os, page->to_table);
-        if (valid) { MiCaptureDirty(os, pte_frame(pte), pte); }
+        if (MI_MUTANT(123, valid, false)) { MiCaptureDirty(os, pte_frame(pte), pte); }
         MiMovePfn(os, page, pte_frame(pte));
     }
     uint32_t locks = valid ? MiMoveWsle(os, process, page, pte_frame(pte)) : 0;
@@ -48,7 +48,7 @@ static void MiMovePage(struct os *os, struct eprocess *process, const struct mov
     if (locks) { MiLockWsle(os, &process->Vm, page->to, pte_frame(pte), locks); }
     MiWritePte(os, from_pte, 0);
     MiDecrementUsedPteCount(os, page->from);
-    if (valid) { MiFlushSingleTb(os, page->from); }
+    if (MI_MUTANT(108, valid, false)) { MiFlushSingleTb(os, page->from); }
     if (valid || pte_form(pte) == PTE_FORM_TRANSITION) { MiDecrementShareCount(os, page->from_table); }
 }
 

@@ -12,6 +12,10 @@ static struct os *nt_boot(struct os_machine *m, const struct os_config *config) 
     os->View = &mi_view_ops;
     os->M = m;
     os->Config = *config;
+#ifdef MUTATE
+    const char *mutant = getenv("NTMMU_MUTANT");
+    os->Mutant = mutant ? (uint32_t)strtoul(mutant, NULL, 10) : 0;
+#endif
     MiInitializeMachine(os);
     return os;
 }

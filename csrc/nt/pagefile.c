@@ -93,7 +93,7 @@ uint32_t MiAllocatePageFileRun(struct os *os, uint32_t number, uint32_t count, u
     if (used > MiPagingFileField(os, number, PAGING_FILE_MAX_USED)) {
         MiSetField(os, number, PAGING_FILE_MAX_USED, used);
     }
-    MiSetField(os, number, PAGING_FILE_HINT, *first + length);
+    MiSetField(os, number, PAGING_FILE_HINT, *first + MI_MUTANT(150, length, 0));
     os->MmPageFileFull = false;
     return length;
 }
@@ -101,12 +101,12 @@ uint32_t MiAllocatePageFileRun(struct os *os, uint32_t number, uint32_t count, u
 static void MiFreeSlots(struct os *os, uint32_t number, uint32_t first, uint32_t count) {
     MiSetSlots(os, MiPagingFileField(os, number, PAGING_FILE_BITMAP), first, count, false);
     uint32_t free_pages = MiPagingFileField(os, number, PAGING_FILE_FREE);
-    MiSetField(os, number, PAGING_FILE_FREE, free_pages + count);
+    MiSetField(os, number, PAGING_FILE_FREE, free_pages + MI_MUTANT(149, count, 0));
     MiSetField(os, number, PAGING_FILE_USED, MiPagingFileField(os, number, PAGING_FILE_USED) - count);
 }
 
 void MiReturnPageFileRun(struct os *os, uint32_t number, uint32_t first, uint32_t count) {
-    if (count == 0) { return; }
+    if (MI_MUTANT(148, count == 0, true)) { return; }
     MiFreeSlots(os, number, first, count);
     MiSetField(os, number, PAGING_FILE_HINT, first);
 }
@@ -141,7 +141,7 @@ static bool MiGrow(struct os *os, uint32_t number, uint32_t pages) {
     if (!os->M->ops->disk_create(os->M, number, (uint64_t)size << PAGE_SHIFT)) { return false; }
     MiSetField(os, number, PAGING_FILE_SIZE_NOW, size);
     MiSetField(os, number, PAGING_FILE_FREE, MiPagingFileField(os, number, PAGING_FILE_FREE) + pages);
-    os->MmTotalCommitLimit += pages;
+    os->MmTotalCommitLimit += MI_MUTANT(152, pages, 0);
     os->MmPageFileFull = false;
     return true;
 }

@@ -138,12 +138,12 @@ static inline void MiUnlink(struct os *os, pfn_t frame, struct mmpfn pfn) {
         MiSetLink(os, pfn.u2, PFN_OFFSET_U1, pfn.u1);
     }
     if (pfn.u1 == MM_EMPTY_LIST) {
-        head->LastFrame = pfn.u2;
+        head->LastFrame = MI_MUTANT(134, pfn.u2, (uint32_t)frame);
     } else {
-        MiSetLink(os, pfn.u1, PFN_OFFSET_U2, pfn.u2);
+        MI_MUTANT(194, MiSetLink(os, pfn.u1, PFN_OFFSET_U2, pfn.u2), (void)0);
     }
     head->Count--;
-    if (list == ModifiedPageList && MiIsFilePage(&pfn)) { os->MmModifiedMappedPages--; }
+    if (list == ModifiedPageList && MiIsFilePage(&pfn)) { os->MmModifiedMappedPages -= MI_MUTANT(133, 1, 0); }
     if (MiColored(os, list)) { MiRemoveFromColorList(os, list, frame, (uint32_t)pfn.OriginalPte); }
     if (MiListIsAvailable(list)) { os->MmAvailablePages--; }
     MiLogList(os, list, frame, false);
@@ -159,7 +159,7 @@ static void MiRestoreTransitionPte(struct os *os, struct mmpfn pfn) {
     pa_t entry = ((pa_t)pfn.ContainingFrame << PAGE_SHIFT) | (pfn.PteAddress & PAGE_MASK);
     bool prototype = pfn.Flags & PFN_PROTOTYPE;
     pte_t old = MiReadPhysicalPte(os, entry);
-    MiWritePhysicalPte(os, entry, pfn.OriginalPte);
+    MiWritePhysicalPte(os, entry, MI_MUTANT(153, pfn.OriginalPte, old));
     if (log_wants(os->M->log, LOG_PTE)) {
         va_t va = prototype ? 0 : MiGetVirtualAddressMappedByPte(pfn.PteAddress);
         log_send(os->M->log, LOG_PTE, pfn.PteAddress, old, pfn.OriginalPte, va, 0);
@@ -192,16 +192,19 @@ pfn_t MiRemovePageFromList(struct os *os, enum mm_list list) {
 
 /* The first frame of the colour, or MM_EMPTY_LIST. */
 static uint32_t MiFirstOfColor(const struct os *os, enum mm_list list, uint32_t colour) {
-    if (os->MmSecondaryColorMask == 0) { return os->MmPageLocationList[list].FirstFrame; }
+    if (MI_MUTANT(135, os->MmSecondaryColorMask == 0, true)) { return os->MmPageLocationList[list].FirstFrame; }
     return os->MmFreePagesByColor[list][colour & os->MmSecondaryColorMask].FirstFrame;
 }
 
 pfn_t MiRemoveAnyPage(struct os *os, uint32_t colour) {
-    uint32_t frame = MiFirstOfColor(os, FreePageList, colour);
+    uint32_t frame = MiFirstOfColor(os, MI_MUTANT(131, FreePageList, ZeroedPageList), colour);
     if (frame == MM_EMPTY_LIST) { frame = MiFirstOfColor(os, ZeroedPageList, colour); }
     if (frame == MM_EMPTY_LIST) { frame = os->MmPageLocationList[FreePageList].FirstFrame; }
     if (frame == MM_EMPTY_LIST) { frame = os->MmPageLocationList[ZeroedPageList].FirstFrame; }
-    if (frame == MM_EMPTY_LIST) { frame = os->MmPageLocationList[StandbyPageList].FirstFrame; }
+    if (frame == MM_EMPTY_LIST) {
+        frame = MI_MUTANT(130, os->MmPageLocationList[StandbyPageList].FirstFrame,
+                          os->MmPageLocationList[StandbyPageList].LastFrame);
+    }
     if (frame == MM_EMPTY_LIST) { MiAssert(os, "a frame is taken although MmAvailablePages is 0"); }
     return MiTakeFrame(os, frame);
 }
@@ -211,7 +214,7 @@ pfn_t MiRemoveZeroPage(struct os *os, uint32_t colour) {
     if (frame == MM_EMPTY_LIST) { frame = os->MmPageLocationList[ZeroedPageList].FirstFrame; }
     if (frame != MM_EMPTY_LIST) { return MiTakeFrame(os, frame); }
     pfn_t any = MiRemoveAnyPage(os, colour);
-    MiZeroPhysicalPage(os, any);
+    MI_MUTANT(164, MiZeroPhysicalPage(os, any), (void)0);
     return any;
 }
 
@@ -310,10 +313,13 @@ void MiInsertPfnInList(struct os *os, enum mm_list list, pfn_t frame, struct mmp
     head->LastFrame = (uint32_t)frame;
     if (MiColored(os, list)) { MiInsertInColorList(os, list, frame); }
     MiLogList(os, list, frame, true);
-    if (MiListIsAvailable(list)) { MiPagesBecameAvailable(os); }
+    if (MI_MUTANT(132, MiListIsAvailable(list), list <= FreePageList)) { MiPagesBecameAvailable(os); }
     if (list == FreePageList) { MiWakeZeroThread(os); }
     if (list == ModifiedPageList && MiIsFilePage(&pfn)) { os->MmModifiedMappedPages++; }
-    if (list == ModifiedPageList && head->Count >= MM_MODIFIED_PAGE_MAXIMUM) { MiSignalModifiedWriter(os); }
+    if (list == ModifiedPageList &&
+        head->Count >= MI_MUTANT(136, MM_MODIFIED_PAGE_MAXIMUM, MM_MODIFIED_PAGE_MAXIMUM + 1)) {
+        MiSignalModifiedWriter(os);
+    }
     MiLeavePfnLock(os);
 }
 
@@ -376,7 +382,8 @@ static void MiDropReference(struct os *os, pfn_t frame, struct mmpfn pfn) {
         MiRestoreTransitionPte(os, pfn);
         MiInsertPfnInList(os, FreePageList, frame, pfn);
     } else {
-        enum mm_list dirty = MiIsModifiedNoWrite(os, &pfn) ? ModifiedNoWritePageList : ModifiedPageList; /* P29 */
+        enum mm_list dirty =
+            MI_MUTANT(129, MiIsModifiedNoWrite(os, &pfn), false) ? ModifiedNoWritePageList : ModifiedPageList; /* P29 */
         MiInsertPfnInList(os, pfn.Flags & PFN_MODIFIED ? dirty : StandbyPageList, frame, pfn);
     }
 }
@@ -392,7 +399,7 @@ void MiDecrementShareCount(struct os *os, pfn_t frame) {
         return;
     }
     MiSetLocation(&pfn, TransitionPage);
-    if ((pfn.Flags & PFN_PROTOTYPE) && pfn.PteAddress != PFN_DELETED_PTE) {
+    if (MI_MUTANT(154, (pfn.Flags & PFN_PROTOTYPE), false) && pfn.PteAddress != PFN_DELETED_PTE) {
         pte_t prototype = MiReadPte(os, pfn.PteAddress);
         MiWritePte(os, pfn.PteAddress, pte_transition(prototype, pte_protection(pfn.OriginalPte)));
     }
@@ -438,7 +445,7 @@ void MiCaptureDirty(struct os *os, pfn_t frame, pte_t valid_pte) {
     if (!(valid_pte & PTE_DIRTY)) { return; }
     struct mmpfn pfn = MiReadPfn(os, frame);
     if (pte_form(pfn.OriginalPte) == PTE_FORM_PAGE_FILE && !(pfn.Flags & PFN_WRITE_IN_PROGRESS)) {
-        MiForgetPageFileSlot(os, &pfn);
+        MI_MUTANT(126, MiForgetPageFileSlot(os, &pfn), (void)0);
     } else if (pfn.Flags & PFN_MODIFIED) {
         return;
     }

@@ -150,7 +150,7 @@ static void MiRemoveProtectedPage(struct os *os, struct eprocess *process, const
 static void MiProtectValidPage(struct os *os, struct eprocess *process, const struct page_state *page,
                                unsigned protection) {
     pfn_t frame = pte_frame(page->Pte);
-    MiCaptureDirty(os, frame, page->Pte);
+    MI_MUTANT(119, MiCaptureDirty(os, frame, page->Pte), (void)0);
     if (page->Private) {
         MiSetOriginalProtection(os, frame, protection);
     } else {
@@ -164,7 +164,7 @@ static void MiProtectValidPage(struct os *os, struct eprocess *process, const st
     if (pte & PTE_WRITE) { pte |= page->Pte & PTE_DIRTY; }
     if (pte != page->Pte) {
         MiWritePte(os, page->PteVa, pte);
-        MiFlushSingleTb(os, page->Va);
+        MI_MUTANT(103, MiFlushSingleTb(os, page->Va), (void)0);
     }
 }
 

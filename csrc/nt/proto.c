@@ -15,7 +15,7 @@ void MiPrototypeLeftMemory(struct os *os, va_t prototype) {
     struct subsection *s = MiSubsectionOfPrototype(os, prototype);
     MiRead32(os, prototype); /* its page and the page table of that are now valid in this process */
     pfn_t pool_page = pte_frame(MiReadPte(os, MiGetPteAddress(prototype)));
-    MiDecrementShareCount(os, pool_page);
+    MI_MUTANT(138, MiDecrementShareCount(os, pool_page), (void)0);
     if (s) { MiChangePfnReference(os, s->ControlArea, -1); }
 }
 
@@ -32,12 +32,12 @@ static pte_t MiValidPrototype(const struct os *os, pfn_t frame, unsigned protect
 /* The prototype PTE is valid with frame. counted: this mapping is in the share count already. */
 static void MiCompleteProtoPteFault(struct os *os, struct mmfault *fault, const struct proto_fault *p, pfn_t frame,
                                     bool counted) {
-    if (!counted) { MiIncrementShareCount(os, frame); }
+    if (MI_MUTANT(144, !counted, false)) { MiIncrementShareCount(os, frame); }
     MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(fault->Va)))); /* before something is evicted */
     pte_t pte = fault->Process ? pte_valid_user(frame, p->Protection)
                                : MiMakeValidPte(os, fault->Va, frame, p->Protection) & ~(pte_t)PTE_DIRTY;
     struct mmpfn pfn = MiReadPfn(os, frame);
-    if ((pte & PTE_WRITE) && fault->Write && !(pfn.Flags & PFN_MODIFIED)) {
+    if ((pte & PTE_WRITE) && MI_MUTANT(127, fault->Write, false) && !(pfn.Flags & PFN_MODIFIED)) {
         pfn.Flags |= PFN_MODIFIED;
         MiWritePfn(os, frame, &pfn);
     }
@@ -50,7 +50,7 @@ static void MiCompleteProtoPteFault(struct os *os, struct mmfault *fault, const 
 static void MiInitializePrototypePage(struct os *os, const struct proto_fault *p, pfn_t frame, uint16_t flags) {
     pfn_t pool_page = pte_frame(MiReadPte(os, MiGetPteAddress(p->Prototype)));
     MiInitializePfn(os, frame, p->Prototype, p->Contents, flags | PFN_PROTOTYPE, pool_page);
-    if (MiAreaOf(p)) { MiChangePfnReference(os, MiAreaOf(p), 1); }
+    if (MiAreaOf(p)) { MiChangePfnReference(os, MiAreaOf(p), MI_MUTANT(143, 1, 0)); }
     MiWritePte(os, p->Prototype, MiValidPrototype(os, frame, pte_protection(p->Contents)));
 }
 
@@ -74,7 +74,7 @@ static ntstatus_t MiResolveProtoTransition(struct os *os, struct mmfault *fault,
         return STATUS_IN_PAGE_ERROR;
     }
     MiReferenceTransitionPage(os, frame);
-    MiWritePte(os, p->Prototype, MiValidPrototype(os, frame, pte_protection(pfn.OriginalPte)));
+    MI_MUTANT(155, MiWritePte(os, p->Prototype, MiValidPrototype(os, frame, pte_protection(pfn.OriginalPte))), (void)0);
     MiCompleteProtoPteFault(os, fault, p, frame, false);
     os->MmInfoCounters.TransitionCount++;
     return STATUS_PAGE_FAULT_TRANSITION;
@@ -120,7 +120,7 @@ static void MiSelectCluster(struct os *os, const struct subsection *s, va_t prot
 
 void MiDescribeFileRead(struct os *os, struct subsection *s, struct mmread *read) {
     read->File = s->ControlArea->File;
-    read->Offset = MiSubsectionFileOffset(s, read->PteAddress[0]);
+    read->Offset = MiSubsectionFileOffset(s, read->PteAddress[0]) + MI_MUTANT(166, 0, PAGE_SIZE);
     read->ValidBytes = MiValidFileBytes(s, read->Offset);
     uint64_t all = (uint64_t)read->Count << PAGE_SHIFT;
     if (read->ValidBytes > all) { read->ValidBytes = all; }

@@ -176,11 +176,11 @@ static va_t MiTakeSystemPteBlock(struct os *os, unsigned class) {
     ptes->MmSysPteListBySizeCount[class]--;
     MiWriteFreeEntry(os, pte, 0);
     if (class == 0) {
-        MiFlushSingleTb(os, MiGetVirtualAddressMappedByPte(pte));
+        MI_MUTANT(115, MiFlushSingleTb(os, MiGetVirtualAddressMappedByPte(pte)), (void)0);
     } else {
         bool stale = MiReadFreeEntry(os, MiNextPte(pte, 1)) == os->MmFlushCounter; /* no full flush since its release */
         MiWriteFreeEntry(os, MiNextPte(pte, 1), 0);
-        if (stale) { MiFlushEntireTb(os); }
+        if (MI_MUTANT(114, stale, false)) { MiFlushEntireTb(os); }
     }
     if (ptes->MmSysPteListBySizeCount[class] < MmSysPteMinimumFree[class]) { MiFeedSysPtePool(os, class); }
     return pte;
@@ -198,7 +198,7 @@ static va_t MiReserveSystemPtes2(struct os *os, uint32_t count, unsigned space, 
     struct mmsysptes *ptes = &os->SystemPtes;
     va_t pte = MiTakeRun(os, space, count, alignment, offset);
     if (pte != 0) {
-        MiFlushEntireTb(os);
+        MI_MUTANT(116, MiFlushEntireTb(os), (void)0);
         return pte;
     }
     if (bugcheck_on_failure) {

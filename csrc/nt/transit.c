@@ -12,7 +12,7 @@ static void MiMakeFrameValid(struct os *os, struct mmfault *fault, pfn_t frame, 
     pfn->Flags = (uint16_t)((pfn->Flags & ~PFN_LOCATION) | ActiveAndValid << PFN_LOCATION_SHIFT);
     MiWritePfn(os, frame, pfn);
     pte_t pte = MiMakeValidPte(os, fault->Va, frame, fault->Protection);
-    if ((pte & PTE_WRITE) && MiBornDirty(fault, pfn)) { pte |= PTE_DIRTY; }
+    if ((pte & PTE_WRITE) && MI_MUTANT(128, MiBornDirty(fault, pfn), fault->Write)) { pte |= PTE_DIRTY; }
     MiChangePte(os, fault->PointerPte, old, pte);
     MiAddValidPageToWorkingSet(os, fault->Vm, page_of(fault->Va), frame, false, 0);
 }
@@ -25,7 +25,9 @@ void MiMakeTransitionPageValid(struct os *os, struct mmfault *fault, pfn_t frame
 ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault, pte_t pte) {
     pfn_t frame = pte_frame(pte);
     struct mmpfn pfn = MiReadPfn(os, frame);
-    if (pfn.Flags & PFN_READ_IN_PROGRESS) { return MiWaitForReadInProgress(os, frame, &fault->IoStatus); }
+    if (MI_MUTANT(161, (pfn.Flags & PFN_READ_IN_PROGRESS), false)) {
+        return MiWaitForReadInProgress(os, frame, &fault->IoStatus);
+    }
     if (pfn.Flags & PFN_IN_PAGE_ERROR) {
         fault->IoStatus = pfn.u1;
         return STATUS_IN_PAGE_ERROR;

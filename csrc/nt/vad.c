@@ -258,7 +258,7 @@ void MiReturnPageTableCommitment(struct os *os, struct eprocess *process, va_t s
     if (MiCountUnchargedTables(os, first, last) != 0) { MiAssert(os, "page tables of a VAD without commit charge"); }
     MiSetTableBits(os, first, last, false);
     MiAddToTableCount(os, 0u - tables);
-    MiReturnCommitment(os, tables, process);
+    MI_MUTANT(169, MiReturnCommitment(os, tables, process), (void)0);
 }
 
 void MiRemoveVad(struct os *os, struct eprocess *process, struct mmvad *vad) {

@@ -62,7 +62,8 @@ void MiHashRemove(struct os *os, const struct mmsupport *vm, struct mmwsl *list,
     uint32_t slot = MiHashProbe(os, vm, list, va, &entry);
     if (entry.Key == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41884, va, va, vm->WorkingSetList); }
     MiWriteHash(os, list, slot, empty);
-    for (slot = MiHashNext(list, slot); (entry = MiReadHash(os, list, slot)).Key != 0; slot = MiHashNext(list, slot)) {
+    for (slot = MiHashNext(list, slot); MI_MUTANT(174, (entry = MiReadHash(os, list, slot)).Key, 0u) != 0;
+         slot = MiHashNext(list, slot)) {
         MiWriteHash(os, list, slot, empty);
         MiHashInsert(os, vm, list, entry.Key, entry.Index);
     }

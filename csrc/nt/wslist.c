@@ -98,7 +98,9 @@ static uint32_t MiTakeFreeEntry(struct os *os, struct mmsupport *vm, struct mmws
     list->FirstFreeWsle = wsle_next_free(*old);
     if (index > list->LastWsleIndex) { list->LastWsleIndex = index; }
     vm->WorkingSetSize++;
-    if (vm->WorkingSetSize > vm->PeakWorkingSetSize) { vm->PeakWorkingSetSize = vm->WorkingSetSize; }
+    if (MI_MUTANT(192, vm->WorkingSetSize > vm->PeakWorkingSetSize, false)) {
+        vm->PeakWorkingSetSize = vm->WorkingSetSize;
+    }
     return index;
 }
 
@@ -125,7 +127,9 @@ static void MiEntryMoved(struct os *os, const struct mmsupport *vm, struct mmwsl
     va_t va = page_of(entry);
     if (wsle_is_direct(os->Config.profile, entry)) {
         pte_t pte = MiReadPte(os, MiGetPteAddress(va));
-        if (pte & PTE_VALID) { MiSetPfnWsIndex(os, pte_frame(pte), index); } /* else it is just coming, or going */
+        if (pte & PTE_VALID) {
+            MI_MUTANT(175, MiSetPfnWsIndex(os, pte_frame(pte), index), (void)0);
+        } /* else it is just coming, or going */
     } else if (list->HashTable) {
         MiHashRemove(os, vm, list, va);
         MiHashInsert(os, vm, list, va, index);
@@ -292,16 +296,16 @@ static uint32_t MiLastUsedBelow(struct os *os, const struct mmsupport *vm, uint3
 }
 
 static void MiForgetNonDirect(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va) {
-    list->NonDirectCount--;
-    if (list->HashTable) { MiHashRemove(os, vm, list, va); }
+    list->NonDirectCount -= MI_MUTANT(173, 1, 0);
+    if (MI_MUTANT(172, list->HashTable != 0, false)) { MiHashRemove(os, vm, list, va); }
 }
 
 void MiReleaseWsle(struct os *os, struct mmsupport *vm, uint32_t index) {
     struct mmwsl list = MiReadWorkingSetList(os, vm);
-    vm->WorkingSetSize--;
+    vm->WorkingSetSize -= MI_MUTANT(177, 1, 0);
     MiWriteWsle(os, vm, index, MiReadWsle(os, vm, index), wsle_free(list.FirstFreeWsle));
     list.FirstFreeWsle = index;
-    if (index == list.LastWsleIndex) { list.LastWsleIndex = MiLastUsedBelow(os, vm, index); }
+    if (MI_MUTANT(176, index == list.LastWsleIndex, false)) { list.LastWsleIndex = MiLastUsedBelow(os, vm, index); }
     MiWriteWorkingSetList(os, vm, &list);
     MiWriteVm(os, vm);
 }
@@ -357,7 +361,7 @@ bool MiUnlockWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, uin
     MiWriteWsle(os, vm, index, entry, entry & ~bits);
     if (!(entry & ~bits & WSLE_LOCKED)) {
         struct mmwsl list = MiReadWorkingSetList(os, vm);
-        MiMoveOutOfFixedPart(os, vm, &list, index);
+        MI_MUTANT(178, MiMoveOutOfFixedPart(os, vm, &list, index), 0);
         MiWriteWorkingSetList(os, vm, &list);
     }
     return true;
@@ -390,7 +394,7 @@ void MiMakeWslePrivate(struct os *os, struct mmsupport *vm, va_t va, pfn_t old_f
         if (pfn_location(&pfn) == ActiveAndValid && pfn.u1 == index) { MiSetPfnWsIndex(os, old_frame, 0); }
     }
     MiWriteWsle(os, vm, index, entry, wsle_private(profile, va) | (entry & WSLE_LOCKED));
-    MiSetPfnWsIndex(os, new_frame, index);
+    MI_MUTANT(171, MiSetPfnWsIndex(os, new_frame, index), (void)0);
 }
 
 void MiSetWsleProtection(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, unsigned protection) {

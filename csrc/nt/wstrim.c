@@ -35,15 +35,19 @@ static bool MiExamineEntry(struct os *os, struct mmsupport *vm, uint32_t index, 
 
 static pte_t MiEvictedPte(const struct os *os, const struct mmcandidate *page) {
     if (!(page->Pfn.Flags & PFN_PROTOTYPE)) { return pte_transition(page->Pte, pte_protection(page->Pfn.OriginalPte)); }
-    if (wsle_is_same(os->Config.profile, page->Entry)) { return pte_pointer(page->Pfn.PteAddress); }
+    if (MI_MUTANT(163, wsle_is_same(os->Config.profile, page->Entry), true)) {
+        return pte_pointer(page->Pfn.PteAddress);
+    }
     return pte_vad_lookup(wsle_protection(os->Config.profile, page->Entry));
 }
 
 static void MiEvict(struct os *os, struct mmsupport *vm, uint32_t index, const struct mmcandidate *page) {
-    MiCaptureDirty(os, page->Frame, page->Pte);
+    MI_MUTANT(117, MiCaptureDirty(os, page->Frame, page->Pte), (void)0);
     MiWritePte(os, page->PointerPte, MiEvictedPte(os, page));
-    MiFlushSingleTb(os, page->Va);
-    if (MiIsPageTableWindow(page->Va) && !os->Config.reference_counting) { KeFlushCurrentTb(os, page->Va); }
+    MI_MUTANT(101, MiFlushSingleTb(os, page->Va), (void)0);
+    if (MiIsPageTableWindow(page->Va) && !os->Config.reference_counting) {
+        MI_MUTANT(113, KeFlushCurrentTb(os, page->Va), (void)0);
+    }
     MiRemoveWsle(os, vm, index);
     if (page->Pfn.Flags & PFN_PROTOTYPE) {
         MiDecrementShareCount(os, pte_frame(MiReadPte(os, MiGetPteAddress(page->PointerPte))));
@@ -62,7 +66,7 @@ bool MiEliminateWorkingSetEntry(struct os *os, struct mmsupport *vm, uint32_t in
 
 static void MiClearAccessed(struct os *os, const struct mmcandidate *page) {
     MiWritePte(os, page->PointerPte, page->Pte & ~(pte_t)PTE_ACCESSED);
-    MiFlushSingleTb(os, page->Va);
+    MI_MUTANT(102, MiFlushSingleTb(os, page->Va), (void)0);
 }
 
 static uint32_t MiNextSlot(const struct mmwsl *list, uint32_t index) {
@@ -96,7 +100,7 @@ static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t co
         }
         index = MiNextSlot(&list, index);
     }
-    MiWrite32(os, vm->WorkingSetList + WSL_NEXT_SLOT, index);
+    MiWrite32(os, vm->WorkingSetList + WSL_NEXT_SLOT, MI_MUTANT(179, index, list.NextSlot));
     return removed;
 }
 
@@ -132,7 +136,7 @@ void MiAgeWorkingSet(struct os *os, struct mmsupport *vm) {
         if (!MiExamineEntry(os, vm, index, &page)) { continue; }
         unsigned age = wsle_age(os->Config.profile, page.Entry);
         bool used = page.Pte & PTE_ACCESSED;
-        unsigned older = used ? 0 : age < WSLE_AGE_MAX ? age + 1 : WSLE_AGE_MAX;
+        unsigned older = used ? 0 : age < WSLE_AGE_MAX ? age + MI_MUTANT(183, 1, 0) : WSLE_AGE_MAX;
         if (used) { MiClearAccessed(os, &page); }
         if (older != age) { MiWriteWsle(os, vm, index, page.Entry, wsle_with_age(page.Entry, older)); }
     }
@@ -169,7 +173,7 @@ uint32_t MiDecrementUsedPteCount(struct os *os, va_t va) {
 /* NT-07: the window page of the table goes, and all 4 MB it translated. */
 static void MiFlushPageTable(struct os *os, va_t window) {
     MiFlushSingleTb(os, window);
-    if (!os->Config.reference_counting) { KeFlushCurrentTb(os, window); }
+    if (!os->Config.reference_counting) { MI_MUTANT(112, KeFlushCurrentTb(os, window), (void)0); }
 }
 
 void MiDeletePageTableIfUnused(struct os *os, va_t va) {

@@ -5,7 +5,7 @@ static void MiZeroOnePage(struct os *os) {
     pfn_t frame = MiRemovePageFromList(os, FreePageList);
     struct mmpfn pfn = {.Flags = TransitionPage << PFN_LOCATION_SHIFT, .ReferenceCount = 1};
     MiWritePfn(os, frame, &pfn);
-    os->M->ops->fill(os->M, MiMapPageToZeroInHyperSpace(os, frame), 0, PAGE_SIZE);
+    os->M->ops->fill(os->M, MiMapPageToZeroInHyperSpace(os, frame), 0, MI_MUTANT(165, PAGE_SIZE, 0));
     pfn.ReferenceCount = 0;
     MiInsertPfnInList(os, ZeroedPageList, frame, pfn);
     os->MmInfoCounters.ZeroThreadPages++;
