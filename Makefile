@@ -234,7 +234,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
-test-build: all platform $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
+test-build: all platform $(BUILD)/ntmmu.mutate $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
 # Under the sanitizers gcc 12 takes std::regex for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan

@@ -223,7 +223,7 @@ static void MiGiveChild(struct fork *f, va_t va, pte_t pte) {
 }
 
 static void MiFlushForkedPage(struct fork *f, va_t va) {
-    if (f->os->Config.reference_counting) { MI_MUTANT_OF(f->os, 196, MiFlushSingleTb(f->os, va), (void)0); }
+    if (f->os->Config.reference_counting) { MiFlushSingleTb(f->os, va); }
 }
 
 static unsigned MiCloneProtection(unsigned protection) {
@@ -391,7 +391,7 @@ static void MiCopyVads(struct fork *f) {
         copy->Parent = copy->Left = copy->Right = NULL;
         f->page_tables -= MiInsertChargedVad(f->os, f->child, copy);
         if (vad->ControlArea) {
-            vad->ControlArea->MappedViews++;
+            vad->ControlArea->MappedViews += MI_MUTANT_OF(f->os, 199, 1, 0);
             vad->ControlArea->UserRef++;
             MiWriteControlArea(f->os, vad->ControlArea);
         }

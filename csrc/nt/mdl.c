@@ -87,7 +87,11 @@ static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, s
         return STATUS_SUCCESS;
     }
     if (fault->Va < MM_SYSTEM_RANGE_START && MI_MUTANT(121, there, false)) {
-        MiCaptureDirty(os, frame, MiReadPte(os, MiGetPteAddress(fault->Va)));
+        pte_t pte = MiReadPte(os, MiGetPteAddress(fault->Va));
+        MiCaptureDirty(os, frame, pte);
+        if (MI_MUTANT(198, false, fault->Write)) {
+            MiWrite32(os, MiGetPteAddress(fault->Va), (uint32_t)pte & ~PTE_DIRTY);
+        }
     }
     MiIncrementReferenceCount(os, frame);
     return STATUS_SUCCESS;

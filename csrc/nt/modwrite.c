@@ -145,9 +145,9 @@ void MiWriteComplete(struct os *os, struct mmwrite *write) {
         struct mmpfn pfn = MiReadPfn(os, frame);
         pfn.Flags &= (uint16_t)~PFN_WRITE_IN_PROGRESS;
         if (MI_MUTANT(124, !NT_SUCCESS(write->Status), false)) { pfn.Flags |= PFN_MODIFIED; }
-        if ((pfn.Flags & PFN_MODIFIED) && MI_MUTANT(125, !write->ControlArea, false)) {
+        if ((pfn.Flags & PFN_MODIFIED) && MI_MUTANT(125, !write->ControlArea, false)) { /* P20, P21, P22 */
             MiForgetPageFileSlot(os, &pfn);
-        } /* P20, P21, P22 */
+        }
         MiWritePfn(os, frame, &pfn);
         MiDecrementReferenceCount(os, frame);
     }

@@ -74,7 +74,9 @@ static ntstatus_t MiResolveProtoTransition(struct os *os, struct mmfault *fault,
         return STATUS_IN_PAGE_ERROR;
     }
     MiReferenceTransitionPage(os, frame);
-    MI_MUTANT(155, MiWritePte(os, p->Prototype, MiValidPrototype(os, frame, pte_protection(pfn.OriginalPte))), (void)0);
+    if (MI_MUTANT(155, true, !p->Subsection)) {
+        MiWritePte(os, p->Prototype, MiValidPrototype(os, frame, pte_protection(pfn.OriginalPte)));
+    }
     MiCompleteProtoPteFault(os, fault, p, frame, false);
     os->MmInfoCounters.TransitionCount++;
     return STATUS_PAGE_FAULT_TRANSITION;

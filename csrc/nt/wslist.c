@@ -127,9 +127,9 @@ static void MiEntryMoved(struct os *os, const struct mmsupport *vm, struct mmwsl
     va_t va = page_of(entry);
     if (wsle_is_direct(os->Config.profile, entry)) {
         pte_t pte = MiReadPte(os, MiGetPteAddress(va));
-        if (pte & PTE_VALID) {
+        if (pte & PTE_VALID) { /* else it is just coming, or going */
             MI_MUTANT(175, MiSetPfnWsIndex(os, pte_frame(pte), index), (void)0);
-        } /* else it is just coming, or going */
+        }
     } else if (list->HashTable) {
         MiHashRemove(os, vm, list, va);
         MiHashInsert(os, vm, list, va, index);
@@ -296,7 +296,7 @@ static uint32_t MiLastUsedBelow(struct os *os, const struct mmsupport *vm, uint3
 }
 
 static void MiForgetNonDirect(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va) {
-    list->NonDirectCount -= MI_MUTANT(173, 1, 0);
+    list->NonDirectCount--;
     if (MI_MUTANT(172, list->HashTable != 0, false)) { MiHashRemove(os, vm, list, va); }
 }
 
@@ -388,6 +388,7 @@ void MiMakeWslePrivate(struct os *os, struct mmsupport *vm, va_t va, pfn_t old_f
     if (!wsle_is_direct(profile, entry)) {
         struct mmwsl list = MiReadWorkingSetList(os, vm);
         MiForgetNonDirect(os, vm, &list, page_of(va));
+        list.NonDirectCount += MI_MUTANT(173, 0, 1);
         MiWriteWorkingSetList(os, vm, &list);
     } else if (old_frame != new_frame) {
         struct mmpfn pfn = MiReadPfn(os, old_frame);

@@ -44,7 +44,9 @@ static pte_t MiEvictedPte(const struct os *os, const struct mmcandidate *page) {
 static void MiEvict(struct os *os, struct mmsupport *vm, uint32_t index, const struct mmcandidate *page) {
     MI_MUTANT(117, MiCaptureDirty(os, page->Frame, page->Pte), (void)0);
     MiWritePte(os, page->PointerPte, MiEvictedPte(os, page));
-    MI_MUTANT(101, MiFlushSingleTb(os, page->Va), (void)0);
+    if (MI_MUTANT(196, true, page->Va < MM_SYSTEM_VIEW_START || MiIsPageTableWindow(page->Va))) {
+        MI_MUTANT(101, MiFlushSingleTb(os, page->Va), (void)0);
+    }
     if (MiIsPageTableWindow(page->Va) && !os->Config.reference_counting) {
         MI_MUTANT(113, KeFlushCurrentTb(os, page->Va), (void)0);
     }

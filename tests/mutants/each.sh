@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs a command with each of some files in turn, until one fails; prints what that one printed.
+# Usage: tests/mutants/each.sh COMMAND… -- FILE…
+set -euo pipefail
+command=()
+while [ "$1" != -- ]; do
+    command+=("$1")
+    shift
+done
+shift
+for file in "$@"; do
+    if ! output=$("${command[@]}" "$file" 2>&1); then
+        printf '%s: %s\n' "$file" "$output"
+        exit 1
+    fi
+done
