@@ -67,7 +67,7 @@ module control_registers (
                     gp = was_lma && ((value[51:32] & beyond) != '0 || value[62:52] != '0 ||
                         (value[CR3_KEEP] && !cr4_q[CR4_PCIDE]));
                     loads = cr0_q[CR0_PG] && cr4_q[CR4_PAE] && !efer_q[EFER_LME] && `MUT(42, 1'b1, 1'b0);
-                    load_base = value[31:5];
+                    load_base = value[31:5] & `MUT(81, ~27'd0, ~27'h7F);
                 end
                 OP_CR4: begin
                     changed = cr4_q ^ value;

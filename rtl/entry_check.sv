@@ -35,7 +35,7 @@ module entry_check (
             leaf = level == 3'd1 || (entry[PTE_PS] && (
                 (level == 3'd2 && (paging.pae || `MUT(12, paging.pse, 1'b1))) || (level == 3'd3 && features[CPU_1G])));
             if (paging.pae) begin
-                frame = entry[51:12];
+                frame = entry[51:12] & `MUT(82, ~40'd0, ~40'hF00000);
                 reserved = `MUT(11, (entry[51:32] & beyond) != '0, 1'b0) || (!paging.lma && entry[62:52] != '0) ||
                     (entry[PTE_NX] && `MUT(35, !paging.nxe, 1'b0));
                 if (leaf && level == 3'd2) begin
@@ -60,7 +60,7 @@ module entry_check (
                 reserved = reserved || (level == 3'd1 && entry[PTE_PAT]) ||
                     (leaf && level != 3'd1 && entry[PTE_PAT_LARGE]);
             end
-            reserved = reserved && `MUT(32, 1'b1, !is_fetch);
+            reserved = reserved && `MUT(32, 1'b1, !is_fetch) && `MUT(78, 1'b1, leaf);
             pat = level == 3'd1 ? entry[PTE_PAT] : `MUT(38, entry[PTE_PAT_LARGE], entry[PTE_PAT]);
             memory = {pat && features[CPU_PAT], entry[PTE_PWT+1], entry[PTE_PWT]};
         end

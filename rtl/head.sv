@@ -34,6 +34,9 @@ module head #(
     input paging_t paging,
     /* verilator lint_on UNUSEDSIGNAL */
     input logic acts,                    // an invalidation does: stand still
+`ifdef MUTATE
+    input logic invlpg,                  // it is INVLPG
+`endif
     output logic is_access,
     output logic instruction,
     // first level
@@ -110,6 +113,13 @@ module head #(
     entry_t entry;
     rights_t entry_rights;
 
+`ifdef MUTATE
+    logic acted_q;                       // an invalidation did, in the cycle before
+    always_ff @(posedge clk) begin : acted
+        acted_q <= acts;
+    end
+`endif
+
     // ---- look-up ----
     always_comb begin : decode
         is_access = valid && op == OP_ACCESS;
@@ -117,7 +127,7 @@ module head #(
         instruction = access_type == TYPE_FETCH;
         is_write = access_type == TYPE_WRITE || access_type == TYPE_MODIFY;
         canonical = !paging.lma || value[63:47] == '0 || value[63:47] == '1 || `MUT(44, 1'b0, 1'b1);
-        look = is_access && state_q == H_LOOK && paging.pg && canonical && !acts;
+        look = is_access && state_q == H_LOOK && paging.pg && canonical && !acts && `MUT(69, 1'b1, !acted_q);
         probing = state_q == H_PROBE && !acts;
         probes = instruction ? 7'(PROBES_I) : 7'(PROBES_D);
         has_second = probes != '0;
@@ -163,7 +173,7 @@ module head #(
     // ---- what an entry that was found allows ----
     always_comb begin : select
         entry = l1_entry;
-        shift_class = l1_class;
+        shift_class = `MUT(74, l1_class, class_q);
         hit = l1_hit;
         if (l2_ended) begin
             hit = l2_found;
@@ -191,7 +201,8 @@ module head #(
 
     always_comb begin : outcome
         page_fault = hit_fault || (walk_done && walk_fault);
-        fill = walk_done && (!walk_fault || `MUT(28, 1'b0, walk_leaf)) && `MUT(45, !poisoned_q, 1'b1);
+        fill = walk_done && (!walk_fault || `MUT(28, 1'b0, walk_leaf) || `MUT(87, 1'b0, !walk_present)) &&
+            (`MUT(45, !poisoned_q, 1'b1) || `MUT(64, 1'b0, acted_q));
         l1_fill = fill || served_second;
     end
 
@@ -223,13 +234,13 @@ module head #(
         end else if (page_fault) begin
             vector = VECTOR_PF;
             error[0] = hit_fault || walk_present;
-            error[1] = is_write;
+            error[1] = is_write && `MUT(88, 1'b1, hit_fault);
             error[2] = mode == MODE_USER;
             error[3] = walk_done && walk_reserved;
             error[4] = instruction && (paging.smep || paging.nxe);
         end
         squash = answers && vector != VECTOR_NONE;
-        cr2 = paging.lma ? value : {32'd0, value[31:0]};
+        cr2 = (paging.lma ? value : {32'd0, value[31:0]}) & `MUT(89, ~64'd0, ~64'hFFF);
         hit_kind = HIT_OFF;
         page_shift = 5'd0;
         pa = {20'd0, value[31:0]};
@@ -239,7 +250,7 @@ module head #(
             if (state_q == H_WALK ? dirty_q : walk_dirty) begin
                 hit_kind = HIT_DIRTY;
             end
-            pa = {walk_entry.frame, value[11:0]};
+            pa = {walk_entry.frame & `MUT(73, ~40'd0, walk_class == 2'd0 ? ~40'd0 : ~40'h1FF), value[11:0]};
             memory = walk_entry.memory;
             if (walk_leaf) begin
                 page_shift = walk_class == 2'd0 ? 5'd12 : walk_class == 2'd2 ? 5'd30 : paging.pae ? 5'd21 : 5'd22;
@@ -254,10 +265,10 @@ module head #(
                 pa = {entry.frame, value[11:0]};
             end else if (shift_class == 2'd2) begin
                 page_shift = 5'd30;
-                pa = {entry.frame[39:18], value[29:0]};
+                pa = {entry.frame[39:18], value[29:0]} | `MUT(72, 52'd0, {22'd0, entry.frame[17:0], 12'd0});
             end else if (paging.pae) begin
                 page_shift = 5'd21;
-                pa = {entry.frame[39:9], value[20:0]};
+                pa = {entry.frame[39:9], value[20:0]} | `MUT(72, 52'd0, {31'd0, entry.frame[8:0], 12'd0});
             end else begin
                 page_shift = 5'd22;
                 pa = {entry.frame[39:10], value[21:0]};
@@ -296,7 +307,7 @@ module head #(
         if (walk_start) begin
             dirty_q <= walk_dirty;
             poisoned_q <= 1'b0;
-        end else if (acts) begin
+        end else if (acts && `MUT(65, 1'b1, !invlpg)) begin
             poisoned_q <= 1'b1;
         end
     end

@@ -37,7 +37,7 @@ module invalidation (
     logic canonical;
 
     always_ff @(posedge clk) begin : port
-        acts_q <= rst_n && inv_valid;
+        acts_q <= rst_n && inv_valid && `MUT(66, 1'b1, !acts_q);
         if (inv_valid) begin
             pcid_op_q <= inv_pcid_op;
             type_q <= inv_type;
@@ -55,11 +55,14 @@ module invalidation (
         invpcid = 1'b0;
         canonical = 1'b1;
         if (acts_q) begin
-            va = paging.lma ? va_q[47:0] : {16'd0, va_q[31:0]};
+            va = (paging.lma ? va_q[47:0] : {16'd0, va_q[31:0]}) & `MUT(68, ~48'd0, ~48'd0 >> 1);
+`ifdef MUTATE
+            if (mut_sel == 63) va = inv_va[47:0];
+`endif
             canonical = !paging.lma || va_q[63:47] == '0 || va_q[63:47] == '1;
             if (!pcid_op_q) begin
                 invlpg = 1'b1;
-                if (canonical) begin
+                if (`MUT(90, canonical, 1'b1)) begin
                     drop = DROP_PAGE;
                 end
             end else begin

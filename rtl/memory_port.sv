@@ -88,7 +88,7 @@ module memory_port #(
             waits_id_q <= '0;
         end
     end
-    assign answer_valid = answer_valid_q && !acts;
+    assign answer_valid = answer_valid_q && `MUT(79, !acts, 1'b1);
     assign answer = answer_q;
 
     always_ff @(posedge clk) begin : rules

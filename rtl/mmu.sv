@@ -199,7 +199,7 @@ module mmu #(
     request_queue u_queue (
         .clk(clk), .rst_n(rst_n), .req_valid(req_valid), .req_ready(req_ready), .req_op(req_op), .req_type(req_type),
         .req_mode(req_mode), .req_value(req_value), .head_valid(head_valid), .head_op(head_op), .head_type(head_type),
-        .head_mode(head_mode), .head_value(head_value), .pop(pop), .squash(squash), .*);
+        .head_mode(head_mode), .head_value(head_value), .pop(pop), .squash(squash && `MUT(84, 1'b1, 1'b0)), .*);
     assign pop = rsp_valid;
 
     // ---- the address and PCID that the arrays work on: the head's, or for a look ahead, but an invalidation's in its cycle ----
@@ -242,6 +242,9 @@ module mmu #(
     head #(.STLB_CYCLES(STLB_CYCLES), .PROBES_I(PROBES_I), .PROBES_D(PROBES_D)) u_head (
         .clk(clk), .rst_n(rst_n), `MUT_CONNECT .valid(head_valid), .op(head_op), .access_type(head_type), .mode(head_mode),
         .value(head_value), .paging(paging), .acts(acts), .is_access(is_access), .instruction(instruction),
+`ifdef MUTATE
+        .invlpg(invlpg),
+`endif
         .look(look), .l1_hit(l1_hit && !owns), .l1_class(l1_class), .l1_entry(l1_entry), .l1_touch(l1_touch),
         .l1_fill(l1_fill), .l2_read(l2_read), .l2_read_step(l2_read_step), .l2_look(l2_look), .l2_step(l2_step),
         .l2_hit(l2_hit), .l2_hit_class(l2_hit_class), .l2_hit_array(l2_hit_array), .l2_hit_way(l2_hit_way),
@@ -308,12 +311,20 @@ module mmu #(
     end
 
     // ---- walk ----
+    mmu_mode_t walk_mode;
+    always_comb begin : requester
+        walk_mode = head_mode;
+`ifdef MUTATE
+        if (mut_sel == 76) walk_mode = MODE_SUPERVISOR;
+        if (mut_sel == 76 && req_mode == MODE_USER) walk_mode = MODE_USER;
+`endif
+    end
     walk_unit #(
         .PDE_SETS(PSC_PDE_SETS), .PDE_WAYS(PSC_PDE_WAYS), .PDPTE_SETS(PSC_PDPTE_SETS), .PDPTE_WAYS(PSC_PDPTE_WAYS),
         .PML4E_SETS(PSC_PML4E_SETS), .PML4E_WAYS(PSC_PML4E_WAYS), .VA_BITS(VA_BITS), .PA_BITS(PA_BITS),
         .PCID_BITS(PCID_BITS), .REPLACEMENT(REPLACEMENT), .SEED(SEED)) u_walk (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va), .va_large(va_large), .pcid(pcid), .walk_va(walk_va),
-        .access_type(head_type), .mode(head_mode), .paging(paging), .features(features_q), .beyond(beyond_q),
+        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .va(va), .va_large(va_large), .pcid(`MUT(62, pcid, acts ? current_pcid : pcid)),
+        .walk_va(walk_va), .access_type(head_type), .mode(walk_mode), .paging(paging), .features(features_q), .beyond(beyond_q),
         .cr3_frame(cr3[51:12]), .pdpte_frame(pdpte_frame), .pdpte_present(pdpte_present), .start(walk_start),
         .ahead_missed(ahead_missed), .start_level(start_level), .start_frame(start_frame), .start_possible(start_possible),
         .second_found(owns ? ahead_pde_found : l2_pde_found && l2_ended), .second_entry(l2_pde_entry), .fill(fill), .drop(drop_psc),

@@ -153,9 +153,9 @@ module tlb_array #(
                     look_valid = valid_q[look_set];
                     if (look_valid != '0 || `MUT(1, 1'b0, 1'b1)) begin  // an empty set costs nothing
                         for (int w = WAYS - 1; w >= 0; w--) begin
-                            if (tag_q[32'(look_set) * WAYS + w][WORD_BITS-1:PCID_BITS] == look_key) begin
-                                if (`MUT(1, look_valid[w], 1'b1) && (global_q[look_set][w] ||
-                                    `MUT(34, 1'b0, c == CLASS_LARGE) ||
+                            if (tag_q[32'(look_set) * WAYS + w][WORD_BITS-1:PCID_BITS] == look_key || `MUT(71, 1'b0,
+                                (tag_q[32'(look_set) * WAYS + w][WORD_BITS-1:PCID_BITS] ^ look_key) >> 3 == '0)) begin
+                                if (`MUT(1, look_valid[w], 1'b1) && (`MUT(70, global_q[look_set][w], global_q[look_set] != '0) || `MUT(34, 1'b0, c == CLASS_LARGE) ||
                                     tag_q[32'(look_set) * WAYS + w][PCID_BITS-1:0] == pcid[PCID_BITS-1:0])) begin
                                     if (HAS_PDE != 0 && c == CLASS_PDE) begin
                                         pde_hit = 1'b1;
@@ -311,7 +311,7 @@ module tlb_array #(
             if (LEVEL == 2) begin
                 late_q <= pde_fill && HAS_PDE != 0 && !(main_set == set_pde && (main_select & pde_select) != '0);
                 if (late_q || main_select != '0) begin
-                    rows_q[late_q ? late_set_q : main_set][(late_q ? 32'(late_way_q) : 32'(way))*BITS +: BITS] <= late_q ?
+                    rows_q[late_q ? late_set_q : main_set][(late_q ? 32'(late_way_q) : 32'(way))*BITS +: BITS] <= late_q || `MUT(75, 1'b0, pde_fill) ?
                         late_word_q : {fill_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], fill_entry[ENTRY_LOW-1:0]};
                 end
             end
@@ -324,7 +324,7 @@ module tlb_array #(
                         keep = FRAGMENTS != 0 && `MUT(48, 1'b1, 1'b0) ? ~fragment_q[s] : '1;
                         if (HAS_PDE != 0 && drop != DROP_FAULT) keep = keep & ~is_pde_q[s];
                         keep = keep & ~met_in(s);
-                    end else if (drop != DROP_ALL) begin
+                    end else if (drop != DROP_ALL || `MUT(61, 1'b0, CLASSES[1])) begin
                         keep = global_q[s];
                         for (int w = 0; w < WAYS; w++) begin
                             if (drop != DROP_NONGLOBAL && tag_q[s * WAYS + w][PCID_BITS-1:0] != pcid[PCID_BITS-1:0])

@@ -174,6 +174,13 @@ module walker (
                 W_LEAF_AD: begin
                     restart = `MUT(16, mismatch, 1'b0);
                     finish = !restart;
+`ifdef MUTATE
+                    if (mut_sel == 83 && mismatch) begin
+                        restart = 1'b0;
+                        finish = 1'b0;
+                        exchange_leaf = 1'b1;
+                    end
+`endif
                 end
                 default: ;
             endcase
@@ -183,7 +190,7 @@ module walker (
                 level_d = unmarked[4] ? 3'd4 : unmarked[3] ? 3'd3 : 3'd2;
             end
             if (commit_leaf) begin
-                exchange_leaf = leaf_commit != entry;
+                exchange_leaf = leaf_commit != entry || `MUT(85, 1'b0, 1'b1);
                 finish = !exchange_leaf;
                 level_d = leaf_level;
             end
@@ -237,7 +244,7 @@ module walker (
                 mem_desired[PTE_A] = 1'b1;
                 mem_desired[PTE_D] = mem_expected[PTE_D] || `MUT(19, 1'b0, is_write);
             end else if (exchange_leaf) begin
-                mem_expected = entry;
+                mem_expected = `MUT(83, entry, mismatch ? answer : entry);
                 mem_desired = leaf_commit;
             end
         end
@@ -269,7 +276,7 @@ module walker (
             if (start || restart) begin
                 top_q <= level_d;
                 top_frame_q <= upper_frame;
-                unmarked_q <= '0;
+                unmarked_q <= `MUT(77, 3'b000, unmarked_q);
                 so_far_q <= 3'b011;
                 restarts_q <= restarts_q + 16'd1;
                 if (start) begin
@@ -278,7 +285,7 @@ module walker (
                 end
             end else if (read_next) begin
                 so_far_q <= rights;
-                unmarked_q[level_q] <= `MUT(18, !entry[PTE_A], 1'b1);
+                unmarked_q[level_q] <= `MUT(18, !entry[PTE_A], 1'b1) && `MUT(86, 1'b1, 1'b0);
                 case (level_q)
                     3'd2: begin
                         upper_2_q <= entry;

@@ -30,13 +30,14 @@ std::string path_of(const char *variable, const char *otherwise) {
     return value ? value : otherwise;
 }
 
-/* Lines `NUMBER NAME what is wrong`; # starts a comment. Number 0, no bug, is not in the list. */
+/* Lines `NUMBER NAME CLASSES what is wrong`, without classes or with; # starts a comment. Number 0, no bug, is not in the list. */
 std::vector<Mutant> listed_mutants() {
     std::ifstream file(path_of("NTMMU_MUTANTS", "tb/mutants.txt"));
     std::vector<Mutant> mutants;
     for (std::string line; std::getline(file, line);) {
         std::smatch match;
-        if (std::regex_match(line, match, std::regex("\\s*(\\d+)\\s+(\\w+)\\s+(.*\\S)\\s*")) && match[1] != "0") {
+        static const std::regex form("\\s*(\\d+)\\s+(\\w+)\\s+(?:[\\d,]+\\s+)?(.*\\S)\\s*");
+        if (std::regex_match(line, match, form) && match[1] != "0") {
             mutants.push_back({(unsigned)std::stoul(match[1]), match[2], match[3]});
         }
     }
