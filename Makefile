@@ -207,6 +207,7 @@ bench: $(BUILD)/nt_bench $(BUILD)/presets/ref64.so ## soft faults and TLB hits a
 	@$(BUILD)/nt_bench $(BUILD)/presets/ref64.so
 
 include tests/matrix/matrix.mk # every combination of paging bits
+include tests/mutants/mutants.mk # the planted bugs
 
 # ---- torture ----
 

@@ -29,10 +29,11 @@ static bool load_pdptes(struct mmu *mmu, uint64_t cr3) {
     bool good = true;
     mmu->statistics.pdpte_loads++;
     for (unsigned i = 0; i < PDPTES; i++) {
-        pdpte[i] = read_table(mmu->context.memory, mmu->context.ram, (cr3 & 0xFFFFFFE0u) + 8 * i, 8, &mmu->shortcuts.cycle);
+        pa_t at = (cr3 & MUT(81, 0xFFFFFFE0u, 0xFFFFF000u)) + 8 * i;
+        pdpte[i] = read_table(mmu->context.memory, mmu->context.ram, at, 8, &mmu->shortcuts.cycle);
         good = good && !pdpte_reserved(pdpte[i], mmu->config.preset.physical_bits);
     }
-    if (good) { memcpy(mmu->pdpte, pdpte, sizeof pdpte); }
+    if (good && MUT(39, true, false)) { memcpy(mmu->pdpte, pdpte, sizeof pdpte); }
     return good;
 }
 
@@ -68,11 +69,13 @@ static int write_cr3(struct mmu *mmu, uint64_t value) {
     if (!tagged) { reserved |= CR3_KEEP; }
     if (four_level(&next) && (value & reserved)) { return MMU_VECTOR_GP; }
     next.cr3 = value & ~CR3_KEEP;
-    if (take_controls(mmu, &next, true)) { return MMU_VECTOR_GP; }
+    if (take_controls(mmu, &next, MUT(42, true, false))) { return MMU_VECTOR_GP; }
     mmu->statistics.cr3_writes++;
-    if (!tagged) {
+    if (MUT(30, false, !tagged)) {
+        drop_everything(mmu);
+    } else if (!tagged) {
         drop_not_global(mmu);
-    } else if (!(value & CR3_KEEP)) {
+    } else if (MUT(43, !(value & CR3_KEEP), true)) {
         drop_context(mmu, (unsigned)mmu->mode.pcid);
     }
     return MMU_VECTOR_NONE;
@@ -94,8 +97,8 @@ static int write_cr4(struct mmu *mmu, uint64_t value) {
     next.cr4 = value;
     if (cr4_refused(mmu, value, changed)) { return MMU_VECTOR_GP; }
     if (take_controls(mmu, &next, changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP))) { return MMU_VECTOR_GP; }
-    bool smep_set = changed & value & CR4_SMEP, pcide_cleared = changed & ~value & CR4_PCIDE;
-    if ((changed & (CR4_PGE | CR4_PSE | CR4_PAE)) || smep_set || pcide_cleared) { flush_all(mmu); }
+    bool smep_set = changed & value & MUT(7, CR4_SMEP, 0), pcide_cleared = changed & ~value & CR4_PCIDE;
+    if ((changed & (MUT(6, CR4_PGE, 0) | CR4_PSE | CR4_PAE)) || smep_set || pcide_cleared) { flush_all(mmu); }
     return MMU_VECTOR_NONE;
 }
 
@@ -151,10 +154,10 @@ uint64_t mmu_c_read_control(const struct mmu *mmu, enum mmu_control which) {
 
 /* An address that is not canonical is none to drop (SDM volume 2). */
 void mmu_c_invlpg(struct mmu *mmu, va_t va) {
-    mmu->shortcuts.cycle++;
+    mmu->shortcuts.cycle += MUT(69, 1, 2);
     mmu->statistics.invlpg++;
-    if (mmu->mode.kind == PAGING_4_LEVEL && !is_canonical(va)) { return; }
-    drop_address(mmu, translated_bits(mmu, va));
+    if (mmu->mode.kind == PAGING_4_LEVEL && MUT(90, !is_canonical(va), false)) { return; }
+    drop_address(mmu, translated_bits(mmu, va) & MUT(68, ~(va_t)0, ~((va_t)1 << 47)));
 }
 
 int mmu_c_invpcid(struct mmu *mmu, uint64_t type, uint64_t pcid, va_t va) {
@@ -165,8 +168,10 @@ int mmu_c_invpcid(struct mmu *mmu, uint64_t type, uint64_t pcid, va_t va) {
     if (type == INVPCID_ADDRESS && mmu->mode.kind == PAGING_4_LEVEL && !is_canonical(va)) { return MMU_VECTOR_GP; }
     mmu->statistics.invpcid++;
     switch (type) {
-    case INVPCID_ADDRESS: drop_address_of(mmu, (unsigned)pcid, translated_bits(mmu, va)); break;
-    case INVPCID_CONTEXT: drop_context(mmu, (unsigned)pcid); break;
+    case INVPCID_ADDRESS:
+        drop_address_of(mmu, (unsigned)MUT(40, pcid, mmu->mode.pcid), translated_bits(mmu, va));
+        break;
+    case INVPCID_CONTEXT: drop_context(mmu, (unsigned)MUT(40, pcid, mmu->mode.pcid)); break;
     case INVPCID_ALL: drop_everything(mmu); break;
     default: drop_not_global(mmu); break;
     }

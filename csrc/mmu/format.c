@@ -8,7 +8,7 @@ bool pdpte_reserved(uint64_t pdpte, unsigned physical_bits) {
 /* Bits 21:13: bit 21 always, of 20:13 those that would be address bits beyond MAXPHYADDR. */
 static uint64_t pse36_reserved(const struct mmu_preset *preset) {
     unsigned high_bits = preset->features & CPU_PSE36 ? preset->physical_bits - 32 : 0;
-    return 0x3FE000 & ~(uint64_t)(PHYSICAL_MASK(high_bits < 8 ? high_bits : 8) << 13);
+    return MUT(11, 0x3FE000, 0x200000) & ~(uint64_t)(PHYSICAL_MASK(high_bits < 8 ? high_bits : 8) << 13);
 }
 
 /* Without the feature the PAT bits are reserved: bit 7 of a PTE, bit 12 of a larger leaf. */
@@ -21,7 +21,7 @@ static void reserve_pat(struct entry_rule *rule, const struct mmu_preset *preset
 
 static void derive_32_bit(struct entry_rule *rule, const struct paging_controls *controls,
                           const struct mmu_preset *preset) {
-    if (!(controls->cr4 & CR4_PSE)) { return; } /* nothing is reserved then */
+    if (!(controls->cr4 & MUT(12, CR4_PSE, ~0u))) { return; } /* nothing is reserved then */
     rule[LEVEL_PDE] = (struct entry_rule){.leaf_reserved = pse36_reserved(preset), .can_be_leaf = true};
     reserve_pat(rule, preset);
 }
@@ -29,18 +29,18 @@ static void derive_32_bit(struct entry_rule *rule, const struct paging_controls 
 static void derive_8_byte(struct entry_rule *rule, enum paging_kind kind, const struct paging_controls *controls,
                           const struct mmu_preset *preset) {
     uint64_t last = kind == PAGING_PAE ? ~ENTRY_NX : PHYSICAL_MASK(52); /* in 4-level paging 62:52 are ignored */
-    uint64_t reserved = last & ~PHYSICAL_MASK(preset->physical_bits);
-    if (!(controls->efer & EFER_NXE)) { reserved |= ENTRY_NX; }
+    uint64_t reserved = last & ~MUT(11, PHYSICAL_MASK(preset->physical_bits), PHYSICAL_MASK(52));
+    if (!(controls->efer & EFER_NXE)) { reserved |= MUT(35, ENTRY_NX, 0); }
     for (unsigned level = LEVEL_PTE; level < LEVELS; level++) { rule[level].reserved = reserved; }
     rule[LEVEL_PDE].can_be_leaf = true;
-    rule[LEVEL_PDE].leaf_reserved = 0x1FE000; /* bits 20:13 */
+    rule[LEVEL_PDE].leaf_reserved = MUT(36, 0x1FE000, 0); /* bits 20:13 */
     if (preset->features & CPU_1G) {
         rule[LEVEL_PDPTE].can_be_leaf = true;
-        rule[LEVEL_PDPTE].leaf_reserved = 0x3FFFE000; /* bits 29:13 */
+        rule[LEVEL_PDPTE].leaf_reserved = MUT(36, 0x3FFFE000, 0); /* bits 29:13 */
     } else {
-        rule[LEVEL_PDPTE].reserved |= ENTRY_PS;
+        rule[LEVEL_PDPTE].reserved |= MUT(37, ENTRY_PS, 0);
     }
-    rule[LEVEL_PML4E].reserved |= ENTRY_PS;
+    rule[LEVEL_PML4E].reserved |= MUT(37, ENTRY_PS, 0);
     reserve_pat(rule, preset);
 }
 

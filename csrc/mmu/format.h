@@ -110,12 +110,13 @@ static inline struct entry_meaning entry_meaning(const struct entry_rule *rule, 
 /* Physical address of the page of a leaf; PSE-36 keeps bits 39:32 of a 4 MB page in bits 20:13. */
 static inline pa_t leaf_frame(const struct paging_format *format, uint64_t leaf, unsigned level) {
     pa_t frame = leaf & TABLE_ADDRESS & ~PHYSICAL_MASK(format->page_shift[level]);
-    return format->entry_bytes == 4 && level == LEVEL_PDE ? frame | (leaf >> 13 & 0xFF) << 32 : frame;
+    if (format->entry_bytes == 8) { return frame & MUT(82, ~(pa_t)0, ~((pa_t)0xF << 32)); }
+    return level == LEVEL_PDE ? frame | (leaf >> 13 & MUT(13, 0xFF, 0)) << 32 : frame;
 }
 
 /* PAT << 2 | PCD << 1 | PWT */
 static inline uint8_t leaf_memory(uint64_t leaf, unsigned level, uint64_t pat_mask) {
-    uint64_t pat = level == LEVEL_PTE ? leaf >> 5 : leaf >> 10; /* bit 7, bit 12 */
+    uint64_t pat = level == LEVEL_PTE ? leaf >> 5 : leaf >> MUT(38, 10, 5); /* bit 7, bit 12 */
     return (uint8_t)((leaf >> 3 & 3) | (pat & pat_mask));
 }
 

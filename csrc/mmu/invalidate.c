@@ -10,7 +10,7 @@ __attribute__((always_inline)) static inline void drop_level(struct mmu *mmu, en
 #pragma GCC unroll 4
     for (unsigned tlb_class = 0; tlb_class < classes; tlb_class++) {
         struct tlb *tlb = mmu->of[side][level - 1][tlb_class];
-        if (!tlb || tlb->valid == 0) { continue; }
+        if (!tlb || tlb->valid == 0 || MUT(5, false, tlb_class == TLB_LARGE && (va & 0x1FF000))) { continue; }
         bool dropped = tlb_drop(tlb, tag_of(mmu, tlb_class, va), mmu->mode.tagged);
         if (dropped && tlb_class != TLB_4K) { shortcuts_forget_all(mmu); }
     }
@@ -29,7 +29,7 @@ static bool is_fragment(const struct tlb *tlb, unsigned index, uint64_t pcid) {
 }
 
 static void drop_fragments(struct mmu *mmu) {
-    if (!mmu->fragments) { return; }
+    if (!mmu->fragments || MUT(48, false, true)) { return; }
     for (unsigned i = 0; is_tlb(i); i++) { tlb_drop_if(&mmu->array[i], is_fragment, 0); }
     mmu->fragments = false;
     shortcuts_forget_all(mmu);
@@ -53,13 +53,13 @@ static void drop_psc_of(struct mmu *mmu, uint64_t pcid) {
 }
 
 void drop_address(struct mmu *mmu, va_t va) {
-    drop_first(mmu, TLB_INSTRUCTION, va);
+    if (MUT(29, true, false)) { drop_first(mmu, TLB_INSTRUCTION, va); }
     drop_first(mmu, TLB_DATA, va);
     if (mmu->plain) { return; }
-    for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_level(mmu, side, 2, TLB_PAGE_SIZES, va); }
+    for (enum tlb_side side = 0; side < MUT(46, TLB_SIDES, 0); side++) { drop_level(mmu, side, 2, TLB_PAGE_SIZES, va); }
     drop_fragments(mmu);
     drop_pdes(mmu);
-    drop_psc_of(mmu, mmu->mode.pcid);
+    if (MUT(47, true, false)) { drop_psc_of(mmu, mmu->mode.pcid); }
 }
 
 void drop_after_fault(struct mmu *mmu, va_t va) {
@@ -74,15 +74,22 @@ void drop_after_fault(struct mmu *mmu, va_t va) {
 
 /* ---- whole contexts ---- */
 
-void drop_everything(struct mmu *mmu) {
-    shortcuts_forget_all(mmu);
-    mmu->fragments = false;
-    for (unsigned i = 0; i < MMU_ARRAYS; i++) { tlb_drop_all(&mmu->array[i]); }
-}
-
 static bool is_not_global(const struct tlb *tlb, unsigned index, uint64_t pcid) {
     (void)pcid;
     return !tlb->entry[index].global;
+}
+
+void drop_everything(struct mmu *mmu) {
+    shortcuts_forget_all(mmu);
+    mmu->fragments = false;
+    for (unsigned i = 0; i < MMU_ARRAYS; i++) {
+        if (MUT(8, false, i >= ARRAY_DTLB && i < ARRAY_ISTLB)) { continue; }
+        if (MUT(61, false, mmu->array[i].geometry.classes >> TLB_LARGE & 1)) {
+            tlb_drop_if(&mmu->array[i], is_not_global, 0);
+        } else {
+            tlb_drop_all(&mmu->array[i]);
+        }
+    }
 }
 
 void drop_not_global(struct mmu *mmu) {
@@ -121,5 +128,5 @@ void drop_address_of(struct mmu *mmu, unsigned pcid, va_t va) {
     }
     drop_fragments(mmu);
     drop_pdes(mmu);
-    drop_psc_of(mmu, pcid);
+    drop_psc_of(mmu, MUT(62, pcid, mmu->mode.pcid));
 }

@@ -46,7 +46,7 @@ struct walk_origin {
 
 /* Below the deepest entry that matches; a PDE entry of the second level is as deep as the PDE cache's. */
 static inline struct walk_start find_start(struct mmu *mmu, va_t va, const struct second_lookup *second,
-                                    struct walk_origin *origin) {
+                                           struct walk_origin *origin) {
     for (unsigned level = LEVEL_PDE; level <= mmu->mode.format->root_level; level++) {
         struct tlb *tlb = &mmu->array[ARRAY_PSC_PDE + level - LEVEL_PDE];
         int index = tlb_find(tlb, psc_tag(mmu, level, va), false);
@@ -58,7 +58,8 @@ static inline struct walk_start find_start(struct mmu *mmu, va_t va, const struc
             continue;
         }
         const struct tlb_entry *entry = &origin->tlb->entry[origin->index];
-        return (struct walk_start){.table = {.pa = entry->frame, .rights = entry->rights}, .level = level - 1};
+        struct page_rights rights = MUT(41, entry->rights, ((struct page_rights){.writable = true, .user = true}));
+        return (struct walk_start){.table = {.pa = entry->frame, .rights = rights}, .level = level - 1};
     }
     return (struct walk_start){0};
 }

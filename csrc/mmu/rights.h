@@ -2,6 +2,7 @@
 #ifndef MMU_RIGHTS_H
 #define MMU_RIGHTS_H
 
+#include "mutant.h"
 #include "ntmmu/mmu.h"
 
 /* The control registers as software wrote them, EFLAGS.AC beside them. */
@@ -23,13 +24,13 @@ static inline bool user_allowed(struct page_rights page, enum mmu_type type) {
 
 /* EFLAGS.AC lifts SMAP for explicit accesses only; an implicit one (a descriptor table, say) is never excused. */
 static inline bool smap_forbids(const struct paging_controls *controls, enum mmu_mode mode) {
-    bool excused = mode == MMU_SUPERVISOR && controls->ac;
-    return (controls->cr4 & CR4_SMAP) && !excused;
+    bool excused = MUT(23, mode == MMU_SUPERVISOR, true) && controls->ac;
+    return (controls->cr4 & CR4_SMAP) && !excused && MUT(21, true, false);
 }
 
 static inline bool supervisor_allowed(const struct paging_controls *controls, struct page_rights page,
                                       enum mmu_type type, enum mmu_mode mode) {
-    if (type == MMU_FETCH) { return !(page.user && (controls->cr4 & CR4_SMEP)); }
+    if (type == MMU_FETCH) { return !(page.user && (controls->cr4 & MUT(22, CR4_SMEP, 0))); }
     if (page.user && smap_forbids(controls, mode)) { return false; }
     return !is_write(type) || page.writable || !(controls->cr0 & CR0_WP);
 }
@@ -37,7 +38,7 @@ static inline bool supervisor_allowed(const struct paging_controls *controls, st
 /* SDM 4.6.1, with the registers as they are at the access. In the header because every TLB hit asks. */
 static inline bool access_allowed(const struct paging_controls *controls, struct page_rights page, enum mmu_type type,
                                   enum mmu_mode mode) {
-    if (type == MMU_FETCH && page.execute_disable && (controls->efer & EFER_NXE)) { return false; }
+    if (type == MMU_FETCH && page.execute_disable && (controls->efer & MUT(33, EFER_NXE, 0))) { return false; }
     return mode == MMU_USER ? user_allowed(page, type) : supervisor_allowed(controls, page, type, mode);
 }
 

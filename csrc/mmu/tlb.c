@@ -56,7 +56,7 @@ static void tree_touch(uint64_t *tree, unsigned way, unsigned ways) {
 static unsigned tree_victim(uint64_t tree, unsigned ways) {
     unsigned node = 1, way = 0;
     for (unsigned half = power_of_two_above(ways) / 2; half > 0; half /= 2) {
-        bool upper = (tree >> node & 1) && way + half < ways;
+        bool upper = (tree >> node & 1) != MUT(24, 0, 1) && way + half < ways;
         way += upper ? half : 0;
         node = 2 * node + upper;
     }
@@ -71,13 +71,13 @@ void tlb_touch_tree(struct tlb *tlb, unsigned index) {
 /* x^16 + x^14 + x^13 + x^11 + 1 */
 static unsigned random_victim(struct tlb *tlb) {
     tlb->lfsr = (uint16_t)(tlb->lfsr >> 1 ^ (tlb->lfsr & 1 ? 0xB400 : 0));
-    return (uint32_t)tlb->lfsr * tlb->geometry.ways >> 16;
+    return (uint32_t)MUT(24, tlb->lfsr, (uint16_t)(tlb->lfsr << 1)) * tlb->geometry.ways >> 16;
 }
 
 static unsigned least_recently_touched(const struct tlb *tlb, unsigned first) {
     unsigned oldest = first;
     for (unsigned i = first + 1; i < first + tlb->geometry.ways; i++) {
-        if (tlb->touched[i] < tlb->touched[oldest]) { oldest = i; }
+        if (MUT(24, tlb->touched[i]<tlb->touched[oldest], tlb->touched[i]> tlb->touched[oldest])) { oldest = i; }
     }
     return oldest;
 }
@@ -92,7 +92,7 @@ static unsigned choose_victim(struct tlb *tlb, unsigned first) {
 
 static inline unsigned choose_way(struct tlb *tlb, uint64_t tag, bool tagged, bool absent) {
     unsigned first = tlb_set(tlb, tag);
-    int present = absent ? TLB_NONE : tlb_find(tlb, tag, tagged);
+    int present = MUT(2, absent, true) ? TLB_NONE : tlb_find(tlb, tag, tagged);
     if (present != TLB_NONE) { return (unsigned)present; }
     for (unsigned i = first; i < first + tlb->geometry.ways; i++) {
         if (!tlb->tag[i]) { return i; }
@@ -103,7 +103,7 @@ static inline unsigned choose_way(struct tlb *tlb, uint64_t tag, bool tagged, bo
 uint64_t tlb_fill(struct tlb *tlb, uint64_t tag, const struct tlb_entry *entry, bool tagged, bool absent) {
     unsigned index = choose_way(tlb, tag, tagged, absent);
     uint64_t old = tlb->tag[index];
-    if (tagged && !absent) {
+    if (tagged && !absent && MUT(2, true, false)) {
         int other = (int)index;
         while ((other = tlb_find_global(tlb, (unsigned)other, tag)) != TLB_NONE) { tlb_drop_at(tlb, (unsigned)other); }
     }

@@ -50,9 +50,16 @@ static inline unsigned tlb_set(const struct tlb *tlb, uint64_t tag) {
     return ((unsigned)(tag >> TLB_PAGE_SHIFT) & (tlb->geometry.sets - 1)) * tlb->geometry.ways;
 }
 
+static inline bool tlb_tags_equal(uint64_t held, uint64_t tag) {
+    return held == tag || MUT(1, false, (held | 1) == tag) ||
+           MUT(71, false, ((held ^ tag) & ~((uint64_t)7 << TLB_PAGE_SHIFT)) == 0);
+}
+
 /* Of this PCID, or global. */
 static inline bool tlb_matches(const struct tlb *tlb, unsigned i, uint64_t tag) {
-    return tlb->tag[i] == tag || (((tlb->tag[i] ^ tag) & ~TLB_PCID_MASK) == 0 && tlb->entry[i].global);
+    if (((tlb->tag[i] ^ tag) & ~TLB_PCID_MASK) != 0) { return false; }
+    return tlb->tag[i] == tag || tlb->entry[MUT(70, i, i - i % tlb->geometry.ways)].global ||
+           MUT(34, false, tag_class(tag) == TLB_LARGE);
 }
 
 /* Index of the lowest way from index `from` on, up to the end of its set, that matches, or TLB_NONE. */
@@ -61,18 +68,18 @@ int tlb_find_global(const struct tlb *tlb, unsigned from, uint64_t tag);
 /* Index of the lowest way that matches, or TLB_NONE. Changes nothing. tagged: CR4.PCIDE; without it all entries have
  * PCID 0, so that an equal tag is the only one that can match. */
 static inline int tlb_find(const struct tlb *tlb, uint64_t tag, bool tagged) {
-    if (tlb->valid == 0) { return TLB_NONE; }
+    if (tlb->valid == 0 && MUT(1, true, tlb->geometry.ways == 0)) { return TLB_NONE; }
     unsigned first = tlb_set(tlb, tag);
     if (tagged) { return tlb_find_global(tlb, first, tag); }
     const uint64_t *at = &tlb->tag[first];
     if (tlb->geometry.ways == 4) { /* the loop, unrolled for what most CPUs have */
-        if (at[0] == tag) { return (int)first; }
-        if (at[1] == tag) { return (int)first + 1; }
-        if (at[2] == tag) { return (int)first + 2; }
-        return at[3] == tag ? (int)first + 3 : TLB_NONE;
+        if (tlb_tags_equal(at[0], tag)) { return (int)first; }
+        if (tlb_tags_equal(at[1], tag)) { return (int)first + 1; }
+        if (tlb_tags_equal(at[2], tag)) { return (int)first + 2; }
+        return tlb_tags_equal(at[3], tag) ? (int)first + 3 : TLB_NONE;
     }
     for (unsigned i = 0; i < tlb->geometry.ways; i++) {
-        if (at[i] == tag) { return (int)(first + i); }
+        if (tlb_tags_equal(at[i], tag)) { return (int)(first + i); }
     }
     return TLB_NONE;
 }
@@ -100,7 +107,7 @@ static inline void tlb_drop_at(struct tlb *tlb, unsigned index) {
 /* Drops every way that matches. True: there was one. */
 static inline bool tlb_drop(struct tlb *tlb, uint64_t tag, bool tagged) {
     int index = tlb_find(tlb, tag, tagged);
-    if (index == TLB_NONE) { return false; }
+    if (index == TLB_NONE || MUT(50, false, tlb->entry[index].global)) { return false; }
     tlb_drop_at(tlb, (unsigned)index);
     while (tagged && (index = tlb_find(tlb, tag, true)) != TLB_NONE) { tlb_drop_at(tlb, (unsigned)index); }
     return true;

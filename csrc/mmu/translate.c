@@ -27,7 +27,7 @@ static void complete(struct mmu *mmu, struct mmu_result *result, enum mmu_hit hi
  * That is the caller's part: it may know where there is nothing. */
 static void raise_page_fault(struct mmu *mmu, struct mmu_result *result, va_t va, uint32_t error_code) {
     result->vector = MMU_VECTOR_PF;
-    result->cr2 = va;
+    result->cr2 = va & MUT(89, ~(va_t)0, ~(va_t)PAGE_MASK);
     result->error_code = error_code;
     mmu->statistics.faults++;
     mmu->statistics.fault_drops++;
@@ -85,9 +85,11 @@ static void fill_second(struct mmu *mmu, enum tlb_side side, va_t va, const stru
         struct tlb_entry entry = {.frame = table->pa, .rights = table->rights};
         tlb_fill(pdes, tag_of(mmu, TLB_PDE, va), &entry, mmu->mode.tagged, false);
     }
-    unsigned tlb_class = walk->level - 1u;
+    unsigned tlb_class = MUT(67, walk->level - 1u, mmu->of[side][1][TLB_4K] ? TLB_4K : walk->level - 1u);
     struct tlb *tlb = mmu->of[side][1][tlb_class];
-    if (tlb) { tlb_fill(tlb, tag_of(mmu, tlb_class, va), &walk->leaf, mmu->mode.tagged, absent); }
+    struct tlb_entry leaf = walk->leaf;
+    leaf.frame |= MUT(67, 0, va & PHYSICAL_MASK(walk->page_shift) & ~(va_t)PAGE_MASK);
+    if (tlb) { tlb_fill(tlb, tag_of(mmu, tlb_class, va), &leaf, mmu->mode.tagged, absent); }
     if (!absent) { drop_other_sizes(mmu, side, 2, tlb_class, va); }
 }
 
@@ -133,6 +135,7 @@ static void count_walk(struct mmu *mmu, enum tlb_side side, const struct walk_re
 
 /* absent: the look-up went through all of the side's arrays. */
 static void drop_after_walk(struct mmu *mmu, enum tlb_side side, va_t va, bool absent) {
+    if (MUT(4, false, true)) { return; }
     if (!mmu->plain) {
         drop_after_fault(mmu, va);
         return;
@@ -153,9 +156,12 @@ static void finish_walk(struct mmu *mmu, const struct walk_params *params, const
     if (walk->faulted) {
         raise_page_fault(mmu, result, requested, walk->error_code);
         drop_after_walk(mmu, side, va, absent);
+        if (MUT(28, false, walk->page_shift && !(walk->error_code & PF_RESERVED))) {
+            fill_first(mmu, side, va, walk->level - 1u, &walk->leaf, absent);
+        }
         return;
     }
-    result->pa = physical_address(walk->leaf.frame, walk->page_shift, va);
+    result->pa = physical_address(walk->leaf.frame, MUT(73, walk->page_shift, PAGE_SHIFT), va);
     result->memory_type = memory_type_of(&mmu->controls, walk->leaf.memory);
     if (!mmu->plain) {
         if (origin->tlb && !walk->restarted) { tlb_touch(origin->tlb, origin->index); }
@@ -213,7 +219,7 @@ __attribute__((always_inline)) static inline enum served serve(struct mmu *mmu, 
     enum mmu_type type = request->type;
     enum mmu_mode mode = request->mode;
     bool allowed = access_allowed(&mmu->controls, entry->rights, type, mode);
-    if (allowed && is_write(type) && !entry->dirty) { return SERVED_DIRTY; }
+    if (allowed && is_write(type) && MUT(9, !entry->dirty, false)) { return SERVED_DIRTY; }
     unsigned page_shift = mmu->mode.shift[tag_class(tlb->tag[index])];
     mmu->statistics.hits[array_number(mmu, tlb)]++;
     result->page_shift = (uint8_t)page_shift;
@@ -221,12 +227,12 @@ __attribute__((always_inline)) static inline enum served serve(struct mmu *mmu, 
     if (!allowed) {
         va_t requested = mmu->mode.kind == PAGING_4_LEVEL ? request->va : va;
         raise_page_fault(mmu, result, requested, fault_error_code(&mmu->controls, PF_PRESENT, type, mode));
-        drop_after_fault(mmu, va);
+        if (MUT(4, true, false)) { drop_after_fault(mmu, va); }
         return SERVED;
     }
     result->pa = physical_address(entry->frame, page_shift, va);
     result->memory_type = memory_type_of(&mmu->controls, entry->memory);
-    tlb_touch(tlb, index);
+    if (MUT(3, true, false)) { tlb_touch(tlb, index); }
     return SERVED;
 }
 
@@ -273,7 +279,7 @@ static void translate_one(struct mmu *mmu, const struct mmu_request *request, st
         complete(mmu, result, MMU_HIT_OFF, mmu->shortcuts.cycle + 1);
         return;
     }
-    if (mmu->mode.kind == PAGING_4_LEVEL && !is_canonical(request->va)) {
+    if (mmu->mode.kind == PAGING_4_LEVEL && MUT(44, !is_canonical(request->va), false)) {
         result->vector = MMU_VECTOR_GP;
         complete(mmu, result, MMU_HIT_OFF, mmu->shortcuts.cycle + 1);
         return;
@@ -343,7 +349,7 @@ size_t mmu_c_translate(struct mmu *mmu, const struct mmu_request *requests, stru
     }
     if (mmu->config.preset.walkers > 1) { return translate_batch(mmu, requests, results, count); }
     for (size_t i = 0; i < count; i++) {
-        if (!translate_next(mmu, &requests[i], &results[i])) { return i + 1; }
+        if (!translate_next(mmu, &requests[i], &results[i]) && MUT(84, true, i + 1 == count)) { return i + 1; }
     }
     return count;
 }

@@ -66,7 +66,9 @@ static inline uint64_t read_entry(struct walk *walk, pa_t pa, unsigned level) {
 /* True if the entry has all of the bits now, false if it is no longer what was read. */
 static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
     uint64_t value = walk->entry[level].value, desired = value | bits;
-    if (value == desired) { return true; }
+    if (value == desired && MUT(18, true, level == walk->leaf_level) && MUT(85, true, level != walk->leaf_level)) {
+        return true;
+    }
     const struct mmu_memory *memory = walk->context->memory;
     pa_t pa = walk->entry[level].pa;
     pass_memory_time(walk, pa, true);
@@ -75,6 +77,11 @@ static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
     log_table_access(
         walk->log, (struct mmu_table_access){
                        .pa = pa, .value = held, .desired = desired, .op = MMU_TABLE_EXCHANGE, .level = (uint8_t)level});
+    if (MUT(83, false, held != value && level == walk->leaf_level)) {
+        pass_memory_time(walk, pa, true);
+        memory->compare_exchange(memory->ctx, pa, walk->format->entry_bytes, held, desired);
+        held = value;
+    }
     if (held != value) { return false; }
     walk->result->writes++;
     walk->entry[level].value = desired;
@@ -84,7 +91,8 @@ static inline bool set_bits(struct walk *walk, unsigned level, uint64_t bits) {
 static bool fail(struct walk *walk, uint32_t cause) {
     const struct walk_params *params = walk->params;
     walk->result->faulted = true;
-    walk->result->error_code = fault_error_code(walk->context->controls, cause, params->type, params->access_mode);
+    walk->result->error_code = fault_error_code(walk->context->controls, cause, params->type, params->access_mode) &
+                               MUT(88, ~0u, ~(uint32_t)PF_WRITE);
     return false;
 }
 
@@ -120,7 +128,7 @@ static inline bool read_entries(struct walk *walk) {
     pa_t table;
     unsigned level;
     result->page_shift = 0;
-    if (!locate_table(walk, &table, &level)) { return fail(walk, 0); }
+    if (!locate_table(walk, &table, &level)) { return fail(walk, MUT(25, 0, PF_PRESENT)); }
     walk->first_level = level;
     const struct entry_rule *rules = walk->context->mode->rule;
 #pragma GCC unroll 4
@@ -130,11 +138,14 @@ static inline bool read_entries(struct walk *walk) {
         walk->entry[level].pa = pa;
         walk->entry[level].value = entry;
         struct entry_meaning is = entry_meaning(&rules[level], level, entry);
-        if (!is.present) { return fail(walk, 0); }
+        if (!is.present) { return fail(walk, MUT(25, 0, PF_PRESENT)); }
         if (is.leaf) { result->page_shift = format->page_shift[level]; }
-        if (is.reserved) { return fail(walk, PF_PRESENT | PF_RESERVED); }
+        if (is.reserved && MUT(78, true, is.leaf) && MUT(32, true, params->type != MMU_FETCH)) {
+            return fail(walk, PF_PRESENT | PF_RESERVED);
+        }
         table = entry & TABLE_ADDRESS;
         walk->both &= entry;
+        if (MUT(20, false, level == LEVEL_PTE)) { walk->both = entry & (ENTRY_RW | ENTRY_US); }
         walk->either |= entry;
         if (is.leaf) {
             walk->leaf_level = level;
@@ -166,24 +177,36 @@ static inline bool commit(struct walk *walk) {
 #pragma GCC unroll 4
     for (; level >= LEVEL_PTE; level--) {
         bool leaf = level == walk->leaf_level;
-        if (!set_bits(walk, level, leaf ? leaf_bits : ENTRY_A)) { return false; }
+        if (MUT(86, false, !leaf)) { continue; }
+        bool marked = set_bits(walk, level, leaf ? leaf_bits : MUT(19, ENTRY_A, leaf_bits));
+        if (!marked && MUT(15, true, leaf) && MUT(16, true, !leaf)) { return false; }
         if (leaf) { break; }
     }
     walk->leaf |= leaf_bits;
     return true;
 }
 
+#ifdef MUTATE
+static pa_t offset_of_4k(const struct walk *walk) {
+    return walk->params->va & PHYSICAL_MASK(walk->format->page_shift[walk->leaf_level]) & ~(va_t)PAGE_MASK;
+}
+#endif
+
 static inline void set_translation(struct walk *walk) {
     const struct paging_mode *mode = walk->context->mode;
     unsigned level = walk->leaf_level;
-    uint64_t leaf = walk->leaf;
+    uint64_t leaf = walk->leaf, global = MUT(31, leaf, leaf | walk->entry[LEVEL_PDE].value);
+    if (MUT(27, false, !(walk->context->controls->cr0 & CR0_WP) && walk->params->access_mode != MMU_USER)) {
+        walk->rights.writable = true;
+    }
     walk->result->level = (uint8_t)level;
     walk->result->first_level = (uint8_t)walk->first_level;
-    walk->result->leaf = (struct tlb_entry){.frame = leaf_frame(walk->format, leaf, level),
-                                            .rights = walk->rights,
-                                            .dirty = leaf & ENTRY_D,
-                                            .global = (leaf & ENTRY_G) && mode->pge,
-                                            .memory = leaf_memory(leaf, level, mode->pat_mask)};
+    walk->result->leaf =
+        (struct tlb_entry){.frame = leaf_frame(walk->format, leaf, level) | MUT(72, 0, offset_of_4k(walk)),
+                           .rights = walk->rights,
+                           .dirty = MUT(10, (leaf & ENTRY_D) != 0, is_write(walk->params->type)),
+                           .global = (global & ENTRY_G) && MUT(26, mode->pge, true),
+                           .memory = leaf_memory(leaf, level, mode->pat_mask)};
 }
 
 static inline void walk_tables(const struct walk_params *params, const struct paging_format *format, bool in_ram,
@@ -199,7 +222,7 @@ static inline void walk_tables(const struct walk_params *params, const struct pa
     walk.entry[LEVEL_PTE].pa = walk.entry[LEVEL_PTE].value = 0; /* as if the compiler saw that they are not used */
     walk.result = result;
     walk.log = log;
-    while (read_entries(&walk) && check_rights(&walk)) {
+    while (read_entries(&walk) && MUT(17, check_rights(&walk), commit(&walk) && check_rights(&walk))) {
         if (commit(&walk)) {
             set_translation(&walk);
             return;
@@ -208,6 +231,7 @@ static inline void walk_tables(const struct walk_params *params, const struct pa
         result->restarted = true;
         walk.start.level = 0;
     }
+    if (MUT(28, false, result->page_shift && !(result->error_code & PF_RESERVED))) { set_translation(&walk); }
 }
 
 void page_walk_again(const struct walk_params *params, struct walk_result *result, struct mmu_result *log) {

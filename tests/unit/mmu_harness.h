@@ -67,16 +67,26 @@ inline mmu_preset test_preset(const std::string &name) {
     return preset;
 }
 
-/* The Verilated MMU of build/presets/FILE.so. Stays loaded. Throws if it is not there: a test without it is no test. */
-inline const mmu_ops *rtl_ops(const std::string &file) {
-    const char *directory = getenv("NTMMU_PRESET_DIR");
-    std::string path = std::string(directory ? directory : "build/presets") + "/" + file + ".so";
+/* An MMU's shared object. Stays loaded. Throws if it is not there: a test without it is no test. */
+inline void *object_symbol(const std::string &path, const char *symbol) {
     void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle) { throw std::runtime_error(std::string("dlopen: ") + dlerror()); }
-    auto function = reinterpret_cast<mmu_ops_fn>(dlsym(handle, MMU_OPS_SYMBOL));
-    if (!function) { throw std::runtime_error(path + ": no " MMU_OPS_SYMBOL); }
-    return function();
+    void *found = dlsym(handle, symbol);
+    if (!found) { throw std::runtime_error(path + ": no " + symbol); }
+    return found;
 }
+
+inline const mmu_ops *object_ops(const std::string &path) {
+    return reinterpret_cast<mmu_ops_fn>(object_symbol(path, MMU_OPS_SYMBOL))();
+}
+
+/* The Verilated MMU FILE of the presets. */
+inline std::string rtl_object(const std::string &file) {
+    const char *directory = getenv("NTMMU_PRESET_DIR");
+    return std::string(directory ? directory : "build/presets") + "/" + file + ".so";
+}
+
+inline const mmu_ops *rtl_ops(const std::string &file) { return object_ops(rtl_object(file)); }
 
 /* For vectors_config.on_failure: keeps the first failing line in the std::string that ctx points to. */
 inline void keep_first_failure(void *ctx, const vectors_failure *failure) {

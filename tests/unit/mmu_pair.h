@@ -54,6 +54,7 @@ class PairProgram {
 
     enum Mode { TWO_LEVEL, PAE, FOUR_LEVEL };
     Mode mode() const { return mode_; }
+    unsigned step() const { return step_; }
 
     /* What the program has exercised, by the first MMU. */
     mmu_statistics statistics() { return a_.mmu->statistics(); }

@@ -17,20 +17,11 @@ extern "C" {
 #include "../../tb/pins.h"
 }
 
-inline rtl_cycle_fn rtl_cycle_of(const std::string &file) {
-    const char *directory = getenv("NTMMU_PRESET_DIR");
-    std::string path = std::string(directory ? directory : "build/presets") + "/" + file + ".so";
-    void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!handle) { throw std::runtime_error(dlerror()); }
-    auto function = reinterpret_cast<rtl_cycle_fn>(dlsym(handle, RTL_CYCLE_SYMBOL));
-    if (!function) { throw std::runtime_error(path + ": no " RTL_CYCLE_SYMBOL); }
-    return function;
-}
-
 class InvalidateProgram {
   public:
-    InvalidateProgram(const std::string &model, const mmu_preset &preset, uint64_t seed)
-        : cycle_(rtl_cycle_of(model)), random_(seed * 0x9E3779B97F4A7C15u + 1), mmu_(rtl_ops(model), preset, memory_) {
+    InvalidateProgram(const std::string &object, const mmu_preset &preset, uint64_t seed)
+        : cycle_(reinterpret_cast<rtl_cycle_fn>(object_symbol(object, RTL_CYCLE_SYMBOL))),
+          random_(seed * 0x9E3779B97F4A7C15u + 1), mmu_(object_ops(object), preset, memory_) {
         rarity_ = 5 + below(60);
         memory_.latency = [this](pa_t, bool, uint64_t) { return 1 + (uint32_t)below(6); };
         make_tables();
@@ -47,7 +38,7 @@ class InvalidateProgram {
     std::string run(unsigned cycles) {
         rtl_pins pins = {};
         pins.req_ready = true;
-        for (unsigned i = 0; i < cycles && difference_.empty(); i++) {
+        for (step_ = 0; step_ < cycles && difference_.empty(); step_++) {
             if (below(12) == 0) { change_table(); }
             bool accepted = offer(pins);
             cycle_(mmu_.mmu(), &pins);
@@ -61,6 +52,7 @@ class InvalidateProgram {
         return difference_;
     }
 
+    unsigned step() const { return step_; }
     uint64_t answers() const { return answers_; }
     uint64_t old_answers() const { return old_answers_; }
 
@@ -189,7 +181,7 @@ class InvalidateProgram {
     std::vector<pa_t> seen_[PAGES];
     size_t since_[PAGES] = {};
     std::deque<Waiting> waiting_;
-    unsigned last_changed_ = 0;
+    unsigned last_changed_ = 0, step_ = 0;
     std::string difference_;
 };
 

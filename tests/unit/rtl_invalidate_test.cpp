@@ -13,7 +13,7 @@ TEST_P(RtlInvalidate, NothingOldIsServedLater) {
     mmu_preset preset = test_preset(model.substr(0, model.find('.')));
     uint64_t answers = 0, old_answers = 0;
     for (uint64_t seed = 1; seed <= 40; seed++) {
-        InvalidateProgram program(model, preset, seed);
+        InvalidateProgram program(rtl_object(model), preset, seed);
         ASSERT_EQ(program.run(5000), "") << "seed " << seed;
         answers += program.answers();
         old_answers += program.old_answers();

@@ -30,7 +30,8 @@ std::string path_of(const char *variable, const char *otherwise) {
     return value ? value : otherwise;
 }
 
-/* Lines `NUMBER NAME CLASSES what is wrong`, without classes or with; # starts a comment. Number 0, no bug, is not in the list. */
+/* Lines `NUMBER NAME CLASSES what is wrong`, without classes or with; # starts a comment. Number 0, no bug, is not in
+ * the list. */
 std::vector<Mutant> listed_mutants() {
     std::ifstream file(path_of("NTMMU_MUTANTS", "tb/mutants.txt"));
     std::vector<Mutant> mutants;
@@ -93,7 +94,7 @@ std::string vectors_difference(const std::string &preset) {
 
 std::string invalidate_difference(const std::string &preset) {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        InvalidateProgram program(preset + ".mutate", test_preset(preset), seed);
+        InvalidateProgram program(rtl_object(preset + ".mutate"), test_preset(preset), seed);
         std::string difference = program.run(STEPS);
         if (!difference.empty()) { return "invalidation, seed " + std::to_string(seed) + ", " + difference; }
     }
