@@ -232,6 +232,7 @@ static uint64_t memory_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t exp
     struct architecture *a = ctx;
     const struct mmu_memory *memory = &a->config.memory;
     past_seen(&a->past, pa & ~(pa_t)(a->past.bytes - 1));
+    bool marked_before = a->marked_leaf;
     uint64_t held = memory->read(memory->ctx, pa, bytes);
     if (held == expected && held != desired) {
         const char *wrong = exchange_fault(a, pa, bytes, held, desired);
@@ -248,7 +249,8 @@ static uint64_t memory_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t exp
         }
     }
     held = memory->compare_exchange(memory->ctx, pa, bytes, expected, desired);
-    past_seen(&a->past, pa & ~(pa_t)(a->past.bytes - 1)); /* it knows what it stored, and what it found */
+    if (held != expected) { a->marked_leaf = marked_before; } /* somebody came between: nothing was stored */
+    past_seen(&a->past, pa & ~(pa_t)(a->past.bytes - 1));     /* it knows what it stored, and what it found */
     return held;
 }
 

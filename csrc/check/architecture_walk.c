@@ -41,9 +41,10 @@ static bool is_large(const struct architecture *a, enum paging paging, unsigned 
     return paging != PAGING_TWO_LEVEL || (a->controls.cr4 & CR4_PSE);
 }
 
-/* The bit that would be PAT. */
-static bool is_pat_reserved(const struct architecture *a, unsigned level, bool large, pte_t entry) {
-    if (a->config.preset.features & CPU_PAT) { return false; }
+/* The bit that would be PAT. In 32-bit paging nothing is reserved without CR4.PSE (4.3). */
+static bool is_pat_reserved(const struct architecture *a, enum paging paging, unsigned level, bool large, pte_t entry) {
+    bool none = paging == PAGING_TWO_LEVEL && !(a->controls.cr4 & CR4_PSE);
+    if (none || (a->config.preset.features & CPU_PAT)) { return false; }
     return (level == 1 && (entry & bits(7, 7))) || (large && (entry & bits(12, 12)));
 }
 
@@ -56,7 +57,7 @@ static uint64_t reserved_two_level(const struct architecture *a, bool large) {
 /* Without what EFER.NXE decides. */
 static bool is_reserved(const struct architecture *a, enum paging paging, unsigned level, pte_t entry) {
     bool large = is_large(a, paging, level, entry);
-    if (is_pat_reserved(a, level, large, entry)) { return true; }
+    if (is_pat_reserved(a, paging, level, large, entry)) { return true; }
     if (paging == PAGING_TWO_LEVEL) { return entry & reserved_two_level(a, large); }
     if (entry & beyond_address(a, paging == PAGING_PAE ? 62 : 51)) { return true; }
     if (!large) { return false; }

@@ -24,7 +24,7 @@ struct check {
     struct records records[2];
     const struct machine_result *result[2];
     struct lockstep *lockstep;
-    struct architecture *architecture; /* the first machine's */
+    struct architecture *architecture; /* the last machine's */
     struct shadow *shadow;
     struct staleness *staleness[2];
     struct audit *audit[2];
@@ -65,7 +65,8 @@ static bool create_checks(struct check *c, const struct check_config *config, ch
         c->lockstep = lockstep_create(c->machine[0], c->machine[1], wave);
     }
     if (c->flags & CHECK_ARCHITECTURE) {
-        c->architecture = architecture_of(machine_mmu_ops(c->machine[0]), machine_mmu(c->machine[0]));
+        const struct machine *judged = c->machine[c->machines - 1];
+        c->architecture = architecture_of(machine_mmu_ops(judged), machine_mmu(c->machine[c->machines - 1]));
         if (!c->architecture) {
             snprintf(err, err_size, "the machine's MMU does not stand behind the architecture's oracle");
             return false;
@@ -78,7 +79,7 @@ static bool create_checks(struct check *c, const struct check_config *config, ch
     }
     if (c->flags & CHECK_SHADOW) { c->shadow = shadow_create(); }
     c->expect = expect_create(c->machine[0], config->trace, config->closed, c->flags & CHECK_EXPECT);
-    if (c->architecture) { expect_any_hits(c->expect); }
+    if (c->architecture && !c->lockstep) { expect_any_hits(c->expect); }
     return true;
 }
 
@@ -132,6 +133,7 @@ static bool judge_event(struct check *c, const struct event *event) {
 
 /* NT-99. A machine that stopped in the middle of something is not audited. */
 static bool audit_all(struct check *c) {
+    if (c->lockstep && !lockstep_state(c->lockstep, &c->report)) { return false; }
     for (unsigned k = 0; k < c->machines; k++) {
         if (c->audit[k] && !audit_run(c->audit[k], &c->report)) { return false; }
         if (c->staleness[k] && !staleness_entries(c->staleness[k], &c->report)) { return false; }

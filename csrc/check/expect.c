@@ -371,6 +371,7 @@ static enum check_verdict judge_outcome(struct expect *e, struct report *report)
     }
     if (r->livelock) { return unexpected(e, report, "the access faulted more than 16 times (livelock)"); }
     if (r->reruns_failed) { return unexpected(e, report, "filter -1 ran the event again twice, and it failed again"); }
+    if (is_bare(e->machine)) { return CHECK_OK; }              /* a fault is an answer */
     if (machine_has_injected(e->machine)) { return CHECK_OK; } /* they may come of it */
     if (r->exception && !r->handled && !(e->expected & EXPECTED_EXCEPTION)) {
         verdict = unexpected(e, report, "the access ended in an exception");

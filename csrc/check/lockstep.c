@@ -1,6 +1,6 @@
 /* Check 1, lockstep. The common case is one memcmp of the two record buffers; everything else is the text of a failure.
  */
-#include "lockstep.h"
+#include "lockstep_priv.h"
 
 #include "ntmmu/pte.h"
 #include "ntmmu/trace.h"
@@ -10,16 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define HISTORY 16
-
-struct lockstep {
-    struct machine *machine[2];
-    char name[2][16]; /* "c" and "rtl", or "first" and "second" */
-    char *wave_command;
-    uint64_t events;
-    struct event history[HISTORY]; /* ring: the events that agreed */
-};
 
 struct lockstep *lockstep_create(struct machine *a, struct machine *b, const char *wave_command) {
     struct lockstep *l = check_alloc(sizeof *l);
@@ -55,23 +45,6 @@ static size_t first_difference(const struct records *a, const struct records *b)
     return i;
 }
 
-struct pair {
-    const char *name;
-    uint64_t a, b;
-};
-
-static bool pairs_differ(const struct pair *pairs, size_t count, bool hexadecimal, char *out, size_t size) {
-    size_t i = 0;
-    while (i < count && pairs[i].a == pairs[i].b) { i++; }
-    if (i == count) { return false; }
-    if (hexadecimal) {
-        snprintf(out, size, "%s: %" PRIx64 " and %" PRIx64, pairs[i].name, pairs[i].a, pairs[i].b);
-    } else {
-        snprintf(out, size, "%s: %" PRIu64 " and %" PRIu64, pairs[i].name, pairs[i].a, pairs[i].b);
-    }
-    return true;
-}
-
 /* Name of the first field of the results that differs, with both values; false if none does. Fields that a stop or an
  * exception fills in are in the records, too. */
 static bool result_difference(const struct lockstep *l, const struct machine_result *a, const struct machine_result *b,
@@ -96,11 +69,11 @@ static bool result_difference(const struct lockstep *l, const struct machine_res
         {"late failures", a->late_failures, b->late_failures},
     };
     const struct pair cycles = {"cycles", machine_cycles(l->machine[0]), machine_cycles(l->machine[1])};
-    if (pairs_differ(pairs, sizeof pairs / sizeof *pairs, true, out, size)) { return true; }
-    if (pairs_differ(&cycles, 1, false, out, size)) { return true; }
+    if (lockstep_pairs_differ(pairs, sizeof pairs / sizeof *pairs, true, out, size)) { return true; }
+    if (lockstep_pairs_differ(&cycles, 1, false, out, size)) { return true; }
     for (unsigned i = 0; i < a->status_count && i < MACHINE_STATUS_MAX; i++) {
         struct pair status = {"status", a->status[i], b->status[i]};
-        if (pairs_differ(&status, 1, true, out, size)) { return true; }
+        if (lockstep_pairs_differ(&status, 1, true, out, size)) { return true; }
     }
     if (a->stop == MACHINE_PANIC && strcmp(a->message, b->message) != 0) {
         snprintf(out, size, "message: \"%.100s\" and \"%.100s\"", a->message, b->message);
@@ -162,6 +135,7 @@ static bool record_address(const struct log_record *r, va_t *va) {
     case LOG_ACCESS:
     case LOG_KERNEL_ACCESS:
     case LOG_FAULT:
+    case LOG_TRANSLATED:
     case LOG_RESOLVED: *va = r->a; return true;
     case LOG_TABLE: *va = r->e; return true;
     case LOG_EXCEPTION: *va = r->c; return true;
@@ -192,9 +166,16 @@ static void report_side(struct lockstep *l, unsigned k, const struct records *r,
     }
 }
 
+/* The walk of 4-level paging is in the records alone. */
+static bool is_four_level(const struct lockstep *l) {
+    const struct machine *m = l->machine[1];
+    return machine_mmu_ops(m)->read_control(machine_mmu(l->machine[1]), MMU_EFER) & EFER_LMA;
+}
+
 static void report_paths(struct lockstep *l, const struct event *event, const struct log_record *record,
                          struct report *report) {
     va_t va;
+    if (is_four_level(l)) { return; }
     if (!(record && record_address(record, &va)) && !event_address(event, &va)) { return; }
     for (int k = 0; k < 2; k++) {
         report_add(report, "tables of %08" PRIx64 " on %s, after the event\n", va, l->name[k]);
@@ -254,71 +235,5 @@ bool lockstep_compare(struct lockstep *l, const struct event *event, const struc
         return true;
     }
     report_difference(l, event, a, b, result, report);
-    return false;
-}
-
-/* The arrays' and sizes' counters, then the others. */
-#define STATISTICS_MAX 64
-
-struct pairs {
-    struct pair at[STATISTICS_MAX];
-    char name[STATISTICS_MAX][48];
-    size_t count;
-};
-
-__attribute__((format(printf, 4, 5))) static void add_pair(struct pairs *pairs, uint64_t a, uint64_t b,
-                                                           const char *format, ...) {
-    char *name = pairs->name[pairs->count];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(name, sizeof pairs->name[0], format, args);
-    va_end(args);
-    pairs->at[pairs->count++] = (struct pair){name, a, b};
-}
-
-static void add_tlb_pairs(struct pairs *pairs, const struct mmu_preset *preset, const struct mmu_statistics *a,
-                          const struct mmu_statistics *b) {
-    static const char *const side_name[TLB_SIDES] = {"instruction", "data"};
-    static const char *const size_name[TLB_PAGE_SIZES] = {"4 KB", "large", "1 GB"};
-    for (unsigned i = 0; i < MMU_ARRAYS; i++) {
-        char name[PRESET_NAME_MAX];
-        preset_array_name(preset, i, name);
-        add_pair(pairs, a->hits[i], b->hits[i], "hits of %s", name);
-    }
-    for (unsigned side = 0; side < TLB_SIDES; side++) {
-        const char *name = side_name[side];
-        for (unsigned size = 0; size < TLB_PAGE_SIZES; size++) {
-            add_pair(pairs, a->misses[side][size], b->misses[side][size], "%s TLB %s misses", name, size_name[size]);
-        }
-        add_pair(pairs, a->miss_fault[side], b->miss_fault[side], "%s TLB misses that faulted", name);
-        add_pair(pairs, a->pde_hits[side], b->pde_hits[side], "second-level PDE hits %u", side);
-    }
-}
-
-#define ADD(pairs, a, b, field) add_pair(pairs, (a).field, (b).field, #field)
-
-bool lockstep_statistics(struct lockstep *l, struct report *report) {
-    struct mmu_statistics a, b;
-    machine_statistics(l->machine[0], &a);
-    machine_statistics(l->machine[1], &b);
-    struct pairs pairs = {.count = 0};
-    add_tlb_pairs(&pairs, machine_preset(l->machine[0]), &a, &b);
-    ADD(&pairs, a, b, walks);
-    ADD(&pairs, a, b, walk_restarts);
-    ADD(&pairs, a, b, dirty_walks);
-    ADD(&pairs, a, b, walk_cycles);
-    add_pair(&pairs, a.table_reads, b.table_reads, "table reads");
-    add_pair(&pairs, a.table_writes, b.table_writes, "table writes");
-    ADD(&pairs, a, b, pdpte_loads);
-    ADD(&pairs, a, b, faults);
-    ADD(&pairs, a, b, invlpg);
-    ADD(&pairs, a, b, invpcid);
-    ADD(&pairs, a, b, cr3_writes);
-    ADD(&pairs, a, b, flush_all);
-    ADD(&pairs, a, b, fault_drops);
-    ADD(&pairs, a, b, cycles);
-    char difference[256];
-    if (!pairs_differ(pairs.at, pairs.count, false, difference, sizeof difference)) { return true; }
-    report_add(report, "lockstep: the MMUs' statistics differ (%s and %s), %s\n", l->name[0], l->name[1], difference);
     return false;
 }

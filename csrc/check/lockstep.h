@@ -15,6 +15,8 @@ void lockstep_destroy(struct lockstep *lockstep);
 bool lockstep_compare(struct lockstep *lockstep, const struct event *event, const struct records *a,
                       const struct records *b, const struct machine_result *result_a,
                       const struct machine_result *result_b, struct report *report);
+/* Compares what the two MMUs hold: control registers and TLB entries; of bare programs memory, too. */
+bool lockstep_state(struct lockstep *lockstep, struct report *report);
 /* Compares the statistics that the two MMUs kept. */
 bool lockstep_statistics(struct lockstep *lockstep, struct report *report);
 /* The tables of VA in a machine's memory under its current CR3, each entry in words, a line each. */

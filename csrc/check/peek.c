@@ -64,6 +64,8 @@ uint64_t peek_cr3(struct machine *m) { return machine_mmu_ops(m)->read_control(m
 
 bool is_pae(const struct machine *m) { return machine_os_ops(m) == &nt_pae_os_ops; }
 
+bool is_bare(const struct machine *m) { return machine_os_ops(m) == &bare_os_ops; }
+
 bool is_nt(const struct machine *m) { return machine_os_ops(m) == &nt_os_ops || is_pae(m); }
 
 struct working_set_layout working_set_layout(const struct machine *m) {

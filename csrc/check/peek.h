@@ -30,6 +30,7 @@ pte_t peek_original_pte(struct machine *m, pfn_t frame);
 uint64_t peek_cr3(struct machine *m);
 /* The machine runs the NT kernel: nt_view.h may be used. */
 bool is_nt(const struct machine *m);
-bool is_pae(const struct machine *m); /* … with PAE's tables */
+bool is_pae(const struct machine *m);  /* … with PAE's tables */
+bool is_bare(const struct machine *m); /* it runs none */
 
 #endif

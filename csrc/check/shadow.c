@@ -486,8 +486,10 @@ bool shadow_event(struct shadow *s, const struct event *event, const struct reco
             close_event(s, r->event);
         }
     }
-    if (event->kind == EV_POKE) { taint_word(s, event->poke.pa); }
-    if (!done && event->kind != EV_POKE && event->kind != EV_IRQL && event->kind != EV_INTERRUPTS) {
+    bool quad = event->kind == EV_POKE_QUAD;
+    if (event->kind == EV_POKE || quad) { taint_word(s, event->poke.pa); }
+    if (quad) { taint_word(s, event->poke.pa + 4); }
+    if (!done && !quad && event->kind != EV_POKE && event->kind != EV_IRQL && event->kind != EV_INTERRUPTS) {
         keep_open(s, event);
     }
     return true;

@@ -207,6 +207,7 @@ bool cli_choose_mmu(const char *kind, struct machine_config *config, bool assert
     config->mmu = NULL;
     unsigned needed = config->os == &nt_pae_os_ops ? CPU_PSE | CPU_PAE : CPU_PSE;
     if (config->os_config.boot == OS_CFG_NOPSE) { needed &= ~(unsigned)CPU_PSE; }
+    if (config->os == &bare_os_ops) { needed = 0; }
     if (needed & ~config->preset.features) {
         snprintf(err, err_size, "CPU preset %s: found no %s, expected a CPU that this kernel runs on",
                  config->preset.name, config->preset.features & CPU_PSE ? "pae (profile NT5PAE)" : "pse");

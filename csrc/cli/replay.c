@@ -157,7 +157,9 @@ int replay_window_reached(const struct replay *r) {
 /* The kernel did not boot: is it the MMU's doing? */
 static bool is_illegal(const struct replay *r) { return r->architecture && *architecture_report(r->architecture); }
 
-static struct machine *create_machine(struct replay *r, const char *mmu, const struct replay_board *board) {
+/* judged: behind the architecture's oracle. */
+static struct machine *create_machine(struct replay *r, const char *mmu, const struct replay_board *board,
+                                      bool judged) {
     char err[1024];
     struct machine_config *config = &r->machine_config;
     config->board = board ? &board->board : NULL;
@@ -167,7 +169,7 @@ static struct machine *create_machine(struct replay *r, const char *mmu, const s
         cli_error("%s", err);
         return NULL;
     }
-    if (r->config.checks & CHECK_ARCHITECTURE) {
+    if (judged) {
         r->architecture = architecture_create(config->mmu);
         architecture_place(r->architecture, config);
     }
@@ -193,6 +195,15 @@ static int open_checks(struct replay *r) {
     return r->check ? EXIT_OK : cli_error("%s", err);
 }
 
+/* Shadow memory and the audit know processes. What is stale in a bare program only the architecture's oracle can say.
+ */
+static void settle_checks(struct replay *r) {
+    if (r->machine_config.os != &bare_os_ops) { return; }
+    unsigned *checks = &r->config.checks;
+    if (*checks & CHECK_STALENESS) { *checks |= CHECK_ARCHITECTURE; }
+    *checks &= ~(unsigned)(CHECK_SHADOW | CHECK_STALENESS | CHECK_AUDIT);
+}
+
 int replay_open(struct replay *r, const struct replay_config *config) {
     char err[1024];
     memset(r, 0, sizeof *r);
@@ -202,8 +213,10 @@ int replay_open(struct replay *r, const struct replay_config *config) {
         cli_error("interrupted before the first event");
         return EXIT_INTERRUPTED;
     }
-    r->machine[0] = create_machine(r, config->options.mmu, config->board);
-    if (r->machine[0] && config->second_mmu) { r->machine[1] = create_machine(r, config->second_mmu, NULL); }
+    settle_checks(r);
+    bool judged = r->config.checks & CHECK_ARCHITECTURE;
+    r->machine[0] = create_machine(r, config->options.mmu, config->board, judged && !config->second_mmu);
+    if (r->machine[0] && config->second_mmu) { r->machine[1] = create_machine(r, config->second_mmu, NULL, judged); }
     bool machines = r->machine[0] && (!config->second_mmu || r->machine[1]);
     int rc = machines ? open_checks(r) : EXIT_CANNOT;
     if (!machines && is_illegal(r)) {

@@ -139,16 +139,16 @@ static void check_names(unsigned checks, char *out, size_t out_size) {
 static int report(struct replay *replay, const struct replay_options *options, int rc) {
     char err[1024];
     char checks[128];
-    struct nt_memory_view memory;
-    nt_view_memory(machine_os(replay->machine[0]), &memory);
-    check_names(options->replay.checks, checks, sizeof checks);
+    struct nt_memory_view memory = {0};
+    if (replay->machine_config.os != &bare_os_ops) { nt_view_memory(machine_os(replay->machine[0]), &memory); }
+    check_names(replay->config.checks, checks, sizeof checks);
     struct run_report report = {
         .trace = options->replay.options.trace,
         .mmu = options->replay.options.mmu,
         .cpu = options->replay.options.cpu,
         .result = result_name(replay, rc),
         .compared_with = options->replay.second_mmu,
-        .architecture = options->replay.checks & CHECK_ARCHITECTURE,
+        .architecture = replay->config.checks & CHECK_ARCHITECTURE && !options->replay.second_mmu,
         .checks = checks,
         .machine = replay->machine[0],
         .touches = counting_totals(replay->counting),

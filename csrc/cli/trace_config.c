@@ -36,6 +36,11 @@ static int parse_trace_size(const char *text, uint64_t *out) {
 }
 
 static int apply_boot(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    if (strcmp(item->words[1], "bare") == 0) {
+        config->os = &bare_os_ops;
+        seen->boot = true;
+        return 0;
+    }
     static const struct {
         const char *name;
         enum os_boot boot;
@@ -156,7 +161,7 @@ static int apply_checked(struct machine_config *config, struct directives *seen,
 
 static const struct setting settings[] = {
     {"checked", 0, 0, "nothing behind it", apply_checked},
-    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-NOPSE, CFG-S, CFG-N5 or CFG-P", apply_boot},
+    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-NOPSE, CFG-S, CFG-N5, CFG-P or bare", apply_boot},
     {"profile", 1, 1, "NT4, NT5 or NT5PAE", apply_profile},
     {"threads", 1, 1, "manual or auto", apply_threads},
     {"popup", 1, 1, "accept or refuse", apply_popup},
@@ -215,6 +220,33 @@ static int read_directives(struct cli_trace *trace, const char *file, struct mac
     }
 }
 
+/* What only an operating system can use. */
+static int refuse_for_bare(const struct machine_config *config, const struct cli_machine_options *options,
+                           const char *file, char *err, size_t err_size) {
+    const struct os_config *os = &config->os_config;
+    const struct {
+        const char *name;
+        bool found;
+    } settings[] = {
+        {"profile", os->profile != OS_NT4 || options->profile_word},
+        {"pagefile", os->pagefiles > 0 || options->pagefiles},
+        {"disk", config->disk.kind != DISK_AUTO},
+        {"inject", config->injections > 0},
+        {"ws", os->max_ws > 0},
+        {"maxmem", os->max_page > 0},
+        {"bad", os->bad_last > 0},
+        {"kernel", options->kernel_direct},
+        {"counting", options->reference_counting},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (!settings[i].found) { continue; }
+        snprintf(err, err_size, "%s: found a setting '%s' for a bare program, expected it for an operating system only",
+                 file, settings[i].name);
+        return -1;
+    }
+    return 0;
+}
+
 /* The command line comes last: it overrules the trace. */
 static void apply_options(const struct cli_machine_options *options, const struct directives *seen,
                           struct machine_config *config) {
@@ -238,7 +270,7 @@ static void apply_options(const struct cli_machine_options *options, const struc
         os->max_ws = options->max_ws;
     }
     if (options->profile_word) { os->profile = options->profile; }
-    if (os->profile == OS_NT5PAE) { config->os = &nt_pae_os_ops; }
+    if (os->profile == OS_NT5PAE && config->os != &bare_os_ops) { config->os = &nt_pae_os_ops; }
     os->reference_counting = options->reference_counting;
 }
 
@@ -259,6 +291,10 @@ int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *op
         return -1;
     }
     apply_options(options, &seen, config);
+    if (config->os == &bare_os_ops && refuse_for_bare(config, options, options->trace, err, err_size)) {
+        cli_trace_close(trace);
+        return -1;
+    }
     return 0;
 }
 

@@ -13,7 +13,7 @@ struct touch {
     uint8_t access;     /* enum event_access */
 };
 
-static uint8_t mmu_type_of(uint8_t access) {
+uint8_t cpu_mmu_type(uint8_t access) {
     static const uint8_t type[] = {
         [EVENT_FETCH] = MMU_FETCH, [EVENT_LOAD] = MMU_READ, [EVENT_STORE] = MMU_WRITE, [EVENT_MODIFY] = MMU_MODIFY};
     return type[access];
@@ -21,7 +21,8 @@ static uint8_t mmu_type_of(uint8_t access) {
 
 /* ---- faults ---- */
 
-static void log_tables(struct machine *m, va_t va) {
+void cpu_log_tables(struct machine *m, va_t va) {
+    if (!log_wants(&m->log, LOG_TABLE)) { return; }
     const struct mmu_result *t = &m->translation;
     for (unsigned i = 0; i < t->table_count; i++) {
         const struct mmu_table_access *a = &t->table[i];
@@ -33,7 +34,7 @@ void cpu_translate(struct machine *m, const struct mmu_request *request) {
     if (m->config.mmu->translate(m->mmu, request, &m->translation, 1) == 0) {
         machine_panic(m, "the hardware hangs: no answer to the access to %08llx", (unsigned long long)request->va);
     }
-    if (log_wants(&m->log, LOG_TABLE)) { log_tables(m, request->va); }
+    cpu_log_tables(m, request->va);
 }
 
 uint64_t cpu_access_word(const struct machine *m, uint8_t type, uint8_t mode, uint8_t bytes) {
@@ -74,13 +75,13 @@ static enum access_end trace_fault(struct machine *m, struct progress *progress)
 
 /* ---- one touch ---- */
 
-static void count_lookup(struct machine *m, const struct touch *touch) {
+void cpu_count_lookup(struct machine *m, uint8_t type, uint8_t mode, bool first) {
     struct machine_counts *counts = &m->counts;
     uint8_t hit = m->translation.hit;
-    bool fetch = touch->type == MMU_FETCH;
+    bool fetch = type == MMU_FETCH;
     counts->touches++;
-    counts->kernel_touches += touch->mode != MMU_USER;
-    if (touch->number == 0) { m->result.first_hit = hit; }
+    counts->kernel_touches += mode != MMU_USER;
+    if (first) { m->result.first_hit = hit; }
     if (hit == MMU_HIT_WALK || hit == MMU_HIT_L2) {
         *(fetch ? &counts->itlb_miss : &counts->dtlb_miss) += 1;
         if (hit == MMU_HIT_L2) {
@@ -120,7 +121,7 @@ static enum access_end do_touch(struct machine *m, const struct touch *touch, bo
     struct mmu_request request = {.va = touch->va, .type = touch->type, .mode = touch->mode, .size = touch->size};
     for (unsigned attempt = 0;; attempt++) {
         cpu_translate(m, &request);
-        if (attempt == 0 && !started) { count_lookup(m, touch); }
+        if (attempt == 0 && !started) { cpu_count_lookup(m, touch->type, touch->mode, touch->number == 0); }
         if (m->translation.vector == MMU_VECTOR_NONE) { break; }
         if (m->translation.vector != MMU_VECTOR_PF) {
             machine_panic(m, "the MMU raised vector %u for an access to %08llx", m->translation.vector,
@@ -144,7 +145,7 @@ static uint32_t exact_value(const struct event *event, uint32_t done, unsigned n
 static enum access_end exact_access(struct machine *m, const struct event *event, struct progress *progress) {
     uint32_t size = event->access.size ? event->access.size : 1;
     struct touch touch = {.access = event->access.access,
-                          .type = mmu_type_of(event->access.access),
+                          .type = cpu_mmu_type(event->access.access),
                           .mode = event->access.mode == EVENT_USER ? MMU_USER : MMU_SUPERVISOR};
     unsigned n = 0;
     for (uint32_t done = 0; done < size; n++) {
@@ -213,7 +214,7 @@ static enum access_end run_access(struct machine *m, const struct event *event, 
     uint8_t access = event->run.access;
     uint32_t offset = access == EVENT_LOAD ? load_offset(m, event->index, vpn) : machine_run_offset(event->index);
     struct touch touch = {.va = vpn << PAGE_SHIFT | offset,
-                          .type = mmu_type_of(access),
+                          .type = cpu_mmu_type(access),
                           .access = access,
                           .size = 4,
                           .bytes = 4,
@@ -232,7 +233,7 @@ static enum access_end run_access(struct machine *m, const struct event *event, 
 
 /* ---- an access event ---- */
 
-static void count_access(struct machine *m, uint8_t access, uint8_t mode, uint64_t count) {
+void cpu_count_access(struct machine *m, uint8_t access, uint8_t mode, uint64_t count) {
     if (mode != EVENT_USER) { return; }
     m->counts.accesses += count;
     switch (access) {
@@ -249,8 +250,8 @@ enum access_end cpu_access(struct machine *m, const struct event *event, struct 
         end = settle_fault(m, progress->call, progress);
     } else if (!progress->started) {
         bool run = event->kind == EV_RUN;
-        count_access(m, run ? event->run.access : event->access.access, run ? event->run.mode : event->access.mode,
-                     run && event->run.count ? event->run.count : 1);
+        cpu_count_access(m, run ? event->run.access : event->access.access, run ? event->run.mode : event->access.mode,
+                         run && event->run.count ? event->run.count : 1);
     }
     if (end == ACCESS_DONE) {
         end = event->kind == EV_RUN ? run_access(m, event, progress) : exact_access(m, event, progress);

@@ -35,12 +35,25 @@ void log_send(struct event_log *log, enum log_kind kind, uint64_t a, uint64_t b,
 
 const char *log_kind_name(enum log_kind kind) {
     static const char *const name[LOG_KINDS] = {
-        [LOG_ACCESS] = "ACCESS",     [LOG_TABLE] = "TABLE",         [LOG_FAULT] = "FAULT",
-        [LOG_RESOLVED] = "RESOLVED", [LOG_EXCEPTION] = "EXCEPTION", [LOG_BUGCHECK] = "BUGCHECK",
-        [LOG_BLOCK] = "BLOCK",       [LOG_STATUS] = "STATUS",       [LOG_PTE] = "PTE",
-        [LOG_PFN] = "PFN",           [LOG_LIST] = "LIST",           [LOG_WS] = "WS",
-        [LOG_TLB] = "TLB",           [LOG_SWITCH] = "SWITCH",       [LOG_IO] = "IO",
-        [LOG_COMMIT] = "COMMIT",     [LOG_SIGNAL] = "SIGNAL",       [LOG_KERNEL_ACCESS] = "KERNEL",
+        [LOG_ACCESS] = "ACCESS",
+        [LOG_TABLE] = "TABLE",
+        [LOG_FAULT] = "FAULT",
+        [LOG_RESOLVED] = "RESOLVED",
+        [LOG_EXCEPTION] = "EXCEPTION",
+        [LOG_BUGCHECK] = "BUGCHECK",
+        [LOG_BLOCK] = "BLOCK",
+        [LOG_STATUS] = "STATUS",
+        [LOG_PTE] = "PTE",
+        [LOG_PFN] = "PFN",
+        [LOG_LIST] = "LIST",
+        [LOG_WS] = "WS",
+        [LOG_TLB] = "TLB",
+        [LOG_SWITCH] = "SWITCH",
+        [LOG_IO] = "IO",
+        [LOG_COMMIT] = "COMMIT",
+        [LOG_SIGNAL] = "SIGNAL",
+        [LOG_KERNEL_ACCESS] = "KERNEL",
+        [LOG_TRANSLATED] = "TRANSLATED",
     };
     return (unsigned)kind < LOG_KINDS ? name[kind] : "?";
 }
@@ -123,6 +136,19 @@ static void add_fault(struct line *line, const struct log_record *r) {
         hit_name(r->d), r->c);
 }
 
+static void add_translated(struct line *line, const struct log_record *r) {
+    static const char *const cache[] = {"", "", ", from a PDE cached", ", from a PDPTE cached",
+                                        ", from a PML4E cached"};
+    add(line, " %08" PRIx64 " in cycle %" PRIu64 ": ", r->a, r->b);
+    if (r->c & 0xFF) {
+        add(line, "vector %" PRIu64, r->c & 0xFF);
+    } else {
+        add(line, "%08" PRIx64 ", memory type %" PRIu64, r->e, r->c >> 8 & 0xFF);
+    }
+    add(line, "%s, leaf of %" PRIu64 " bits, %" PRIu64 " table accesses, %" PRIu64 " new starts",
+        PICK(cache, r->c >> 16 & 0xFF), r->c >> 24 & 0xFF, r->d & 0xFFFF, r->d >> 16);
+}
+
 static void add_resolved(struct line *line, const struct log_record *r) {
     add(line, " %08" PRIx64 " %s, ", r->a, fault_name(r->c));
     add_status(line, r->b);
@@ -196,6 +222,7 @@ int log_format(const struct log_record *r, char *out, size_t out_size) {
     case LOG_LIST:
     case LOG_WS:
     case LOG_COMMIT: add_memory(&line, r); break;
+    case LOG_TRANSLATED: add_translated(&line, r); break;
     default: add_machine(&line, r); break;
     }
     return line.length;

@@ -16,6 +16,7 @@ static uint64_t table_read(void *ctx, pa_t pa, unsigned bytes) {
 
 static uint64_t table_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t expected, uint64_t desired) {
     struct machine *m = ctx;
+    if (m->meddle) { bare_meddle(m, pa); }
     uint64_t old = table_read(ctx, pa, bytes);
     if (old == expected) { physmem_write(&m->mem, pa, &desired, bytes); }
     return old;
@@ -74,7 +75,7 @@ static int make_mmu(struct machine *m, pa_t ram, char *err, size_t err_size) {
         board ? board->power_on(board->ctx, &power, err, err_size) : m->config.mmu->create(&power.mmu, err, err_size);
     if (!m->mmu) { return -1; }
     if (board) { m->config.mmu = board->mmu; }
-    if (m->config.mmu == &mmu_c_ops) {
+    if (m->config.mmu == &mmu_c_ops && !m->bare) { /* `meddle` comes between */
         if (!m->memory_model.cached) {
             mmu_c_use_ram(m->mmu, (struct mmu_ram){m->mem.bytes, m->mem.size, m->memory_model.geometry.dram});
         }
@@ -121,6 +122,7 @@ struct machine *machine_create(const struct machine_config *config, char *err, s
     m->downward.mem = &m->mem;
     m->downward.accesses = &m->counts.kernel_accesses;
     m->interrupts = true;
+    m->bare = config->os == &bare_os_ops;
     m->kernel_direct = config->kernel_direct || config->os_config.reference_counting;
     if (power_on(m, err, err_size)) {
         machine_destroy(m);
@@ -218,10 +220,20 @@ static void io_done(struct machine *m, const struct event *event) {
 static bool replay_once(struct machine *m, const struct event *event, struct progress *progress) {
     switch (event->kind) {
     case EV_ACCESS:
+        if (event->access.mode == EVENT_IMPLICIT) {
+            machine_panic(m, "found an implicit access, expected !boot bare before it");
+        }
+        return cpu_access(m, event, progress) == ACCESS_BLOCKED;
     case EV_RUN: return cpu_access(m, event, progress) == ACCESS_BLOCKED;
     case EV_IRQL: m->irql = event->irql.level; return false;
     case EV_INTERRUPTS: m->interrupts = event->irql.level != 0; return false;
-    case EV_POKE: physmem_write32(&m->mem, event->poke.pa, event->poke.value); return false;
+    case EV_POKE: physmem_write32(&m->mem, event->poke.pa, (uint32_t)event->poke.value); return false;
+    case EV_POKE_QUAD: physmem_write(&m->mem, event->poke.pa & ~(pa_t)7, &event->poke.value, 8); return false;
+    case EV_BATCH:
+    case EV_MOV:
+    case EV_INVLPG:
+    case EV_INVPCID:
+    case EV_MEDDLE: machine_panic(m, "found an event of a bare program, expected !boot bare before it");
     case EV_IO_MODE: disk_set_manual(m, event->io.manual); return false;
     case EV_IO_DONE: io_done(m, event); return false;
     case EV_DRIVER: m->driver = event->driver.id != 0; return call_service(m, event, progress);
@@ -301,7 +313,7 @@ bool machine_replay(struct machine *m, const struct event *event, struct progres
 
 void machine_advance(struct machine *m) {
     if (m->disk.first) { disk_step(m); }
-    if (!m->config.os_config.manual_threads) { upcall_tick(m); }
+    if (!m->config.os_config.manual_threads && !m->bare) { upcall_tick(m); }
 }
 
 /* Everything but the status list and the message, whose lengths say what is in them. */
@@ -320,6 +332,10 @@ static void clear_result(struct machine_result *r) {
 }
 
 static void replay_now(struct machine *m, const struct event *event) {
+    if (m->bare) {
+        bare_replay(m, event);
+        return;
+    }
     struct progress progress = {0};
     if (machine_replay(m, event, &progress)) {
         threads_block(m, event, &progress);

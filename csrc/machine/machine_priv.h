@@ -73,7 +73,9 @@ struct machine {
     /* the CPU */
     unsigned irql;
     bool interrupts;
-    uint64_t cr0; /* as written, to know when paging is on */
+    uint64_t cr0;    /* as written, to know when paging is on */
+    bool bare;       /* no kernel: bare.c replays */
+    uint32_t meddle; /* bits to flip in the next entry that is exchanged, 0: none */
     bool kernel_direct;
 
     const struct event *event; /* being replayed */
@@ -109,6 +111,11 @@ enum access_end { ACCESS_DONE, ACCESS_EXCEPTION, ACCESS_LIVELOCK, ACCESS_BLOCKED
 enum access_end cpu_access(struct machine *m, const struct event *event, struct progress *progress);
 /* Translates into m->translation and logs the walk; does not return if the hardware hangs. */
 void cpu_translate(struct machine *m, const struct mmu_request *request);
+/* The parts of it: what m->translation says, and what is counted. */
+uint8_t cpu_mmu_type(uint8_t access); /* of enum event_access */
+void cpu_log_tables(struct machine *m, va_t va);
+void cpu_count_lookup(struct machine *m, uint8_t type, uint8_t mode, bool first);
+void cpu_count_access(struct machine *m, uint8_t access, uint8_t mode, uint64_t count);
 /* Field e of LOG_ACCESS and LOG_KERNEL_ACCESS. */
 uint64_t cpu_access_word(const struct machine *m, uint8_t type, uint8_t mode, uint8_t bytes);
 /* The run-level offsets. */
@@ -127,6 +134,10 @@ enum bracket_verdict brackets_search(struct machine *m, unsigned reruns);
 /* The process ends when the outermost bracket closes; false: no bracket is open. brackets_take_end: it has, 0: none. */
 bool brackets_delay_end(struct machine *m, uint32_t pid);
 uint32_t brackets_take_end(struct machine *m);
+
+/* bare.c: one event of a program without an operating system; the change that `meddle` has asked for. */
+void bare_replay(struct machine *m, const struct event *event);
+void bare_meddle(struct machine *m, pa_t pa);
 
 /* inject.c: whether this occasion is to fail */
 bool inject_now(struct machine *m, enum os_injection what);

@@ -109,6 +109,7 @@ bool threads_is_machine_step(const struct event *event) {
     case EV_POOL_FREE:
     case EV_TIME:
     case EV_POKE:
+    case EV_POKE_QUAD:
     case EV_IO_MODE:
     case EV_IO_DONE:
     case EV_COMMIT_REPLY:

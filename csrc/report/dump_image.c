@@ -38,6 +38,10 @@ static json_t *facts(struct machine *m) {
 }
 
 int dump_image(struct machine *m, const char *path, char *err, size_t err_size) {
+    if (machine_os_ops(m) == &bare_os_ops) {
+        snprintf(err, err_size, "%s: found a bare program, expected a trace with an operating system", path);
+        return -1;
+    }
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     bool failed = fd < 0 || write_memory(machine_memory(m), fd) != 0;
     if (fd >= 0 && close(fd)) { failed = true; }

@@ -27,6 +27,11 @@ static void print_memory(const struct run_report *report, FILE *out) {
             "invalidated", c->cr3_switch + c->cr3_other, c->cr3_switch, c->invlpg, c->flush_all);
 }
 
+static void print_bare(const struct machine_counts *c, FILE *out) {
+    fprintf(out, "  %-12s %" PRIu64 ", of them %" PRIu64 " #PF\n", "exceptions", c->exceptions, c->page_faults);
+    fprintf(out, "  %-12s %" PRIu64 " CR3 loads, %" PRIu64 " INVLPG\n", "invalidated", c->cr3_other, c->invlpg);
+}
+
 static void print_disk(const struct machine_counts *c, FILE *out) {
     fprintf(out,
             "  %-12s %" PRIu64 " pages from files, %" PRIu64 " to files; %" PRIu64 " from paging files, %" PRIu64
@@ -74,8 +79,12 @@ int report_summary(const struct run_report *report, FILE *out) {
             "walks", s.walks, s.dirty_walks, s.table_reads, s.table_writes);
     fprintf(out, "  %-12s %" PRIu64 " (%.3f for each touch)\n", "cycles", cycles,
             c->touches ? (double)cycles / (double)c->touches : 0);
-    print_memory(report, out);
-    print_disk(c, out);
+    if (machine_os_ops(report->machine) == &bare_os_ops) {
+        print_bare(c, out);
+    } else {
+        print_memory(report, out);
+        print_disk(c, out);
+    }
     if (report->seconds > 0) {
         fprintf(out, "  %-12s %.2f s, %.0f events/s\n", "took", report->seconds, (double)c->events / report->seconds);
     }

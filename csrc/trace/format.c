@@ -97,6 +97,21 @@ static void put_list(struct out *o, const struct event *event) {
     }
 }
 
+/* The letters of an exact access. */
+static void put_letters(struct out *o, uint8_t access, uint8_t mode) {
+    if (mode != EVENT_USER) { put(o, mode == EVENT_KERNEL ? "k" : "s"); }
+    put_bytes(o, &"irwm"[access & 3], 1);
+}
+
+static void put_batch(struct out *o, const struct event *event) {
+    for (unsigned i = 0; i < event->batch.count && i < EVENT_BATCH_MAX; i++) {
+        if (i) { put(o, " "); }
+        put_letters(o, event->batch.at[i].access, event->batch.at[i].mode);
+        put(o, ":");
+        put_number(o, event->batch.at[i].va, 16);
+    }
+}
+
 static void put_prot(struct out *o, const struct field *f, uint8_t prot) {
     char name[16];
     put(o, f->type == FIELD_MAP_PROT && prot == EVENT_MAP_IMAGE ? "image" : prot_name(prot, name));
@@ -121,6 +136,7 @@ static void put_field(struct out *o, const struct event *event, const struct fie
     case FIELD_BIT: put_number(o, *narrow, 10); break;
     case FIELD_DEC64: put_number(o, *wide, 10); break;
     case FIELD_HEX32: put_number(o, *narrow, 16); break;
+    case FIELD_HEX32_WIDE:
     case FIELD_HEX64: put_number(o, *wide, 16); break;
     case FIELD_QUOTED: put_quoted(o, event->text); break;
     case FIELD_WORD:
@@ -157,6 +173,8 @@ static void put_field(struct out *o, const struct event *event, const struct fie
         put_number(o, *wide, 10);
         break;
     case FIELD_HEX_LIST: put_list(o, event); break;
+    case FIELD_REGISTER: put(o, register_names[*byte]); break;
+    case FIELD_BATCH: put_batch(o, event); break;
     }
 }
 
@@ -190,8 +208,7 @@ static void put_by_rule(struct out *o, const struct event *event, const struct e
 }
 
 static void put_access(struct out *o, const struct event *event) {
-    if (event->access.mode == EVENT_KERNEL) { put(o, "k"); }
-    put_bytes(o, &"irwm"[event->access.access & 3], 1);
+    put_letters(o, event->access.access, event->access.mode);
     put(o, " ");
     put_number(o, event->access.va, 16);
     put(o, " ");

@@ -98,7 +98,7 @@ static const struct event_rule rules[EV_KINDS] = {
     [EV_CALL] = {"call", {TEXT(FIELD_WORD, false, "a service name"), {FIELD_HEX_LIST, true, AT(args), "an argument"}}},
     [EV_POKE] = {"poke",
                  {{FIELD_HEX64, false, AT(poke.pa), "a physical address"},
-                  {FIELD_HEX32, false, AT(poke.value), "a value of 32 bits"}}},
+                  {FIELD_HEX32_WIDE, false, AT(poke.value), "a value of 32 bits"}}},
     [EV_PAGEFILE] = {"pagefile",
                      {{FIELD_HEX64, false, AT(pagefile.min), "a minimum length"},
                       {FIELD_HEX64, false, AT(pagefile.max), "a maximum length"}}},
@@ -128,12 +128,26 @@ static const struct event_rule rules[EV_KINDS] = {
                          {FIELD_HEX32, false, AT(driver.paged), "the size of section PAGE"},
                          {FIELD_HEX32, false, AT(driver.init), "the size of section INIT"}}},
     [EV_DRIVER_UNLOAD] = {"drv-", {{FIELD_DEC32, false, AT(driver.id), "a driver id"}}},
+    [EV_POKE_QUAD] = {"pokeq",
+                      {{FIELD_HEX64, false, AT(poke.pa), "a physical address"},
+                       {FIELD_HEX64, false, AT(poke.value), "a value of 64 bits"}}},
+    [EV_BATCH] = {"batch", {{FIELD_BATCH, false, AT(batch), "r, w, i or m, behind k or s, a colon and an address"}}},
+    [EV_MOV] = {"mov",
+                {{FIELD_REGISTER, false, AT(mov.which), "cr0, cr3, cr4, efer, ac or pat"},
+                 {FIELD_HEX64, false, AT(mov.value), "a value of 64 bits"}}},
+    [EV_INVLPG] = {"invlpg", {BASE(address.va)}},
+    [EV_INVPCID] = {"invpcid",
+                    {{FIELD_HEX64, false, AT(invpcid.type), "a type"},
+                     {FIELD_HEX64, false, AT(invpcid.pcid), "a PCID"},
+                     BASE(invpcid.va)}},
+    [EV_MEDDLE] = {"meddle", {{FIELD_HEX32, false, AT(meddle.bits), "the bits to flip"}}},
 };
 
 const char *const pool_type_names[] = {"nonpaged",       "paged",       "must",       "",
                                        "nonpaged-cache", "paged-cache", "must-cache", NULL};
 const char *const injection_names[] = {"read-error", "write-error", "pagefile-full", "commit-limit", "no-frame",
                                        "parity",     NULL};
+const char *const register_names[] = {"cr0", "cr3", "cr4", "efer", "ac", "pat", NULL};
 
 const struct event_rule *event_rule(enum event_kind kind) {
     return (unsigned)kind < EV_KINDS ? &rules[kind] : &rules[EV_NONE];

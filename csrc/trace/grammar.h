@@ -7,15 +7,16 @@
 
 enum field_type {
     FIELD_END,
-    FIELD_DEC32,    /* ids, CPUs */
-    FIELD_DEC64,    /* counts */
-    FIELD_HEX32,    /* small sizes, values */
-    FIELD_HEX64,    /* addresses, sizes, offsets */
-    FIELD_BIT,      /* 0 | 1 into a uint32_t */
-    FIELD_QUOTED,   /* "text" */
-    FIELD_WORD,     /* text without blanks */
-    FIELD_PROT,     /* r rw … */
-    FIELD_MAP_PROT, /* r rw … | image */
+    FIELD_DEC32,      /* ids, CPUs */
+    FIELD_DEC64,      /* counts */
+    FIELD_HEX32,      /* small sizes, values */
+    FIELD_HEX32_WIDE, /* the same into a uint64_t */
+    FIELD_HEX64,      /* addresses, sizes, offsets */
+    FIELD_BIT,        /* 0 | 1 into a uint32_t */
+    FIELD_QUOTED,     /* "text" */
+    FIELD_WORD,       /* text without blanks */
+    FIELD_PROT,       /* r rw … */
+    FIELD_MAP_PROT,   /* r rw … | image */
     FIELD_ALLOC_TYPE,
     FIELD_SECTION_TYPE,
     FIELD_FREE_TYPE,    /* d | r */
@@ -31,7 +32,9 @@ enum field_type {
     FIELD_INJECTION,    /* read-error | write-error | … */
     FIELD_FILTER,       /* -1 | 0 | 1 ; the byte before says that there is one */
     FIELD_REST,         /* one or more words, joined by a blank */
-    FIELD_HEX_LIST      /* the rest of the line into args */
+    FIELD_HEX_LIST,     /* the rest of the line into args */
+    FIELD_REGISTER,     /* cr0 | cr3 | … */
+    FIELD_BATCH         /* the rest of the line: kr:ADDR … */
 };
 
 struct field {

@@ -173,6 +173,35 @@ static bool parse_injection(uint8_t *to, const char *text) {
     return false;
 }
 
+static bool parse_register(uint8_t *to, const char *text) {
+    int which = one_of(text, register_names);
+    *to = (uint8_t)which;
+    return which >= 0;
+}
+
+static const uint8_t exact_kinds[] = {EVENT_FETCH, EVENT_LOAD, EVENT_STORE, EVENT_MODIFY};
+#define EXACT_LETTERS "irwm"
+
+/* "kr:410000" */
+static bool parse_batched(struct event_touch *to, const char *text) {
+    to->mode = *text == 'k' ? EVENT_KERNEL : *text == 's' ? EVENT_IMPLICIT : EVENT_USER;
+    text += to->mode != EVENT_USER;
+    const char *letter = *text ? strchr(EXACT_LETTERS, *text) : NULL;
+    if (!letter || text[1] != ':') { return false; }
+    to->access = exact_kinds[letter - EXACT_LETTERS];
+    return parse_number(text + 2, 16, UINT64_MAX, &to->va);
+}
+
+static bool parse_batch(struct words *w, struct event *event) {
+    for (; w->next < w->count; w->next++) {
+        unsigned n = event->batch.count;
+        if (n == EVENT_BATCH_MAX || !parse_batched(&event->batch.at[n], w->word[w->next])) { return false; }
+        event->batch.count = (uint8_t)(n + 1);
+    }
+    w->next--;
+    return true;
+}
+
 static bool parse_filter(struct event *event, const char *text) {
     bool minus = *text == '-';
     uint64_t value;
@@ -192,6 +221,7 @@ static bool parse_number_field(const struct field *f, void *to, const char *text
     uint64_t value = 0;
     switch (f->type) {
     case FIELD_HEX64: return parse_number(text, 16, UINT64_MAX, to);
+    case FIELD_HEX32_WIDE: return parse_number(text, 16, UINT32_MAX, to);
     case FIELD_DEC64: return parse_number(text, 10, UINT64_MAX, to);
     case FIELD_MILLISECONDS: return text[0] == '+' && parse_number(text + 1, 10, UINT64_MAX, to);
     case FIELD_HEX32:
@@ -231,16 +261,17 @@ static bool parse_field(struct words *w, struct event *event, const struct field
     case FIELD_FORCE: return parse_choice(f, to, text);
     case FIELD_INJECTION: return parse_injection(to, text);
     case FIELD_FILTER: return parse_filter(event, text);
+    case FIELD_REGISTER: return parse_register(to, text);
+    case FIELD_BATCH: return parse_batch(w, event);
     default: return parse_number_field(f, to, text);
     }
 }
 
-static bool parse_access(struct words *w, struct event *event, const char *letter, bool kernel) {
-    static const uint8_t kinds[] = {EVENT_FETCH, EVENT_LOAD, EVENT_STORE, EVENT_MODIFY};
+static bool parse_access(struct words *w, struct event *event, const char *letter, enum event_mode mode) {
     uint64_t size = 0;
     event->kind = EV_ACCESS;
-    event->access.mode = kernel ? EVENT_KERNEL : EVENT_USER;
-    event->access.access = kinds[strchr("irwm", *letter) - "irwm"];
+    event->access.mode = (uint8_t)mode;
+    event->access.access = exact_kinds[strchr(EXACT_LETTERS, *letter) - EXACT_LETTERS];
     if (w->next == w->count || !parse_number(w->word[w->next], 16, UINT64_MAX, &event->access.va)) {
         return expected(w, "a hexadecimal address");
     }
@@ -261,10 +292,10 @@ static bool parse_access(struct words *w, struct event *event, const char *lette
     return w->next == w->count || expected(w, "the end of the line");
 }
 
-static bool parse_run(struct words *w, struct event *event, const char *letter, bool kernel) {
+static bool parse_run(struct words *w, struct event *event, const char *letter, enum event_mode mode) {
     static const uint8_t kinds[] = {EVENT_FETCH, EVENT_LOAD, EVENT_STORE};
     event->kind = EV_RUN;
-    event->run.mode = kernel ? EVENT_KERNEL : EVENT_USER;
+    event->run.mode = (uint8_t)mode;
     event->run.access = kinds[strchr("IRW", *letter) - "IRW"];
     event->run.count = 1;
     if (w->next == w->count || !parse_number(w->word[w->next], 16, UINT64_MAX >> PAGE_SHIFT, &event->run.vpn)) {
@@ -281,16 +312,16 @@ static bool parse_run(struct words *w, struct event *event, const char *letter, 
 }
 
 /* "kr" and "k r" are the same. */
-static bool access_letter(const struct words *w, const char **letter, bool *kernel, unsigned *used) {
+static bool access_letter(const struct words *w, const char **letter, enum event_mode *mode, unsigned *used) {
     const char *first = w->word[0];
-    *kernel = (*first == 'k' || *first == 'K');
+    *mode = *first == 'k' || *first == 'K' ? EVENT_KERNEL : *first == 's' ? EVENT_IMPLICIT : EVENT_USER;
     *used = 1;
-    *letter = first + *kernel;
-    if (*kernel && !**letter && w->count > 1) {
+    *letter = first + (*mode != EVENT_USER);
+    if (*mode == EVENT_KERNEL && !**letter && w->count > 1) {
         *letter = w->word[1];
         *used = 2;
     }
-    const char *set = *kernel ? (*first == 'k' ? "irwm" : "IRW") : "irwmIRW";
+    const char *set = *mode == EVENT_USER ? "irwmIRW" : *first == 'K' ? "IRW" : EXACT_LETTERS;
     return **letter && !(*letter)[1] && strchr(set, **letter);
 }
 
@@ -309,11 +340,12 @@ bool event_parse(struct event *event, const char **words, const bool *quoted, un
            offsetof(struct event, text) - offsetof(struct event, access));
     event->text[0] = '\0';
     const char *letter;
-    bool kernel;
+    enum event_mode mode;
     unsigned used;
-    if (access_letter(&w, &letter, &kernel, &used)) {
+    if (access_letter(&w, &letter, &mode, &used)) {
         w.next = used;
-        return strchr("irwm", *letter) ? parse_access(&w, event, letter, kernel) : parse_run(&w, event, letter, kernel);
+        return strchr(EXACT_LETTERS, *letter) ? parse_access(&w, event, letter, mode)
+                                              : parse_run(&w, event, letter, mode);
     }
     bool strict = strcmp(words[0], "map!") == 0;
     event->kind = strict ? EV_MAP : kind_of(words[0]);

@@ -101,6 +101,37 @@ TEST(Lockstep, StatisticsThatDifferAreNamed) {
     EXPECT_TRUE(o.fails_saying({"the MMUs' statistics differ (first and second), table reads: "}));
 }
 
+/* Nothing has shown it yet: the entry will be hit later, or never. */
+TEST(Lockstep, ATlbEntryThatDiffersIsNamed) {
+    static mmu_ops other = mmu_c_ops;
+    other.tlb_entries = [](mmu *m, mmu_tlb_entry *out, size_t max) {
+        size_t count = mmu_c_ops.tlb_entries(m, out, max);
+        for (size_t i = 0; i < count && i < max; i++) { out[i].dirty = out[i].dirty && out[i].va != 0x20000; }
+        return count;
+    };
+    Replay r;
+    r.flags = CHECK_LOCKSTEP;
+    r.mmu[1] = &other;
+    Outcome o = r.run(std::string(START) + "w 21000 4\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+    o = r.run(std::string(START) + "w 20000 4\n");
+    EXPECT_TRUE(o.fails_saying(
+        {"the machines' states differ (first and second), a TLB entry, dirty: 1 and 0 (", " 00020000)"}));
+}
+
+TEST(Lockstep, AControlRegisterThatDiffersIsNamed) {
+    static mmu_ops other = mmu_c_ops;
+    other.read_control = [](const mmu *m, enum mmu_control which) {
+        return mmu_c_ops.read_control(m, which) ^ (which == MMU_PAT ? 1 : 0);
+    };
+    Replay r;
+    r.flags = CHECK_LOCKSTEP;
+    r.mmu[1] = &other;
+    Outcome o = r.run(std::string(START) + "w 20000 4\n");
+    EXPECT_TRUE(
+        o.fails_saying({"the machines' states differ (first and second), PAT: 7040600070406 and 7040600070407"}));
+}
+
 /* The second machine's hardware answers nothing from its hundredth access on. */
 TEST(Lockstep, HardwareThatHangsIsNamed) {
     static unsigned accesses;

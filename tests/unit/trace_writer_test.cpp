@@ -108,6 +108,14 @@ const std::vector<std::string> every_line = {
     "drv+ 1 \"/sys/a.sys\" 2000 3000 1000",
     "drv- 1",
     "lock 400000 1000 2",
+    "sr ffff800000001000 8",
+    "pokeq 1000 ffffffffffffffff",
+    "batch r:1000 kw:ffff800000001ffc si:0",
+    "mov cr0 80010001",
+    "mov pat 7040600070406",
+    "invlpg ffff800000001000",
+    "invpcid 0 fff 1000",
+    "meddle 60",
 };
 
 std::string document(const std::vector<std::string> &lines) {

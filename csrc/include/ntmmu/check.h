@@ -27,8 +27,9 @@ enum {
     CHECK_AUDIT = 8,   /* needs the NT kernel as operating system */
     CHECK_EXPECT = 16, /* keep the records of each event for expect lines; without it check_expect is CHECK_CANNOT */
     CHECK_ALL = 31,
-    /* In place of lockstep: one machine, its MMU placed behind the oracle (ntmmu/architecture.h). The MMU's hit levels
-     * are its own affair: expect lines about them are not judged. */
+    /* The last machine's MMU is placed behind the oracle (ntmmu/architecture.h). In place of lockstep, with one
+     * machine, the MMU's hit levels are its own affair: expect lines about them are not judged. Beside lockstep it is a
+     * third opinion on what both say. */
     CHECK_ARCHITECTURE = 32,
     /* Events may end as they like, expect lines are passed over, what follows a bugcheck too: other checks alone. */
     CHECK_ANY_OUTCOME = 64
@@ -37,9 +38,10 @@ enum {
 struct check_config {
     struct machine *machine[2]; /* freshly created, no event replayed; [1] NULL for one machine */
     unsigned flags;             /* CHECK_LOCKSTEP | … */
-    uint64_t audit_interval;    /* audit after each so many events; 0: only at the end */
-    const char *trace;          /* name of the trace, as messages shall show it */
-    const char *wave_command;   /* to which a difference adds " --at access:N"; NULL: "ntmmu wave TRACE" */
+    /* Audit, and lockstep compares what the MMUs hold, after each so many events; 0: only at the end. */
+    uint64_t audit_interval;
+    const char *trace;        /* name of the trace, as messages shall show it */
+    const char *wave_command; /* to which a difference adds " --at access:N"; NULL: "ntmmu wave TRACE" */
     bool closed; /* !closed: each PTE, PFN, LIST, WS, IO, TLB, COMMIT record needs an expect line that names it */
 };
 

@@ -66,18 +66,26 @@ enum event_kind {
     EV_DRIVER,       /* driver 0|1          kernel accesses are tagged as a driver's (NT-45) */
     EV_DRIVER_LOAD,  /* drv+ ID "path" NONPAGED PAGED INIT   sizes of the image's parts (NT-85); status is its base */
     EV_DRIVER_UNLOAD, /* drv- ID */
+    EV_POKE_QUAD,     /* pokeq ADDR VALUE   the same with 8 bytes */
+    /* bare programs: what an operating system would have done */
+    EV_BATCH,   /* batch [k|s]i|r|w|m:ADDR …   accesses of which the next is offered while this one is under way */
+    EV_MOV,     /* mov cr0|cr3|cr4|efer|ac|pat VALUE */
+    EV_INVLPG,  /* invlpg ADDR */
+    EV_INVPCID, /* invpcid TYPE PCID ADDR */
+    EV_MEDDLE,  /* meddle BITS          flips bits of the next entry that a walk is about to exchange, just before */
     EV_KINDS
 };
 
-enum event_mode { EVENT_USER, EVENT_KERNEL };
+enum event_mode { EVENT_USER, EVENT_KERNEL, EVENT_IMPLICIT /* bare programs only */ };
 enum event_access { EVENT_FETCH, EVENT_LOAD, EVENT_STORE, EVENT_MODIFY };
 
 enum { EVENT_RESERVE = 1, EVENT_COMMIT = 2, EVENT_RESET = 4 };
 enum event_section { EVENT_SEC_IMAGE, EVENT_SEC_DATA, EVENT_SEC_PAGE };
 enum { EVENT_MAP_IMAGE = 0xFF }; /* protection of `map … image` */
 
-#define EVENT_TEXT_MAX 512 /* longest path, image name or tag, terminator included */
-#define EVENT_ARG_MAX  16
+#define EVENT_TEXT_MAX  512 /* longest path, image name or tag, terminator included */
+#define EVENT_ARG_MAX   16
+#define EVENT_BATCH_MAX 8
 
 struct event {
     enum event_kind kind;
@@ -167,14 +175,32 @@ struct event {
         } pool;
         struct {
             va_t va;
-        } address; /* POOL_FREE */
+        } address; /* POOL_FREE, INVLPG */
+        struct {
+            uint8_t count;
+            struct event_touch {
+                va_t va;
+                uint8_t access, mode;
+            } at[EVENT_BATCH_MAX];
+        } batch;
+        struct {
+            uint64_t value;
+            uint8_t which; /* enum mmu_control */
+        } mov;
+        struct {
+            uint64_t type, pcid;
+            va_t va;
+        } invpcid;
+        struct {
+            uint32_t bits;
+        } meddle;
         struct {
             uint32_t tid;
             va_t base, dealloc, limit;
         } stack;
         struct {
             pa_t pa;
-            uint32_t value;
+            uint64_t value;
         } poke;
         struct {
             uint64_t min, max;
@@ -209,6 +235,8 @@ struct event {
 const char *event_kind_name(enum event_kind kind);
 /* What `inject` and --inject can bring about, in the order of enum os_injection (os.h); NULL ends it. */
 extern const char *const injection_names[];
+/* The registers of `mov`, in the order of enum mmu_control; NULL ends it. */
+extern const char *const register_names[];
 
 /* Whether the text of an event of this kind is valid; of others it may be left over from an event before. */
 static inline bool event_has_text(enum event_kind kind) {

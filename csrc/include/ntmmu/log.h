@@ -7,7 +7,7 @@
 
 enum log_kind {
     LOG_ACCESS,    /* a trace access's touch completed: a=va b=pa c=value (loaded; what a pure store stored) d=cycles
-                      e=type|mode<<4|size<<8|hit<<16|page_shift<<24; size: bytes of data moved, 1..4 */
+                      e=type|mode<<4|size<<8|hit<<16|page_shift<<24; size: bytes of data moved, 1..8 */
     LOG_TABLE,     /* a table access of a walk: a=pa b=value c=desired d=op|level<<8 e=va that is walked for */
     LOG_FAULT,     /* #PF raised: a=cr2 b=error code c=cycles d=hit */
     LOG_RESOLVED,  /* #PF serviced: a=va b=status c=enum fault_kind d=file identity e=file offset of the page; sent by
@@ -26,6 +26,9 @@ enum log_kind {
     LOG_COMMIT,    /* a=total b=limit */
     LOG_SIGNAL,    /* a named event was set: a=enum log_signal */
     LOG_KERNEL_ACCESS, /* the kernel's own access translated: a=va b=pa d=cycles e as of LOG_ACCESS, without a size */
+    LOG_TRANSLATED,    /* of a bare program, before LOG_ACCESS or what stands for it: what else a translation says.
+                          a=va b=cycle in which it completed c=vector|memory type<<8|psc_level<<16|page_shift<<24
+                          d=table accesses|restarts<<16 e=pa */
     LOG_KINDS
 };
 

@@ -28,6 +28,9 @@ struct machine_injection {
     uint64_t seed;
 };
 
+/* In place of a kernel: the trace is a bare program (traces/FORMAT.md). Its faults are results, nobody's calls. */
+extern const struct os_ops bare_os_ops;
+
 struct machine_config;
 
 /* What a machine is powered on with. */

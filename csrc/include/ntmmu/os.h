@@ -152,9 +152,9 @@ struct os_ops {
     void (*destroy)(struct os *os);
     /* KiTrap0E (NT-45). Bugchecks do not return. May wait, as may service. */
     struct os_outcome (*page_fault)(struct os *os, va_t cr2, uint32_t error_code);
-    /* Every event that is not an access and not the machine's own (EV_IRQL, EV_INTERRUPTS, EV_POKE, EV_IO_MODE,
-     * EV_IO_DONE, EV_INJECT). A system thread that EV_RUN_THREAD runs may wait: the step is over then, with status 0,
-     * and the call goes on by itself when it can. */
+    /* Every event that is not an access and not the machine's own (EV_IRQL, EV_INTERRUPTS, EV_POKE, EV_POKE_QUAD,
+     * EV_IO_MODE, EV_IO_DONE, EV_INJECT). A system thread that EV_RUN_THREAD runs may wait: the step is over then, with
+     * status 0, and the call goes on by itself when it can. */
     struct os_service_result (*service)(struct os *os, const struct event *event);
     /* Runs pending system threads to their next wait; called before each event unless manual_threads. May wait, and is
      * called again meanwhile: the others go on. */
