@@ -23,7 +23,7 @@ LDLIBS += -lgcov
 endif
 
 # One static library a room, so that a room can be built alone: `make build/lib/nt.a`.
-ROOMS := machine mmu nt trace check report
+ROOMS := machine mmu nt trace check report gen
 room_objects = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/$(1)/*.c))
 ROOM_LIBS := $(ROOMS:%=$(BUILD)/lib/%.a) $(BUILD)/lib/nt_pae.a $(BUILD)/lib/audit_pae.a $(BUILD)/lib/dump_pae.a
 CLI_OBJECTS := $(call room_objects,cli)
@@ -213,14 +213,12 @@ include tests/mutants/mutants.mk # the planted bugs
 
 .PHONY: torture
 SEED ?= 1
-ROUNDS ?= 1000
-$(BUILD)/torture: tests/torture/torture.cpp
-	@mkdir -p $(@D)
-	@echo "  CXX  $<"
-	@$(CCACHE) $(CXX) -std=c++17 -O1 -Wall -Wextra -Werror $(SANITIZE) -o $@ $<
+EVENTS ?= 1000000
+JOBS ?= $(shell nproc)
+CPUS ?= ref64 p6 skylake tiny-l2 tiny-random
 
-torture: all $(BUILD)/torture ## random operations of every kind, plainly and with little memory and faults  [SEED=N ROUNDS=N]
-	@tests/torture/torture.sh $(BUILD) $(SEED) $(ROUNDS)
+torture: all $(CPUS:%=$(BUILD)/presets/%.so) ## random programs in all modes, bare and for the NT kernel, on both MMUs  [SEED=N EVENTS=N JOBS=N CPUS='…']
+	@tests/torture/torture.sh $(BUILD) $(SEED) $(EVENTS) $(JOBS) '$(CPUS)'
 
 # ---- tests ----
 
@@ -235,7 +233,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
-test-build: all platform $(BUILD)/ntmmu.mutate $(BUILD)/torture $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
+test-build: all platform $(BUILD)/ntmmu.mutate $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
 # Under the sanitizers gcc 12 takes std::regex for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan

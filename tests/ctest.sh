@@ -42,6 +42,24 @@ for source in tests/unit/*_test.cpp; do
     done <<<"$cases"
 done
 for file in tests/scenarios/*.vmt; do add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet "$file"; done
+# Bare programs, by hand and by the generator: in each mode of a CPU, also with the RTL's assertions on.
+for file in tests/bare/*.vmt; do
+    for mmu in rtl c; do add "bare.$mmu.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --mmu $mmu "$file"; done
+done
+torture() { # CPU MODES EVENTS [check option…]
+    local cpu=$1 mode modes=$2 events=$3
+    shift 3
+    for mode in $modes; do
+        add "torture.$cpu.$mode${1-}" bash tests/torture/piece.sh "$build" mmu "$mode" "$cpu" 2026 "$events" "$@"
+    done
+}
+for cpu in ref64 tiny tiny-l2 tiny-unified tiny-random tiny-plru; do torture $cpu '32 pae long' 300000; done
+torture skylake '32 pae long' 100000
+torture p6 '32 pae' 100000
+for cpu in ref64 tiny tiny-l2; do torture $cpu 'long' 50000 --assertions; done
+for kind in nt nt-mild; do
+    for mode in 32 pae; do add "torture.$kind.$mode" bash tests/torture/piece.sh "$build" $kind $mode ref64 2026 5000; done
+done
 for file in tests/scenarios/pae/*.vmt; do
     add "scenario.pae.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --audit 1 "$file"
 done

@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"info", cmd_info, "say what is in a trace"},
     {"dump", cmd_dump, "show what a kernel debugger would, at any event"},
     {"build", cmd_build, "build the Verilated MMU of CPU presets"},
+    {"gen", cmd_gen, "write a random program"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -45,5 +46,6 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) { return commands[i].run(argc - 1, argv + 1); }
     }
-    return cli_error("found command '%s', expected run, check, wave, vectors, convert, info, dump or build", argv[1]);
+    return cli_error("found command '%s', expected run, check, wave, vectors, convert, info, dump, build or gen",
+                     argv[1]);
 }
