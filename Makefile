@@ -209,6 +209,10 @@ bench: $(BUILD)/nt_bench $(BUILD)/presets/ref64.so ## soft faults and TLB hits a
 include tests/matrix/matrix.mk # every combination of paging bits
 include tests/mutants/mutants.mk # the planted bugs
 
+# ---- fuzzing ----
+
+include tests/fuzz/fuzz.mk
+
 # ---- torture ----
 
 .PHONY: torture

@@ -36,9 +36,13 @@ static bool list_fail(struct space *s, const char *what, va_t pte) {
                       (uint64_t)pte, entry(s->a, pte));
 }
 
+static bool inside(const struct space *s, va_t pte, uint32_t count) {
+    return pte >= s->view->start[s->number] && pte + PTE_SIZE * (va_t)count <= s->view->end[s->number];
+}
+
 /* A run of count free entries from pte on, of which the first `used` carry list data. */
 static bool take_run(struct space *s, va_t pte, uint32_t count, uint32_t used) {
-    if (pte < s->view->start[s->number] || pte + PTE_SIZE * (va_t)count > s->view->end[s->number]) {
+    if (!inside(s, pte, count)) {
         return list_fail(s, "a free list leads outside the space", pte);
     }
     uint32_t first = (uint32_t)((pte - s->view->start[s->number]) / PTE_SIZE);
@@ -60,6 +64,7 @@ static bool walk_general(struct space *s) {
     va_t end_of_last = 0;
     for (uint32_t at = s->view->first_free[s->number]; at != MM_PTE_LIST_END;) {
         va_t pte = referenced(s, at);
+        if (!inside(s, pte, 1)) { return list_fail(s, "a free list leads outside the space", pte); }
         uint32_t first = free_entry(s->a, pte), count = 1;
         if (!(first & SINGLE_PTE)) { count = free_entry(s->a, pte + PTE_SIZE) >> PTE_FRAME_SHIFT; }
         if (pte <= end_of_last) { return list_fail(s, "runs are neither in order nor grown together", pte); }

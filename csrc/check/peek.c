@@ -30,12 +30,14 @@ static pte_t read_entry(struct machine *m, pa_t pa) {
 }
 
 pte_t peek_pde(struct machine *m, uint64_t directory, va_t va) {
+    va = (uint32_t)va; /* links in memory lead anywhere */
     if (!is_pae(m)) { return read_entry(m, (directory & ~PAGE_MASK) | (va >> 20 & 0xFFC)); }
     pte_t pointer = read_entry(m, directory + 8 * pae_pdpt_index(va));
     return pointer & PTE_VALID ? read_entry(m, (pae_frame(pointer) << PAGE_SHIFT) + 8 * pae_pd_index(va)) : 0;
 }
 
 pte_t peek_pte(struct machine *m, uint64_t directory, va_t va) {
+    va = (uint32_t)va;
     pte_t pde = peek_pde(m, directory, va);
     if (!(pde & PTE_VALID) || (pde & PTE_LARGE)) { return 0; }
     if (is_pae(m)) { return read_entry(m, (pae_frame(pde) << PAGE_SHIFT) + 8 * pae_pt_index(va)); }

@@ -11,7 +11,7 @@
 
 /* ---- stopping ---- */
 
-_Noreturn static void stop(struct machine *m) {
+__attribute__((noreturn)) static void stop(struct machine *m) {
     m->frozen = true;
     if (m->call) { coroutine_leave(m->call->stack); } /* for good: upcall.c jumps from the machine's own stack */
     longjmp(m->stop, 1);
@@ -26,7 +26,7 @@ void machine_panic(struct machine *m, const char *format, ...) {
     stop(m);
 }
 
-_Noreturn static void down_panic(struct os_machine *downward, const char *message) {
+__attribute__((noreturn)) static void down_panic(struct os_machine *downward, const char *message) {
     machine_panic(machine_of(downward), "%s", message);
 }
 
@@ -41,7 +41,7 @@ _Noreturn void machine_bugcheck(struct machine *m, uint32_t code, uint64_t p1, u
     stop(m);
 }
 
-_Noreturn static void down_bugcheck(struct os_machine *downward, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3,
+__attribute__((noreturn)) static void down_bugcheck(struct os_machine *downward, uint32_t code, uint64_t p1, uint64_t p2, uint64_t p3,
                                     uint64_t p4) {
     machine_bugcheck(machine_of(downward), code, p1, p2, p3, p4);
 }

@@ -120,4 +120,17 @@ const struct mi_export *MiFindExport(const char *name) {
     return NULL;
 }
 
+const struct mi_export *MiNumberedExport(unsigned number) {
+    unsigned count = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        for (const struct mi_export *export = tables[i]; export->Name; export ++) { count++; }
+    }
+    number %= count;
+    for (size_t i = 0;; i++) {
+        for (const struct mi_export *export = tables[i]; export->Name; export ++) {
+            if (number-- == 0) { return export; }
+        }
+    }
+}
+
 bool nt_export_callable(const char *name) { return MiFindExport(name) != NULL; }

@@ -42,5 +42,6 @@ extern const struct mi_export MiMdlExports[];           /* callmdl.c */
 extern const struct mi_export MiPoolExports[];          /* callpool.c */
 
 const struct mi_export *MiFindExport(const char *name); /* NULL: no such function */
+const struct mi_export *MiNumberedExport(unsigned number); /* one of all, number modulo how many they are */
 
 #endif

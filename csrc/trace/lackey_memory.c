@@ -35,7 +35,7 @@ static bool emit_free(struct process *p, va_t base, va_t size, bool release) {
 }
 
 static bool emit_range(struct process *p, enum event_kind kind, va_t base, va_t size, uint8_t prot) {
-    struct event e = {.kind = kind, .range = {base, size, prot}};
+    struct event e = {.kind = kind, .range = {base, size, prot, 0}};
     return import_emit(p->importer, e);
 }
 

@@ -7,7 +7,7 @@
 #include "ntmmu/os.h"
 #include "ntmmu/physmem.h"
 
-#define OS_ALWAYS_INLINE __attribute__((always_inline)) static inline
+#define OS_ALWAYS_INLINE __attribute__((always_inline, unused)) static inline
 #define OS_LIKELY(what)  __builtin_expect(!!(what), 1)
 
 OS_ALWAYS_INLINE const struct mmu_shortcut *os_shortcut(const struct os_machine *m, va_t va, unsigned type,

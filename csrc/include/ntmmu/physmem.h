@@ -36,14 +36,14 @@ void physmem_write_watched(struct physmem *mem, pa_t pa, const void *data, unsig
 
 /* Somebody else is about to store there, past physmem_write. The range must not cross a frame. */
 static inline void physmem_announce(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
-    if (pa + bytes <= mem->size && mem->watch[pa >> PAGE_SHIFT] && mem->on_store) {
+    if (pa <= mem->size - bytes && mem->watch[pa >> PAGE_SHIFT] && mem->on_store) {
         mem->on_store(mem->watcher, pa, bytes, data);
     }
 }
 
 /* The range must not cross a frame. */
 static inline void physmem_read(const struct physmem *mem, pa_t pa, void *out, unsigned bytes) {
-    if (pa + bytes <= mem->size) {
+    if (pa <= mem->size - bytes) {
         memcpy(out, mem->bytes + pa, bytes);
     } else {
         physmem_read_outside(mem, pa, out, bytes);
@@ -51,7 +51,7 @@ static inline void physmem_read(const struct physmem *mem, pa_t pa, void *out, u
 }
 
 static inline void physmem_write(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
-    if (pa + bytes > mem->size) {
+    if (pa > mem->size - bytes) {
         physmem_write_outside(mem, pa, data, bytes);
         return;
     }
@@ -63,7 +63,7 @@ static inline void physmem_write(struct physmem *mem, pa_t pa, const void *data,
 }
 
 static inline void physmem_fill(struct physmem *mem, pa_t pa, uint8_t byte, unsigned bytes) {
-    if (pa + bytes > mem->size) { return; }
+    if (pa > mem->size - bytes) { return; }
     if (mem->watch[pa >> PAGE_SHIFT] && mem->on_store) {
         uint8_t data[PAGE_SIZE];
         memset(data, byte, bytes);

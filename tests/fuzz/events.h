@@ -1,0 +1,17 @@
+/* Bytes as a machine's configuration and a stream of events: every input is a program, most of them half sensible. */
+#ifndef TESTS_FUZZ_EVENTS_H
+#define TESTS_FUZZ_EVENTS_H
+
+#include "ntmmu/machine.h"
+
+struct bytes {
+    const uint8_t *at, *end;
+};
+
+/* What the first bytes choose: profile, memory, threads, disk, injected faults. The MMU and the preset are the
+ * caller's. */
+void events_config(struct bytes *bytes, struct machine_config *config);
+/* The next event, its index and line counted on; false at the end of the bytes. */
+bool events_next(struct bytes *bytes, struct event *event);
+
+#endif

@@ -1,0 +1,23 @@
+/* What the fuzz targets share. A target is one file of this directory with the function that libFuzzer calls. */
+#ifndef TESTS_FUZZ_H
+#define TESTS_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The data as a file, for what takes a path. The name ends in SUFFIX and is valid until the next call with another
+ * one; the file goes when the process ends. */
+const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix);
+/* A path in the same directory, for output. */
+const char *fuzz_output(void);
+
+/* A property that must hold for any input: stops the process, which the fuzzer takes for a crash. */
+#define FUZZ_REQUIRE(what)                                                                                             \
+    do {                                                                                                               \
+        if (!(what)) { fuzz_fail(__FILE__, __LINE__, #what); }                                                         \
+    } while (0)
+_Noreturn void fuzz_fail(const char *file, int line, const char *what);
+
+#endif

@@ -1,0 +1,31 @@
+# The fuzz targets, tests/fuzz/fuzz_NAME.c: build/fuzz/NAME under libFuzzer and sanitizers, all in clang and a build of its
+# own; build/fuzz-replay/NAME runs inputs once, as the tests do. Included by the Makefile.
+FUZZ_TARGETS := trace convert lackey archive vectors preset events
+FUZZ := $(BUILD)/fuzz
+FUZZ_MAKE := $(MAKE) --no-print-directory BUILD=$(FUZZ) CC=clang CXX=clang++ OPT='-O1 -g' \
+    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
+RUNS ?= 100000
+TARGETS ?= $(FUZZ_TARGETS)
+
+.PHONY: fuzz fuzz-build fuzz-targets
+$(BUILD)/obj/fuzz/%.o: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/targets/%: $(BUILD)/obj/fuzz/fuzz_%.o $(BUILD)/obj/fuzz/fuzz_file.o $(BUILD)/obj/fuzz/events.o $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	@echo "  LINK $@" && $(CXX) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(ROOM_LIBS) \
+		-Wl,--end-group $(LDLIBS)
+fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/targets/%)
+
+$(BUILD)/fuzz-replay/%: $(BUILD)/obj/fuzz/fuzz_%.o $(BUILD)/obj/fuzz/fuzz_file.o $(BUILD)/obj/fuzz/events.o \
+    $(BUILD)/obj/fuzz/replay_main.o $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	$(LINK) $(LDLIBS)
+
+fuzz-build: ## build the fuzz targets (clang)
+	@$(FUZZ_MAKE) fuzz-targets
+
+fuzz: fuzz-build ## fuzz readers, importers, presets and whole machines  [RUNS=N TARGETS='trace events …' JOBS=N]
+	@tests/fuzz/fuzz.sh $(FUZZ) $(RUNS) $(TARGETS)

@@ -1,0 +1,75 @@
+/* Any bytes as a stream of events, through two machines on the C MMU and all five checks. Whatever the events are, two
+ * equal machines must agree, and neither they nor the checks may do anything undefined.
+ *
+ * With NTMMU_FUZZ_PRINT in the environment the events go to standard output, in the language of traces. */
+#include "events.h"
+#include "fuzz.h"
+
+#include "ntmmu/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EVENTS_MAX 400
+
+static struct machine *machine(const struct machine_config *config) {
+    char err[512];
+    return machine_create(config, err, sizeof err); /* NULL: a configuration that makes no sense */
+}
+
+static void print(const struct event *event) {
+    char line[4096];
+    if (!getenv("NTMMU_FUZZ_PRINT")) { return; }
+    event_format(event, line, sizeof line);
+    puts(line);
+    fflush(stdout);
+}
+
+/* An event may end as it likes: it is said to be expected. */
+static enum check_verdict expect_outcome(struct check *check) {
+    const struct machine_result *r = check_result(check);
+    const char *words[5];
+    struct trace_item item = {.kind = TRACE_EXPECT, .words = words};
+    if (r->stop == MACHINE_PANIC) { words[item.word_count++] = "assert=*"; }
+    if (r->stop == MACHINE_BUGCHECK) { words[item.word_count++] = "bugcheck=*"; }
+    if (r->exception) { words[item.word_count++] = "exc=*"; }
+    if (r->late_failures) { words[item.word_count++] = "late=*"; }
+    if (r->status_count == 0 && r->service_status) { words[item.word_count++] = "status=*"; }
+    return item.word_count ? check_expect(check, &item) : CHECK_OK;
+}
+
+static void replay(struct machine *m[2], struct bytes *bytes) {
+    char err[512];
+    struct check_config config = {
+        .machine = {m[0], m[1]}, .flags = CHECK_ALL, .audit_interval = 16, .trace = "fuzz"};
+    struct check *check = check_create(&config, err, sizeof err);
+    FUZZ_REQUIRE(check);
+    struct event event = {0};
+    enum check_verdict verdict = CHECK_OK;
+    for (unsigned i = 0; verdict == CHECK_OK && !check_stopped(check) && i < EVENTS_MAX; i++) {
+        if (!events_next(bytes, &event)) { break; }
+        print(&event);
+        verdict = check_event(check, &event);
+        if (verdict == CHECK_OK) { verdict = expect_outcome(check); }
+    }
+    if (verdict == CHECK_OK) { verdict = check_finish(check); }
+    if (getenv("NTMMU_FUZZ_PRINT")) { fputs(check_report(check), stdout); }
+    FUZZ_REQUIRE(!strstr(check_report(check), "differ"));
+    check_destroy(check);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static struct mmu_preset preset;
+    char err[512];
+    if (!*preset.name) { FUZZ_REQUIRE(preset_load(&preset, "rtl/presets", "ref64", err, sizeof err) == 0); }
+    struct bytes bytes = {data, data + size};
+    struct machine_config config = {.mmu = &mmu_c_ops, .preset = preset};
+    events_config(&bytes, &config);
+    struct machine *m[2] = {machine(&config), machine(&config)};
+    if (m[0] && m[1]) { replay(m, &bytes); }
+    for (unsigned k = 0; k < 2; k++) {
+        if (m[k]) { machine_destroy(m[k]); }
+    }
+    return 0;
+}
