@@ -1,16 +1,17 @@
 #!/bin/bash
 # Builds the Verilated MMU of one CPU preset as a shared object with the C ABI of csrc/include/ntmmu/mmu.h.
-#   tb/build_preset.sh PRESET_FILE OUT.so [--assert|--mutate]
+#   tb/build_preset.sh PRESET_FILE OUT.so [--assert|--mutate|--cover]
 #   tb/build_preset.sh PRESET_FILE --parameters      prints the parameters of rtl/mmu.sv, one NAME=VALUE a line
 # --assert: the assertions of rtl/ are on; --mutate: the hand-made bugs of tb/mutants.txt are in, one of them alive by the
-# environment variable NTMMU_MUTANT. Builds in a temporary directory beside OUT and renames into place. The format of a
+# environment variable NTMMU_MUTANT. --cover: counts lines, toggles and the points of tb/cover_points.sv into the directory
+# that the environment variable NTMMU_COVERAGE names. Builds in a temporary directory beside OUT and renames into place. The format of a
 # preset is in csrc/include/ntmmu/preset.h; what is wrong in one is said with file, line, found and expected.
 set -euo pipefail
 
-usage() { echo "usage: $0 PRESET_FILE OUT.so [--assert|--mutate] | PRESET_FILE --parameters" >&2; exit 2; }
+usage() { echo "usage: $0 PRESET_FILE OUT.so [--assert|--mutate|--cover] | PRESET_FILE --parameters" >&2; exit 2; }
 [ $# -ge 2 ] && [ $# -le 3 ] || usage
 preset=$1 out=$2 variant=${3:-}
-case $variant in ''|--assert|--mutate) ;; *) usage ;; esac
+case $variant in ''|--assert|--mutate|--cover) ;; *) usage ;; esac
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 [ -r "$preset" ] || { echo "$preset: cannot be read" >&2; exit 2; }
 
@@ -160,6 +161,7 @@ options=(--noassert)
 case $variant in
 --assert) options=(--assert); flags+=" -DNTMMU_ASSERTIONS" ;;
 --mutate) options+=(-DMUTATE); flags+=" -DMUTATE" ;;
+--cover) options=(--assert --coverage "$root/tb/cover_points.sv"); flags+=" -DNTMMU_COVERAGE" ;;
 esac
 verilator --cc --exe -O3 --x-assign fast --x-initial fast "${options[@]}" --trace-fst --trace-structs \
     --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 1000000 -I"$root/rtl" "${parameters[@]/#/-G}" \

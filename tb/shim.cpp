@@ -16,6 +16,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#ifdef NTMMU_COVERAGE
+#include "verilated_cov.h"
+#include <string>
+#include <unistd.h>
+#endif
 
 extern "C" {
 #include "ntmmu/mmu.h"
@@ -41,13 +46,34 @@ constexpr uint64_t PATIENCE = 100000;
 constexpr unsigned MAX_LEVEL = 4;       /* of a table access */
 constexpr uint64_t TIME_PER_CYCLE = 10; /* of the waveform: cycle c begins at 10 c */
 
+#ifdef NTMMU_COVERAGE
+/* One context for all MMUs of a process, which outlives them: what they all did is written when the process ends. */
+VerilatedContext *coverage_context() {
+    static VerilatedContext *context;
+    if (!context) {
+        context = new VerilatedContext;
+        atexit([] {
+            if (const char *directory = getenv("NTMMU_COVERAGE")) {
+                std::string path = std::string(directory) + "/" PRESET_NAME "." + std::to_string(getpid()) + ".dat";
+                context->coveragep()->write(path.c_str());
+            }
+        });
+    }
+    return context;
+}
+#endif
+
 const tlb_geometry built_geometry[MMU_ARRAYS] = PRESET_GEOMETRY;
 const bool built_unified[2] = PRESET_UNIFIED;
 
 } // namespace
 
 struct mmu {
+#ifdef NTMMU_COVERAGE
+    VerilatedContext &context = *coverage_context();
+#else
     VerilatedContext context;
+#endif
     std::unique_ptr<Vmmu> top;
     mmu_config config;
     uint64_t cycle = 0;
@@ -67,7 +93,11 @@ struct mmu {
         if (wave) { wave->close(); }
         Verilated::threadContextp(&context);
         if (top) { top->final(); }
+#ifdef NTMMU_COVERAGE
+        top.release(); /* its counters are read when the process ends */
+#else
         top.reset();
+#endif
     }
 };
 
