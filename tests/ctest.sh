@@ -66,8 +66,13 @@ done
 add trace.p3_sh.pae "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 traces/p3_sh.vmt.zst
 add trace.p3_sh.pae.pressure "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 --ram 2M --pagefile 64M traces/p3_sh.vmt.zst
 # Other CPUs: a second level, paging-structure caches, fragments, random replacement.
-for cpu in p6 skylake tiny-l2 tiny-unified tiny-random; do
-    add "trace.subshell.$cpu" "$build/ntmmu" check --quiet --cpu "$cpu" --ram 512K traces/subshell.vmt.zst
+for cpu in p6 skylake zen2 geode-lx ref64-l2 tiny-l2 tiny-unified tiny-random; do
+    add "trace.subshell.$cpu" "$build/ntmmu" check --quiet --cpu "$cpu" traces/subshell.vmt.zst
+    add "trace.subshell.$cpu.pressure" "$build/ntmmu" check --quiet --cpu "$cpu" --ram 512K traces/subshell.vmt.zst
+done
+for cpu in skylake zen2 geode-lx ref64-l2; do
+    add "trace.sort.$cpu.pressure" "$build/ntmmu" check --quiet --cpu "$cpu" --ram 512K traces/sort.vmt.zst
+    add "trace.true.exact.$cpu" "$build/ntmmu" check --quiet --cpu "$cpu" traces/true.exact.vmt.zst
 done
 for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$build/ntmmu" check --quiet "$file"; done
 # The SystemC platform comes to the same as `run`.
