@@ -1,18 +1,24 @@
 #!/bin/bash
 # Builds the Verilated MMU of one CPU preset as a shared object with the C ABI of csrc/include/ntmmu/mmu.h.
-#   tb/build_preset.sh PRESET_FILE OUT.so [--assert|--mutate|--cover]
+#   tb/build_preset.sh PRESET_FILE OUT.so [--assert|--cover|--mutate [RTL_DIRECTORY]]
 #   tb/build_preset.sh PRESET_FILE --parameters      prints the parameters of rtl/mmu.sv, one NAME=VALUE a line
 # --assert: the assertions of rtl/ are on; --mutate: the hand-made bugs of tb/mutants.txt are in, one of them alive by the
-# environment variable NTMMU_MUTANT. --cover: counts lines, toggles and the points of tb/cover_points.sv into the directory
-# that the environment variable NTMMU_COVERAGE names. Builds in a temporary directory beside OUT and renames into place. The format of a
-# preset is in csrc/include/ntmmu/preset.h; what is wrong in one is said with file, line, found and expected.
+# environment variable NTMMU_MUTANT; RTL_DIRECTORY: a copy of rtl/ that has others in (tests/mutants/generate.pl). --cover: counts
+# lines, toggles and the points of tb/cover_points.sv into the directory that the environment variable NTMMU_COVERAGE names.
+# Builds in a temporary directory beside OUT and renames into place. The format of a preset is in
+# csrc/include/ntmmu/preset.h; what is wrong in one is said with file, line, found and expected.
 set -euo pipefail
 
-usage() { echo "usage: $0 PRESET_FILE OUT.so [--assert|--mutate|--cover] | PRESET_FILE --parameters" >&2; exit 2; }
-[ $# -ge 2 ] && [ $# -le 3 ] || usage
-preset=$1 out=$2 variant=${3:-}
+usage() {
+    echo "usage: $0 PRESET_FILE OUT.so [--assert|--cover|--mutate [RTL_DIRECTORY]] | PRESET_FILE --parameters" >&2
+    exit 2
+}
+[ $# -ge 2 ] && [ $# -le 4 ] || usage
+preset=$1 out=$2 variant=${3:-} rtl=${4:-}
+[ -z "$rtl" ] || [ "$variant" = --mutate ] || usage
 case $variant in ''|--assert|--mutate|--cover) ;; *) usage ;; esac
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+rtl=${rtl:-$root/rtl}
 [ -r "$preset" ] || { echo "$preset: cannot be read" >&2; exit 2; }
 
 # ---- the preset ----
@@ -157,17 +163,28 @@ flags="-std=gnu++17 -fPIC -fno-gnu-unique -fvisibility=hidden -I$root/csrc/inclu
 # thread-locals fit into a few hundred bytes: without the runtime's unused functions and their buffers they do.
 flags+=" -ffunction-sections -fdata-sections"
 [ "$(uname -m)" != x86_64 ] || flags+=" -mtls-dialect=gnu2"
-options=(--noassert)
+# Where tests look for mistakes, what reset forgets is anything.
+options=(--noassert --x-assign fast --x-initial fast)
 case $variant in
---assert) options=(--assert); flags+=" -DNTMMU_ASSERTIONS" ;;
---mutate) options+=(-DMUTATE); flags+=" -DMUTATE" ;;
---cover) options=(--assert --coverage "$root/tb/cover_points.sv"); flags+=" -DNTMMU_COVERAGE" ;;
+--assert)
+    options=(--assert --x-assign unique --x-initial unique)
+    flags+=" -DNTMMU_ASSERTIONS -DNTMMU_ANY_START"
+    ;;
+--mutate)
+    options=(--noassert --x-assign unique --x-initial unique -DMUTATE)
+    flags+=" -DMUTATE -DNTMMU_ANY_START"
+    [ "$rtl" = "$root/rtl" ] || options+=(-Wno-lint) # what is exchanged may be always true, or of another width
+    ;;
+--cover)
+    options=(--assert --x-assign unique --x-initial unique --coverage "$root/tb/cover_points.sv")
+    flags+=" -DNTMMU_COVERAGE -DNTMMU_ANY_START"
+    ;;
 esac
-verilator --cc --exe -O3 --x-assign fast --x-initial fast "${options[@]}" --trace-fst --trace-structs \
-    --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 1000000 -I"$root/rtl" "${parameters[@]/#/-G}" \
+verilator --cc --exe -O3 "${options[@]}" --trace-fst --trace-structs \
+    --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 1000000 -I"$rtl" "${parameters[@]/#/-G}" \
     --top-module mmu --Mdir "$work/obj" -o model.so -CFLAGS "$flags" \
     -LDFLAGS "-shared -Wl,--gc-sections -Wl,--version-script=$root/tb/exports.map" \
-    "$root/tb/trace.vlt" "$root"/rtl/mmu.sv "$root/tb/shim.cpp"
+    "$root/tb/trace.vlt" "$rtl/mmu.sv" "$root/tb/shim.cpp"
 [ -z "${NTMMU_KEEP_MODEL:-}" ] || { cp -r "$work/obj" "$NTMMU_KEEP_MODEL"; cp "$work/preset_geometry.h" "$NTMMU_KEEP_MODEL"; exit 0; } # to look at the C++
 make -s -C "$work/obj" -f Vmmu.mk OPT_FAST="${NTMMU_MODEL_OPT:--O3}" OPT_GLOBAL=-O2 OPT_SLOW=-O0 OBJCACHE="$(command -v ccache || true)" \
     > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }

@@ -26,7 +26,6 @@ models = $(patsubst %,$(BUILD)/presets/%.so,$(1))
 $(BUILD)/tests/rtl_test: | $(call models,tiny tiny-plru)
 $(BUILD)/tests/rtl_invalidate_test: | $(call models,tiny tiny-l2 tiny-unified tiny-l2.assert tiny-random.assert)
 $(BUILD)/tests/rtl_walkers_test: | $(call models,tiny-random tiny-random.assert)
-$(BUILD)/tests/rtl_mutants_test: | $(call models,tiny.mutate tiny-l2.mutate tiny-plru.mutate tiny-random.mutate)
 
 lint: ## check rtl/ with Verilator, Icarus and Yosys
 	tb/lint.sh

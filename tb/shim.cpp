@@ -495,6 +495,10 @@ mmu *rtl_create(const mmu_config *config, char *err, size_t err_size) {
     auto m = std::make_unique<mmu>();
     m->config = *config;
     m->context.threads(1); /* or Verilator starts idle worker threads */
+#ifdef NTMMU_ANY_START
+    m->context.randReset(2);
+    m->context.randSeed(1);
+#endif
     m->context.traceEverOn(true);
     m->top = std::make_unique<Vmmu>(&m->context, "top");
     reset(m.get());

@@ -22,3 +22,27 @@ $(BUILD)/obj/mutants/programs.o: tests/mutants/programs.cpp
 
 $(BUILD)/mutant-programs: $(BUILD)/obj/mutants/programs.o $(BUILD)/lib/mmu.a
 	@echo "  LINK $@" && $(CXX) $(SANITIZE) -o $@ $^ -ldl
+
+# A copy of rtl/ with mutants that a tool makes: of all that it can one in MUTANTS_EVERY.
+MUTANTS_EVERY ?= 7
+$(BUILD)/generated/list.txt: tests/mutants/generate.pl tests/mutants/mutants.mk $(wildcard rtl/*.sv rtl/*.svh)
+	@mkdir -p $(@D)
+	tests/mutants/generate.pl rtl $(@D) $(MUTANTS_EVERY)
+
+$(BUILD)/generated/%.so: rtl/presets/%.preset $(BUILD)/generated/list.txt $(PRESET_SOURCES)
+	NTMMU_MODEL_OPT=-O1 tb/build_preset.sh $< $@ --mutate $(BUILD)/generated
+
+# Those of the kernel, if there are any.
+KERNEL_MUTANTS := $(if $(wildcard tests/mutants/nt.stack),nt)
+MUTANT_OBJECTS := $(BUILD)/ntmmu $(if $(KERNEL_MUTANTS),$(BUILD)/ntmmu.mutate) $(BUILD)/mutant-programs $(BUILD)/mmu-c.mutate.so \
+    $(call models,tiny-l2 tiny-l2.mutate tiny-plru.mutate tiny-random.mutate) \
+    $(patsubst %,$(BUILD)/generated/%.so,tiny-l2 tiny-plru tiny-random tiny-unified)
+
+$(BUILD)/tests/mutants_test: | $(call models,tiny.mutate tiny-l2.mutate tiny-plru.mutate tiny-random.mutate tiny-l2) \
+    $(BUILD)/mmu-c.mutate.so $(BUILD)/generated/tiny-l2.so
+
+.PHONY: mutants
+mutants: $(MUTANT_OBJECTS) ## plant each known bug; which test notices it goes into docs/mutants.md
+	@rc=0; tests/mutants/run.sh --build $(BUILD) --all rtl c $(KERNEL_MUTANTS) || rc=1; \
+	tests/mutants/run.sh --build $(BUILD) generated || rc=1; \
+	tests/mutants/table.sh $(BUILD) > docs/mutants.md.new && mv docs/mutants.md.new docs/mutants.md && exit $$rc

@@ -21,6 +21,7 @@ class PairProgram {
         : preset_(preset), random_(mix64(seed)) {
         /* MAXPHYADDR is a strap, not geometry: most programs run with another one. */
         if (!one_in(3)) { preset_.physical_bits = 32 + (unsigned)random_below(21); }
+        if (one_in(3)) { lack_features(); }
         choose_mode();
         for (auto *side : {&a_, &b_}) {
             side->memory.latency = [seed](pa_t pa, bool exchange, uint64_t cycle) {
@@ -87,6 +88,13 @@ class PairProgram {
     uint64_t random_below(uint64_t n) { return random() % n; }
     bool one_in(uint64_t n) { return random_below(n) == 0; }
     bool has(unsigned feature) const { return preset_.features & feature; }
+
+    /* Features are a strap, too. */
+    void lack_features() {
+        preset_.features &= (unsigned)(random() | random());
+        if (!has(CPU_PAE)) { preset_.features &= ~(unsigned)CPU_LONG; }
+        if (!has(CPU_LONG)) { preset_.features &= ~(unsigned)CPU_1G; }
+    }
 
     void choose_mode() {
         std::vector<Mode> modes = {TWO_LEVEL};
@@ -197,8 +205,11 @@ class PairProgram {
             store(tables(5) + 8 * i, random_table(2) | P);
         }
         control(MMU_CR3, mode_ == PAE ? tables(5) : tables(root_level()));
+        uint64_t efer = (mode_ == FOUR_LEVEL ? +EFER_LME : 0) | (has(CPU_NX) && one_in(2) ? +EFER_NXE : 0);
+        bool efer_first = one_in(2); /* NXE counts with PAE, whichever comes first */
+        if (efer_first) { control(MMU_EFER, efer); }
         control(MMU_CR4, base_cr4() | (has(CPU_PGE) ? CR4_PGE : 0));
-        if (mode_ == FOUR_LEVEL) { control(MMU_EFER, EFER_LME | (has(CPU_NX) && one_in(2) ? EFER_NXE : 0)); }
+        if (!efer_first) { control(MMU_EFER, efer); }
         control(MMU_CR0, CR0_PE | CR0_PG | CR0_WP);
     }
 

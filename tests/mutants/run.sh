@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# Would the tests notice? Makes each planted bug alive, runs the tests of its kind in order until one fails, and writes down
+# which did and after how many events. README.md beside this file describes the files it reads.
+#   tests/mutants/run.sh [--build DIR] [--jobs N] [--all] [--only NUMBERS] [--results FILE] KIND…
+# --all: every stage of the stack, those after the first failure, too, and the single checks (stages only:…).
+# --only: numbers with commas between. Results that the file holds already are not made again while what was tested is the
+# same. Exit code 0: each was noticed or is explained in equivalent.txt, 1: one survived, 2: cannot run.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$root"
+here=tests/mutants
+limit=${NTMMU_MUTANT_SECONDS:-120}
+
+usage() { sed -n '4s/^# *//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+cannot() { echo "run.sh: $*" >&2; exit 2; }
+
+# ---- what stages call ----
+
+# vectors CPU OBJECT SET…: the first line that fails.
+vectors() {
+    local cpu=$1 object=$2 set found
+    shift 2
+    for set in "$@"; do
+        # The program would go on to the last line.
+        found=$({ stdbuf -oL "$NTMMU" vectors --cpu "$cpu" --mmu "$object" "tests/vectors/$set.vec.zst"; echo "exit $?"; } |
+            grep -am1 -e ': found ' -e '^exit ') || true # the first of them breaks the pipe
+        [ "$found" = 'exit 0' ] || { echo "$found"; return 1; }
+    done
+}
+
+# scenarios COMMAND OPTION…: `ntmmu COMMAND` on each trace of scenarios.txt.
+scenarios() {
+    local command=$1 file
+    shift
+    while read -r file; do
+        "$NTMMU" "$command" --quiet "$@" "$file" 2>&1 || { echo "$file"; return 1; }
+    done < <(sed 's/ *#.*//; /^$/d' $here/scenarios.txt)
+}
+
+# The lines `needs` and the stages of a kind, with their variables put in.
+stack() { sed 's/^ *#.*//; /^ *$/d' "$here/$1.stack" | BUILD=$BUILD NTMMU=$NTMMU PRESETS=$PRESETS PROGRAMS=$PROGRAMS \
+    awk '{ gsub(/\$BUILD/, ENVIRON["BUILD"]); gsub(/\$NTMMU/, ENVIRON["NTMMU"]); gsub(/\$PRESETS/, ENVIRON["PRESETS"])
+           gsub(/\$PROGRAMS/, ENVIRON["PROGRAMS"]); print }'; }
+
+# Which of the checks a report is of, by how it begins.
+check_of() {
+    case $1 in
+    *lockstep*) echo lockstep ;;
+    *staleness*|*'stale TLB'*) echo staleness ;;
+    *shadow*) echo shadow ;;
+    *audit*) echo audit ;;
+    *architecture*) echo architecture ;;
+    *hang*) echo hang ;;
+    *) echo expect ;;
+    esac
+}
+
+# events TEXT: how many came before.
+events() {
+    if [[ $1 =~ after\ ([0-9]+) || $1 =~ event\ ([0-9]+) || $1 =~ :([0-9]+): ]]; then echo "${BASH_REMATCH[1]}"; else echo -; fi
+}
+
+# ---- one mutant ----
+
+# one KIND NUMBER ALL RESULTS STAMP
+one() {
+    local kind=$1 number=$2 all=$3 results=$4 stamp=$5 stage check command output text rc
+    export NTMMU_MUTANT=$number
+    while read -r stage check command; do
+        [ "$stage" != needs ] || continue
+        if [[ $stage == only:* ]] && ((!all)); then continue; fi
+        if grep -qaP "^$stamp\t$kind\t$number\t$stage\t" "$results"; then
+            grep -qaP "^$stamp\t$kind\t$number\t$stage\t[^\t]*\tkilled" "$results" && ((!all)) && return
+            continue
+        fi
+        rc=0
+        output=$(timeout "$limit" bash -c ". $here/run.sh --stage; $command" 2>&1 | head -c 4000; exit "${PIPESTATUS[0]}") || rc=$?
+        output=$(grep -av '^rtl mmu: ' <<< "$output" || true)
+        text=$(head -n 1 <<< "$output" | tr '\t' ' ')
+        [ $rc != 124 ] || text="time limit: $limit s"
+        if [ $rc = 0 ]; then
+            printf '%s\t%s\t%s\t%s\t%s\tsurvived\t-\t\n' "$stamp" "$kind" "$number" "$stage" "$check" >> "$results"
+            continue
+        fi
+        [ "$check" != - ] || check=$(check_of "$output")
+        printf '%s\t%s\t%s\t%s\t%s\tkilled\t%s\t%s\n' "$stamp" "$kind" "$number" "$stage" "$check" "$(events "$text")" \
+            "${text:0:200}" >> "$results"
+        ((all)) || return 0
+    done < <(stack "$kind")
+}
+
+# ---- all of them ----
+
+# The numbers of a kind, none alive first.
+numbers() {
+    case $1 in
+    rtl) grep -ohE '(`MUT\(|mut_sel == )[0-9]+' rtl/*.sv rtl/*.svh ;;
+    c) grep -ohE '\bMUT\([0-9]+' csrc/mmu/*.[ch] ;;
+    generated) sed 's/ .*//' "$BUILD/generated/list.txt" ;;
+    *) sed 's/^ *#.*//; /^ *$/d' "$here/$1.txt" ;;
+    esac | grep -oE '[0-9]+' | awk '!seen[$1]++' | sort -n
+}
+
+main() {
+    local all=0 jobs only= results= kinds=() kind number stamp survived=0 done_before total
+    jobs=$(nproc)
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --build) BUILD=$2; shift ;;
+        --jobs) jobs=$2; shift ;;
+        --only) only=$2; shift ;;
+        --results) results=$2; shift ;;
+        --all) all=1 ;;
+        -*) usage ;;
+        *) kinds+=("$1") ;;
+        esac
+        shift
+    done
+    [ ${#kinds[@]} -gt 0 ] || usage
+    settle
+    results=${results:-$BUILD/mutants/results.tsv}
+    mkdir -p "$(dirname "$results")"
+    touch "$results"
+    for kind in "${kinds[@]}"; do
+        [ -r "$here/$kind.stack" ] || cannot "$here/$kind.stack: not there, expected the tests of this kind of mutants"
+        local needs
+        needs=$(stack "$kind" | sed -n 's/^needs //p')
+        for file in $needs; do [ -r "$file" ] || cannot "$file: not there; make mutants builds it"; done
+        stamp=$({ cat $needs $here/$kind.stack $here/scenarios.txt "$NTMMU"; } | cksum | cut -d' ' -f1)
+        # What was tested otherwise is forgotten.
+        awk -F'\t' -v kind="$kind" -v stamp="$stamp" '$2 != kind || $1 == stamp' "$results" > "$results.new"
+        mv "$results.new" "$results"
+        one "$kind" 0 "$all" "$results" "$stamp"
+        if grep -aP "^$stamp\t$kind\t0\t.*\tkilled\t" "$results" >&2; then
+            sed -i "/^$stamp\t$kind\t0\t/d" "$results"
+            cannot "$kind: a test fails with no mutant alive"
+        fi
+        local list
+        list=$(numbers "$kind")
+        [ -z "$only" ] || list=$(grep -xF -f <(tr , '\n' <<< "$only") <<< "$list" || true)
+        total=$(wc -w <<< "$list")
+        [ ! -t 2 ] || echo "$kind: $total mutants" >&2
+        export -f one stack check_of events
+        export here limit
+        [ "$total" = 0 ] || xargs -P "$jobs" -I{} bash -c "one $kind {} $all $results $stamp" <<< "$list"
+        for number in $list; do
+            grep -qaP "^$stamp\t$kind\t$number\t.*\tkilled\t" "$results" && continue
+            grep -qE "^$kind +$number +[^ ]" $here/equivalent.txt && continue
+            echo "survived: $kind $number" >&2
+            survived=$((survived + 1))
+        done
+        echo "$kind: $total mutants, $((total - survived)) noticed or equivalent, $survived survived"
+        [ $survived = 0 ] || failed=1
+        survived=0
+    done
+    exit "${failed:-0}"
+}
+
+settle() {
+    BUILD=${BUILD:-build}
+    NTMMU=$BUILD/ntmmu
+    PRESETS=$BUILD/presets
+    PROGRAMS=$BUILD/mutant-programs
+    export BUILD NTMMU PRESETS PROGRAMS
+}
+
+if [ "${1:-}" = --stage ]; then return 0; fi
+main "$@"
