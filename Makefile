@@ -226,7 +226,7 @@ torture: all $(CPUS:%=$(BUILD)/presets/%.so) ## random programs in all modes, ba
 
 # ---- tests ----
 
-.PHONY: test test-build asan clean coverage-nt cover-nt
+.PHONY: test test-build asan ubsan tsan clean coverage-nt cover-nt
 coverage-nt: ## print which scenarios and tests cover each rule of csrc/nt/README.md
 	@tests/nt_coverage.sh
 
@@ -234,16 +234,40 @@ cover-nt: ## line coverage of csrc/nt on the C MMU: the lines that no test runs,
 	@tests/cover_nt.sh $(BUILD)/cover
 
 test: deps ## install what is missing, build, run every test; ends in ctest's summary
-	@$(MAKE) --no-print-directory test-build
+	@$(MAKE) --no-print-directory test-build $(TSAN)/two_machines
 	@tests/ctest.sh $(BUILD)
 
-test-build: all platform $(BUILD)/ntmmu.mutate $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
+test-build: all platform $(BUILD)/ntmmu.mutate $(BUILD)/two_machines $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
-# Under the sanitizers gcc 12 takes std::regex for uninitialized.
+# Machines in threads beside each other.
+$(BUILD)/two_machines: $(BUILD)/obj/threads/two_machines.o $(filter-out %/main.o $(BUILD)/obj/cli/cmd_%.o,$(CLI_OBJECTS)) $(ROOM_LIBS)
+	$(LINK) -pthread $(LDLIBS)
+
+$(BUILD)/obj/threads/%.o: tests/threads/%.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Under the sanitizers gcc 12 takes std::regex, and what only one case of a switch sets, for uninitialized.
 asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan OPT='-O1 -g' TEST_OPT='-O1 -g -Wno-maybe-uninitialized' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' test-build
 	@tests/ctest.sh $(BUILD)/asan
+
+ubsan: ## every scenario and trace on the C MMU, on many CPUs and with little memory, under UBSan, in build/ubsan
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/ubsan SANITIZE='-fsanitize=undefined -fno-sanitize-recover=undefined' \
+		$(BUILD)/ubsan/ntmmu $(BUILD)/ubsan/torture
+	@tests/every_trace.sh $(BUILD)/ubsan
+
+TSAN := $(BUILD)/tsan
+.PHONY: $(TSAN)/two_machines
+$(TSAN)/two_machines:
+	@$(MAKE) --no-print-directory BUILD=$(TSAN) OPT='-O1 -g -Wno-maybe-uninitialized' SANITIZE='-fsanitize=thread' $(TSAN)/two_machines
+
+tsan: $(TSAN)/two_machines $(BUILD)/torture $(BUILD)/presets/ref64.so ## machines in threads beside each other under TSan, in build/tsan
+	$(BUILD)/torture 1 300 --mild '!boot CFG-A' '!threads auto' '!ram 1M' '!disk seek:3,transfer:1' >$(TSAN)/waits.vmt
+	$(TSAN)/two_machines c traces/p3_sh.vmt.zst traces/sort.vmt.zst $(TSAN)/waits.vmt
+	$(TSAN)/two_machines $(BUILD)/presets/ref64.so traces/subshell.vmt.zst $(TSAN)/waits.vmt
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)

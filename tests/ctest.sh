@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes one ctest entry for each GoogleTest case, scenario, command-line test, trace, platform run, lint and style rule, and
-# runs them.
+# Writes one ctest entry for each GoogleTest case, scenario, command-line test, trace, platform run, run in threads, lint and style
+# rule, and runs them.
 # Usage: tests/ctest.sh BUILD_DIR [ctest options]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -113,6 +113,13 @@ architecture rtl traces/subshell.vmt.zst --mmu rtl
 for file in tests/scenarios/{NT-28-dirty-bit-is-kept,S-84-fork-then-write,S-130-everything-at-once}.vmt traces/subshell.vmt.zst; do
     architecture own "$file" --mmu "$build/examples/tiny_mmu.so" --cpu examples/own-mmu/tiny_mmu.preset
 done
+# Machines in threads beside each other; `make test` builds the one that TSan watches, too.
+threads() { # NAME PROGRAM
+    add "threads.$1.c" "$2" c tests/scenarios/{S-130-everything-at-once,NT-59-threads-take-turns-waiting}.vmt
+    add "threads.$1.rtl" "$2" "$build/presets/ref64.so" tests/scenarios/{S-84-fork-then-write,NT-59-threads-take-turns-waiting}.vmt
+}
+threads two-machines "$build/two_machines"
+if [ -x "$build/tsan/two_machines" ]; then threads tsan "$build/tsan/two_machines"; fi
 for file in tests/cli/*.sh; do add "cli.$(basename "$file" .sh)" bash "$file"; done
 for file in tests/style/*.sh; do add "style.$(basename "$file" .sh)" bash "$file"; done
 

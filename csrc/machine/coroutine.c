@@ -7,14 +7,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifdef __has_feature /* clang's way of saying it */
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
+/* gcc says it by a macro, clang by a feature. */
+#ifndef __has_feature
+#define __has_feature(name) 0
 #endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define COROUTINE_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define COROUTINE_TSAN
+#include <sanitizer/tsan_interface.h>
 #endif
 
 /* ---- the switch: suspends the caller, whose place goes to *from, and goes on at `to` ---- */
@@ -94,27 +98,33 @@ struct coroutine {
     place_t inside, outside; /* whichever is suspended */
     char *mapping;           /* a guard page, then the stack */
     size_t guard;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COROUTINE_ASAN
     void *fake_inside, *fake_outside;
     const void *outside_stack;
     size_t outside_size;
+#endif
+#ifdef COROUTINE_TSAN
+    void *inside_fiber, *outside_fiber;
 #endif
 };
 
 /* ---- both ways ---- */
 
 __attribute__((always_inline)) static inline void leave(struct coroutine *c) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COROUTINE_ASAN
     __sanitizer_start_switch_fiber(&c->fake_inside, c->outside_stack, c->outside_size);
 #endif
+#ifdef COROUTINE_TSAN
+    __tsan_switch_to_fiber(c->outside_fiber, 0);
+#endif
     switch_to(&c->inside, c->outside, c);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COROUTINE_ASAN
     __sanitizer_finish_switch_fiber(c->fake_inside, &c->outside_stack, &c->outside_size);
 #endif
 }
 
 static void entry(struct coroutine *c) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COROUTINE_ASAN
     __sanitizer_finish_switch_fiber(NULL, &c->outside_stack, &c->outside_size);
 #endif
     for (;;) {
@@ -126,11 +136,15 @@ static void entry(struct coroutine *c) {
 void coroutine_leave(struct coroutine *c) { leave(c); }
 
 void coroutine_enter(struct coroutine *c) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COROUTINE_ASAN
     __sanitizer_start_switch_fiber(&c->fake_outside, c->mapping + c->guard, COROUTINE_STACK_SIZE);
 #endif
+#ifdef COROUTINE_TSAN
+    c->outside_fiber = __tsan_get_current_fiber(); /* any thread may enter */
+    __tsan_switch_to_fiber(c->inside_fiber, 0);
+#endif
     switch_to(&c->outside, c->inside, c);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COROUTINE_ASAN
     __sanitizer_finish_switch_fiber(c->fake_outside, NULL, NULL);
 #endif
 }
@@ -150,13 +164,19 @@ struct coroutine *coroutine_create(void (*body)(void *arg), void *arg) {
         free(c);
         return NULL;
     }
+#ifdef COROUTINE_TSAN
+    c->inside_fiber = __tsan_create_fiber(0);
+#endif
     c->inside = first_place(c->mapping + c->guard + COROUTINE_STACK_SIZE, entry);
     return c;
 }
 
 void coroutine_destroy(struct coroutine *c) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COROUTINE_ASAN
     __asan_unpoison_memory_region(c->mapping + c->guard, COROUTINE_STACK_SIZE);
+#endif
+#ifdef COROUTINE_TSAN
+    __tsan_destroy_fiber(c->inside_fiber);
 #endif
     munmap(c->mapping, c->guard + COROUTINE_STACK_SIZE);
     free(c);
