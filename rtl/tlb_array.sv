@@ -337,7 +337,8 @@ module tlb_array #(
                 for (int c = 0; c < ALL_CLASSES; c++) begin
                     if (CLASSES[c]) begin
                         set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
-                        valid_q[set] <= (valid_q[set] & ~met_in(32'(set))) | (main_set == set ? main_select : '0) |
+                        valid_q[set] <= (valid_q[set] & ~`MUT(2, met_in(32'(set)), fill ? '0 : met_in(32'(set)))) |
+                            (main_set == set ? main_select : '0) |
                             (HAS_PDE != 0 && set_pde == set ? pde_select : '0);
                     end
                 end

@@ -33,3 +33,7 @@ lint: ## check rtl/ with Verilator, Icarus and Yosys
 .PHONY: synth
 synth: ## size of the MMU on iCE40, ECP5 and as gates, into rtl/README.md
 	tb/synth.sh --readme
+
+.PHONY: formal
+formal: ## prove properties of rtl/: what and with which result is in docs/proofs.md
+	tb/formal/prove.sh $(BUILD)/formal --docs

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes one ctest entry for each GoogleTest case, scenario, command-line test, trace, platform run, run in threads, lint and style
-# rule, and runs them.
+# Writes one ctest entry for each GoogleTest case, scenario, command-line test, trace, platform run, run in threads, style rule, for
+# lint and for the quick proofs, and runs them.
 # Usage: tests/ctest.sh BUILD_DIR [ctest options]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,6 +26,7 @@ add() {
 
 # First, because it takes longest.
 add lint make --no-print-directory lint
+add formal.quick tb/formal/prove.sh "$build/formal.quick" --quick
 for source in tests/unit/*_test.cpp; do
     binary=$build/tests/$(basename "$source" .cpp)
     cases=$("$binary" --gtest_list_tests)
