@@ -226,9 +226,12 @@ torture: all $(CPUS:%=$(BUILD)/presets/%.so) ## random programs in all modes, ba
 
 # ---- tests ----
 
-.PHONY: test test-build asan ubsan tsan clean coverage-nt cover-nt
+.PHONY: cover test test-build asan ubsan tsan clean coverage-nt cover-nt
 coverage-nt: ## print which scenarios and tests cover each rule of csrc/nt/README.md
 	@tests/nt_coverage.sh
+
+cover: ## coverage of rtl/: lines, toggles, named situations; each hole with the reason why  [HTML in build/cover-rtl/html]
+	@tests/cover_rtl.sh $(BUILD)/cover-rtl
 
 cover-nt: ## line coverage of csrc/nt on the C MMU: the lines that no test runs, each with the reason why
 	@tests/cover_nt.sh $(BUILD)/cover
@@ -237,7 +240,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build $(TSAN)/two_machines
 	@tests/ctest.sh $(BUILD)
 
-test-build: all platform $(BUILD)/ntmmu.mutate $(BUILD)/two_machines $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
+test-build: all platform $(FUZZ_TARGETS:%=$(BUILD)/fuzz-replay/%) $(BUILD)/ntmmu.mutate $(BUILD)/two_machines $(BUILD)/matrix $(BUILD)/nt_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
 # Machines in threads beside each other.
 $(BUILD)/two_machines: $(BUILD)/obj/threads/two_machines.o $(filter-out %/main.o $(BUILD)/obj/cli/cmd_%.o,$(CLI_OBJECTS)) $(ROOM_LIBS)
