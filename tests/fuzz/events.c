@@ -28,8 +28,9 @@ static uint64_t id(struct bytes *bytes) {
 
 /* Places of the user's, where kernel structures are, and the ends of both halves. */
 static uint64_t address(struct bytes *bytes) {
-    static const uint32_t places[] = {0x10000,    0x400000,   0x410000,   0x420000,   0x7fe00000, 0x7ffe0000, 0x7ffefffc,
-                                      0x80000000, 0x80200000, 0xc0000000, 0xc0300000, 0xc0301000, 0xe1000000, 0xfffff000};
+    static const uint32_t places[] = {0x10000,    0x400000,   0x410000,   0x420000,   0x7fe00000,
+                                      0x7ffe0000, 0x7ffefffc, 0x80000000, 0x80200000, 0xc0000000,
+                                      0xc0300000, 0xc0301000, 0xe1000000, 0xfffff000};
     uint8_t choice = byte(bytes);
     if (choice % CHANCE_RAW == CHANCE_RAW - 1) { return raw(bytes); }
     uint32_t place = choice % 4 ? places[1 + choice / 4 % 3] : PICK(bytes, places);
@@ -45,7 +46,7 @@ static uint64_t size(struct bytes *bytes) {
 
 static void text(struct bytes *bytes, enum event_kind kind, char *out) {
     static const char *const names[] = {"a.exe", "b.dll", "c:\\data.bin", "x"};
-    static const char *const threads[] = {"zero", "mpw", "mpw auto", "mapw",  "balance",
+    static const char *const threads[] = {"zero", "mpw", "mpw auto", "mapw",      "balance",
                                           "swap", "apc", "deref",    "deref take"};
     if (kind == EV_CALL) {
         snprintf(out, EVENT_TEXT_MAX, "%s", MiNumberedExport(byte(bytes))->Name);
@@ -64,6 +65,17 @@ static void list(struct bytes *bytes, struct event *event) {
         case 2: event->args.arg[i] = UINT32_MAX; break; /* the current process, or none */
         default: event->args.arg[i] = (uint32_t)address(bytes); break;
         }
+    }
+}
+
+/* Of a page table: an address and low bits. */
+static uint64_t entry(struct bytes *bytes) { return (uint64_t)(byte(bytes) % 16) << PAGE_SHIFT | byte(bytes); }
+
+static void batch(struct bytes *bytes, struct event *event) {
+    event->batch.count = 1 + byte(bytes) % EVENT_BATCH_MAX;
+    for (unsigned i = 0; i < event->batch.count; i++) {
+        uint8_t how = byte(bytes);
+        event->batch.at[i] = (struct event_touch){.va = address(bytes), .access = how % 4, .mode = how / 4 % 3};
     }
 }
 
@@ -102,6 +114,9 @@ static void field(struct bytes *bytes, const struct field *f, struct event *even
     case FIELD_INJECTION: *at = byte(bytes) % OS_INJECTIONS; break;
     case FIELD_FILTER: event->bracket.has_filter = true, *at = (uint8_t)(byte(bytes) % 3 - 1); break;
     case FIELD_HEX_LIST: list(bytes, event); break;
+    case FIELD_HEX32_WIDE: wide = (uint32_t)entry(bytes), memcpy(at, &wide, sizeof wide); break;
+    case FIELD_REGISTER: *at = byte(bytes) % (MMU_PAT + 1); break;
+    case FIELD_BATCH: batch(bytes, event); break;
     default: break;
     }
 }
@@ -152,7 +167,7 @@ void events_config(struct bytes *bytes, struct machine_config *config) {
     uint8_t choice = byte(bytes), rules = byte(bytes);
     struct os_config *os = &config->os_config;
     os->profile = (enum os_profile)(choice % 3);
-    config->os = os->profile == OS_NT5PAE ? &nt_pae_os_ops : &nt_os_ops;
+    config->os = os->profile == OS_NT5PAE ? &nt_pae_os_ops : choice % 8 == 7 ? &bare_os_ops : &nt_os_ops;
     os->manual_threads = choice & 0x10;
     os->checked_build = choice & 0x20;
     os->reference_counting = choice & 0x40;

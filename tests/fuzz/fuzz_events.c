@@ -41,8 +41,11 @@ static enum check_verdict expect_outcome(struct check *check) {
 
 static void replay(struct machine *m[2], struct bytes *bytes) {
     char err[512];
-    struct check_config config = {
-        .machine = {m[0], m[1]}, .flags = CHECK_ALL, .audit_interval = 16, .trace = "fuzz"};
+    bool bare = machine_os_ops(m[0]) == &bare_os_ops; /* shadow memory and the audit know processes */
+    struct check_config config = {.machine = {m[0], m[1]},
+                                  .flags = bare ? CHECK_LOCKSTEP | CHECK_EXPECT : CHECK_ALL,
+                                  .audit_interval = 16,
+                                  .trace = "fuzz"};
     struct check *check = check_create(&config, err, sizeof err);
     FUZZ_REQUIRE(check);
     struct event event = {0};
