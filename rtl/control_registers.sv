@@ -39,17 +39,22 @@ module control_registers (
     output logic [63:0] pat
 );
     logic [63:0] cr0_q, cr3_q, cr4_q, efer_q, pat_q, changed;
+    // What of a value the CPU can hold; more is #GP. The registers take no more, so that synthesis drops what only a feature
+    // that is not built could set.
+    logic [63:0] next_cr4, next_efer, next_pat;
     paging_t paging_q;
     logic [11:0] pcid_q;
-    logic flush, lacking, bad_pat, was_lma, will_pae;
+    logic flush, bad_pat, was_lma, will_pae;
 
     always_comb begin : effects
         changed = '0;
+        next_cr4 = '0;
+        next_efer = '0;
+        next_pat = PAT_RESET;
         gp = 1'b0;
         loads = 1'b0;
         load_base = cr3_q[31:5];
         flush = 1'b0;
-        lacking = 1'b0;
         bad_pat = 1'b0;
         was_lma = 1'b0;
         will_pae = 1'b0;
@@ -70,28 +75,37 @@ module control_registers (
                     load_base = value[31:5] & `MUT(81, ~27'd0, ~27'h7F);
                 end
                 OP_CR4: begin
-                    changed = cr4_q ^ value;
-                    lacking = (value[CR4_PSE] && !features[CPU_PSE]) || (value[CR4_PAE] && !features[CPU_PAE]) ||
-                        (value[CR4_PGE] && !features[CPU_PGE]) || (value[CR4_PCIDE] && !features[CPU_PCID]) ||
-                        (value[CR4_SMEP] && !features[CPU_SMEP]) || (value[CR4_SMAP] && !features[CPU_SMAP]);
-                    gp = lacking || (was_lma && !value[CR4_PAE]) ||
-                        (changed[CR4_PCIDE] && value[CR4_PCIDE] && (!was_lma || cr3_q[11:0] != '0));
+                    next_cr4 = value;
+                    next_cr4[CR4_PSE] = value[CR4_PSE] && features[CPU_PSE];
+                    next_cr4[CR4_PAE] = value[CR4_PAE] && features[CPU_PAE];
+                    next_cr4[CR4_PGE] = value[CR4_PGE] && features[CPU_PGE];
+                    next_cr4[CR4_PCIDE] = value[CR4_PCIDE] && features[CPU_PCID];
+                    next_cr4[CR4_SMEP] = value[CR4_SMEP] && features[CPU_SMEP];
+                    next_cr4[CR4_SMAP] = value[CR4_SMAP] && features[CPU_SMAP];
+                    changed = cr4_q ^ next_cr4;
+                    gp = next_cr4 != value || (was_lma && !value[CR4_PAE]) ||
+                        (changed[CR4_PCIDE] && next_cr4[CR4_PCIDE] && (!was_lma || cr3_q[11:0] != '0));
                     flush = changed[CR4_PSE] || `MUT(6, changed[CR4_PGE], 1'b0) || changed[CR4_PAE] ||
-                        (changed[CR4_PCIDE] && !value[CR4_PCIDE]) ||
-                        `MUT(7, changed[CR4_SMEP] && value[CR4_SMEP], 1'b0);
-                    will_pae = cr0_q[CR0_PG] && value[CR4_PAE] && !efer_q[EFER_LME];
+                        (changed[CR4_PCIDE] && !next_cr4[CR4_PCIDE]) ||
+                        `MUT(7, changed[CR4_SMEP] && next_cr4[CR4_SMEP], 1'b0);
+                    will_pae = cr0_q[CR0_PG] && next_cr4[CR4_PAE] && !efer_q[EFER_LME];
                     loads = will_pae && (changed[CR4_PAE] || changed[CR4_PGE] || changed[CR4_PSE] || changed[CR4_SMEP]);
                 end
                 OP_EFER: begin
-                    changed = efer_q ^ value;
-                    gp = (value[EFER_LME] && !features[CPU_LONG]) || (value[EFER_NXE] && !features[CPU_NX]) ||
-                        (changed[EFER_LME] && cr0_q[CR0_PG]);
+                    next_efer = value;
+                    next_efer[EFER_LME] = value[EFER_LME] && features[CPU_LONG];
+                    next_efer[EFER_NXE] = value[EFER_NXE] && features[CPU_NX];
+                    changed = efer_q ^ next_efer;
+                    gp = next_efer != value || (changed[EFER_LME] && cr0_q[CR0_PG]);
                 end
                 OP_PAT: begin
                     for (int i = 0; i < 8; i++) begin
                         if (value[i*8 +: 8] > 8'd7 || value[i*8 +: 8] == 8'd2 || value[i*8 +: 8] == 8'd3) begin
                             bad_pat = 1'b1;
                         end
+                    end
+                    if (features[CPU_PAT]) begin
+                        next_pat = value;
                     end
                     gp = bad_pat || !features[CPU_PAT];
                 end
@@ -145,33 +159,33 @@ module control_registers (
                     cr0_q <= value;
                     efer_q[EFER_LMA] <= value[CR0_PG] && efer_q[EFER_LME];
                     paging_q.pg <= value[CR0_PG];
-                    paging_q.lma <= value[CR0_PG] && efer_q[EFER_LME];
-                    paging_q.pae <= value[CR0_PG] && cr4_q[CR4_PAE];
+                    paging_q.lma <= value[CR0_PG] && efer_q[EFER_LME] && features[CPU_LONG];
+                    paging_q.pae <= value[CR0_PG] && cr4_q[CR4_PAE] && features[CPU_PAE];
                     paging_q.wp <= value[CR0_WP];
                 end
                 OP_CR3: begin
                     cr3_q <= {1'b0, value[62:0]};
-                    if (cr4_q[CR4_PCIDE]) begin
+                    if (cr4_q[CR4_PCIDE] && features[CPU_PCID]) begin
                         pcid_q <= value[11:0];
                     end
                 end
                 OP_CR4: begin
-                    cr4_q <= value;
-                    paging_q.pae <= cr0_q[CR0_PG] && value[CR4_PAE];
-                    paging_q.pse <= value[CR4_PSE];
-                    paging_q.pge <= value[CR4_PGE];
-                    paging_q.nxe <= value[CR4_PAE] && efer_q[EFER_NXE];
-                    paging_q.smep <= value[CR4_SMEP];
-                    paging_q.smap <= value[CR4_SMAP];
-                    pcid_q <= value[CR4_PCIDE] ? cr3_q[11:0] : 12'd0;
+                    cr4_q <= next_cr4;
+                    paging_q.pae <= cr0_q[CR0_PG] && next_cr4[CR4_PAE];
+                    paging_q.pse <= next_cr4[CR4_PSE];
+                    paging_q.pge <= next_cr4[CR4_PGE];
+                    paging_q.nxe <= next_cr4[CR4_PAE] && efer_q[EFER_NXE] && features[CPU_NX];
+                    paging_q.smep <= next_cr4[CR4_SMEP];
+                    paging_q.smap <= next_cr4[CR4_SMAP];
+                    pcid_q <= next_cr4[CR4_PCIDE] ? cr3_q[11:0] : 12'd0;
                 end
                 OP_EFER: begin
-                    efer_q <= value;
-                    efer_q[EFER_LMA] <= value[EFER_LME] && cr0_q[CR0_PG];
-                    paging_q.nxe <= value[EFER_NXE] && cr4_q[CR4_PAE];
+                    efer_q <= next_efer;
+                    efer_q[EFER_LMA] <= next_efer[EFER_LME] && cr0_q[CR0_PG];
+                    paging_q.nxe <= next_efer[EFER_NXE] && cr4_q[CR4_PAE];
                 end
                 OP_AC: paging_q.ac <= value != '0;
-                OP_PAT: pat_q <= value;
+                OP_PAT: pat_q <= next_pat;
                 default: ;
             endcase
         end

@@ -128,7 +128,7 @@ module head #(
         is_write = access_type == TYPE_WRITE || access_type == TYPE_MODIFY;
         canonical = !paging.lma || value[63:47] == '0 || value[63:47] == '1 || `MUT(44, 1'b0, 1'b1);
         look = is_access && state_q == H_LOOK && paging.pg && canonical && !acts && `MUT(69, 1'b1, !acted_q);
-        probing = state_q == H_PROBE && !acts;
+        probing = (PROBES_I != 0 || PROBES_D != 0) && state_q == H_PROBE && !acts;
         probes = instruction ? 7'(PROBES_I) : 7'(PROBES_D);
         has_second = probes != '0;
         l2_look = probing && !found_q && step_q <= probes;
@@ -239,7 +239,7 @@ module head #(
             error[3] = walk_done && walk_reserved;
             error[4] = instruction && (paging.smep || paging.nxe);
         end
-        squash = answers && vector != VECTOR_NONE;
+        squash = page_fault || (answers && (control ? control_gp || load_bad : is_access && !canonical));
         cr2 = (paging.lma ? value : {32'd0, value[31:0]}) & `MUT(89, ~64'd0, ~64'hFFF);
         hit_kind = HIT_OFF;
         page_shift = 5'd0;

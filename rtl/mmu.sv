@@ -35,6 +35,8 @@ module mmu #(
     parameter int SEED = 1,
     parameter int STLB_CYCLES = 0,
     parameter int WALKERS = 1,             // 1..4
+    parameter int PHYSICAL_BITS = 52,      // the widest maxphyaddr that is built
+    parameter int VALUE_BITS = 64,         // bits of req_value that are built
     parameter int FEATURES = 4095          // enum cpu_feature: what is built; the strap says what of it is on
 ) (
     input logic clk,
@@ -114,22 +116,24 @@ module mmu #(
     localparam int PROBES_D = L2_UNIFIED != 0 ? PROBES_I :
         most(DSTLB0_WAYS == 0 ? 0 : DSTLB0_CLASSES, DSTLB1_WAYS == 0 ? 0 : DSTLB1_CLASSES);
     localparam int VA_BITS = FEATURES[CPU_LONG] ? 48 : 32;
-    localparam int PA_BITS = FEATURES[CPU_LONG] || FEATURES[CPU_PAE] ? 52 : 40;
+    localparam int PA_MOST = FEATURES[CPU_LONG] || FEATURES[CPU_PAE] ? 52 : FEATURES[CPU_PSE] && FEATURES[CPU_PSE36] ? 40 : 32;
+    localparam int PA_BITS = PHYSICAL_BITS < PA_MOST ? PHYSICAL_BITS : PA_MOST;
     localparam int PCID_BITS = FEATURES[CPU_PCID] ? 12 : 1;
     localparam int POSSIBLE = 1 + (FEATURES[CPU_PSE] || FEATURES[CPU_PAE] || FEATURES[CPU_LONG] ? 2 : 0) +
         (FEATURES[CPU_1G] && FEATURES[CPU_LONG] ? 4 : 0);
+    // What is not built is 0 as soon as it is out of its register, so that synthesis drops what hangs on it.
+    localparam logic [63:0] VALUE_MASK = 64'hFFFFFFFF_FFFFFFFF >> (64 - VALUE_BITS);
+    localparam logic [63:0] ENTRY_MASK = FEATURES[CPU_LONG] || FEATURES[CPU_PAE] ? 64'hFFFFFFFF_FFFFFFFF : 64'hFFFFFFFF;
 
     // ---- straps and registers ----
-    logic [CPU_FEATURES-1:0] features_q;
+    logic [CPU_FEATURES-1:0] strap_q, features_q;
     logic [51:32] beyond_q;
     logic answer_valid;
-    logic [63:0] answer;
+    logic [63:0] answer, memory_answer;
 `ifdef MUTATE
     logic [31:0] mut_sel;
     always_ff @(posedge clk) begin : mutant_strap
-        if (!rst_n) begin
-            mut_sel <= mutant;
-        end
+        if (!rst_n) mut_sel <= mutant;
     end
 `endif
 
@@ -137,7 +141,7 @@ module mmu #(
     mmu_op_t head_op;
     mmu_type_t head_type;
     mmu_mode_t head_mode;
-    logic [63:0] head_value;
+    logic [63:0] queue_value, head_value;
 
     logic look, l1_hit, l1_touch, l1_fill, l2_read, l2_look, l2_hit, l2_hit_global, l2_pde_hit, l2_found, l2_ended, l2_global;
     logic l2_pde_found, l2_touch;
@@ -189,17 +193,18 @@ module mmu #(
 
     always_ff @(posedge clk) begin : straps
         if (!rst_n) begin
-            features_q <= features & CPU_FEATURES'(FEATURES);
-            for (int i = 32; i < 52; i++) begin
-                beyond_q[i] <= maxphyaddr <= 6'(i);
-            end
+            strap_q <= features;
+            for (int i = 32; i < 52; i++) beyond_q[i] <= maxphyaddr <= 6'(i);
         end
     end
 
+    assign features_q = strap_q & CPU_FEATURES'(FEATURES);
+    assign answer = memory_answer & ENTRY_MASK;
+    assign head_value = queue_value & VALUE_MASK;
     request_queue u_queue (
         .clk(clk), .rst_n(rst_n), .req_valid(req_valid), .req_ready(req_ready), .req_op(req_op), .req_type(req_type),
         .req_mode(req_mode), .req_value(req_value), .head_valid(head_valid), .head_op(head_op), .head_type(head_type),
-        .head_mode(head_mode), .head_value(head_value), .pop(pop), .squash(squash && `MUT(84, 1'b1, 1'b0)), .*);
+        .head_mode(head_mode), .head_value(queue_value), .pop(pop), .squash(squash && `MUT(84, 1'b1, 1'b0)), .*);
     assign pop = rsp_valid;
 
     // ---- the address and PCID that the arrays work on: the head's, or for a look ahead, but an invalidation's in its cycle ----
@@ -303,9 +308,7 @@ module mmu #(
                 l1_fill_entry.frame[17:0] = va[29:12];
             end else if (l2_class == 2'd1) begin
                 l1_fill_entry.frame[8:0] = va[20:12];
-                if (!paging.pae) begin
-                    l1_fill_entry.frame[9] = va[21];
-                end
+                if (!paging.pae) l1_fill_entry.frame[9] = va[21];
             end
         end
     end
@@ -339,12 +342,12 @@ module mmu #(
 
     pdpte_registers u_pdptes (
         .clk(clk), .rst_n(rst_n), `MUT_CONNECT .start(load_start), .base(load_base), .beyond(beyond_q), .done(load_done),
-        .bad(load_bad), .mem_valid(load_mem), .mem_pa(load_pa), .answer_valid(answer_valid && !walk_busy),
+        .bad(load_bad), .mem_valid(load_mem), .mem_pa(load_pa), .answer_valid(answer_valid && !walk_busy && FEATURES[CPU_PAE]),
         .answer(answer), .index(va[31:30]), .present(pdpte_present), .frame(pdpte_frame));
 
     ahead #(.WALKERS(WALKERS), .STLB_CYCLES(STLB_CYCLES), .PROBES_I(PROBES_I), .PROBES_D(PROBES_D)) u_ahead (
         .*, .features(features_q), .beyond(beyond_q));
-    memory_port #(.WALKERS(WALKERS)) u_memory_port (.*);
+    memory_port #(.WALKERS(WALKERS)) u_memory_port (.answer(memory_answer), .*);
 
     // ---- control registers, invalidation port ----
     control_registers u_control (
@@ -362,8 +365,7 @@ module mmu #(
         .pcid(inv_pcid_used), .invlpg(invlpg), .invpcid(invpcid));
     assign inv_done = acts;
 
-    assign hit_number = !l2_ended ? l1_number :
-        (instruction || L2_UNIFIED != 0 ? 4'd6 : 4'd8) + {2'd0, l2_array};
+    assign hit_number = !l2_ended ? l1_number : (instruction || L2_UNIFIED != 0 ? 4'd6 : 4'd8) + {2'd0, l2_array};
 
     counters u_counters (
         .clk(clk), .rst_n(rst_n), .access_done(rsp_valid && is_access && rsp_hit != HIT_OFF), .instruction(instruction),
@@ -372,8 +374,7 @@ module mmu #(
         .from_level(from_level), .from_second(from_second), .second_side(!instruction && L2_UNIFIED == 0),
         .table_read(walk_mem && !mem_exchange), .table_write(walk_committed), .pdpte_load(load_done), .fault(page_fault),
         .operation(acts || control), .invlpg(invlpg), .invpcid(invpcid), .cr3_write(cr3_written), .fault_drop(drop == DROP_FAULT), .flush_all(flushed),
-        .debug_hold(debug_hold), .debug_read(debug_select[15]), .debug_counter(debug_counter_q),
-        .debug_count(counter_debug));
+        .debug_hold(debug_hold), .debug_read(debug_select[15]), .debug_counter(debug_counter_q), .debug_count(counter_debug));
 
     debug_port u_debug (
         .clk(clk), .debug_read(debug_read), .debug_array(debug_array), .debug_field(debug_field), .debug_set(debug_set),
@@ -390,9 +391,7 @@ module mmu #(
             assert (!((l1_touch || l2_touch) && (walk_mem || load_mem)));
             assert (!(walk_mem && load_mem));
             // An entry just dropped by INVLPG or #PF does not hit.
-            if ($past(drop) == DROP_FAULT && $past(va) == va && look) begin
-                assert (!l1_hit);
-            end
+            assert (!($past(drop) == DROP_FAULT && $past(va) == va && look && l1_hit));
         end
     end
 endmodule

@@ -16,11 +16,14 @@ function automatic logic [15:0] stepped(input logic [15:0] state);
 endfunction
 
 function automatic logic [WAY_BITS-1:0] victim_of(input logic [STATE_BITS-1:0] state);
-    logic [WAY_BITS:0] node, upper;
+    logic [WAY_BITS-1:0] node;
+    logic [WAY_BITS:0] upper;
+    logic [(1<<WAY_BITS)-1:0] tree;     // node n at bit n: an index from 1 would be a subtraction
     logic [22:0] product;
     logic pointer;
     victim_of = '0;
-    node = {{WAY_BITS{1'b0}}, 1'b1};
+    tree = (1<<WAY_BITS)'({state, 1'b0});
+    node = WAY_BITS'(1);
     upper = '0;
     product = '0;
     pointer = 1'b0;
@@ -30,9 +33,9 @@ function automatic logic [WAY_BITS-1:0] victim_of(input logic [STATE_BITS-1:0] s
     end else if (WAYS > 1 && REPLACEMENT == 1) begin
         for (int level = WAY_BITS - 1; level >= 0; level--) begin
             upper = {1'b0, victim_of} | (WAY_BITS+1)'(1 << level);
-            pointer = (state[32'(node) - 1] ^ `MUT(24, 1'b0, 1'b1)) && upper < (WAY_BITS+1)'(WAYS);
+            pointer = (tree[node] ^ `MUT(24, 1'b0, 1'b1)) && upper < (WAY_BITS+1)'(WAYS);
             victim_of[level] = pointer;
-            node = {node[WAY_BITS-1:0], pointer};
+            node = (node << 1) | WAY_BITS'(pointer);
         end
     end else if (WAYS > 1) begin
         for (int w = 0; w < WAYS; w++) begin
@@ -45,15 +48,20 @@ endfunction
 
 function automatic logic [STATE_BITS-1:0] touched(input logic [STATE_BITS-1:0] state, input logic [WAY_BITS-1:0] way);
     logic [WAY_BITS-1:0] old_rank;
-    logic [WAY_BITS:0] node;
+    logic [WAY_BITS-1:0] node;
+    /* verilator lint_off UNUSEDSIGNAL */
+    logic [(1<<WAY_BITS)-1:0] tree;
+    /* verilator lint_on UNUSEDSIGNAL */
     touched = state;
+    tree = (1<<WAY_BITS)'({state, 1'b0});
     old_rank = '0;
-    node = {{WAY_BITS{1'b0}}, 1'b1};
+    node = WAY_BITS'(1);
     if (WAYS > 1 && REPLACEMENT == 1) begin
         for (int level = WAY_BITS - 1; level >= 0; level--) begin
-            touched[32'(node) - 1] = !way[level];
-            node = {node[WAY_BITS-1:0], way[level]};
+            tree[node] = !way[level];
+            node = (node << 1) | WAY_BITS'(way[level]);
         end
+        touched = STATE_BITS'(tree[(1<<WAY_BITS)-1:1]);
     end else if (WAYS > 1 && REPLACEMENT == 0) begin
         old_rank = state[32'(way)*WAY_BITS +: WAY_BITS];
         if (old_rank != '0) begin

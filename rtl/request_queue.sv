@@ -43,8 +43,9 @@ module request_queue (
     mmu_type_t head_type_q;
     mmu_mode_t head_mode_q;
     logic [63:0] head_value_q;
-    logic [63:0] value_q [0:7];
-    logic [6:0] kind_q [0:7];     // op, type, mode
+    // Flip-flops: a RAM would need the address of the next read before it is known whether the head is answered.
+    (* mem2reg *) logic [63:0] value_q [0:7];
+    (* mem2reg *) logic [6:0] kind_q [0:7];     // op, type, mode
     logic [2:0] first_q, count_q;
     logic to_head;
     logic [6:0] first_kind;

@@ -101,18 +101,17 @@ module tlb_array #(
     /* verilator lint_off UNUSEDSIGNAL */
     // Slot = set * WAYS + way. The tag word is class (if there are several), tag, PCID.
     logic [WORD_BITS-1:0] tag_q [0:SETS*WAYS-1];
-    logic [WAYS-1:0] valid_q [0:SETS-1];
-    logic [WAYS-1:0] global_q [0:SETS-1];
-    logic [WAYS-1:0] fragment_q [0:SETS-1];
-    logic [WAYS-1:0] is_pde_q [0:SETS-1];
-    logic [STATE_BITS-1:0] state_q [0:ROWS-1];
+    (* mem2reg *) logic [WAYS-1:0] valid_q [0:SETS-1];
+    (* mem2reg *) logic [WAYS-1:0] global_q [0:SETS-1];
+    (* mem2reg *) logic [WAYS-1:0] fragment_q [0:SETS-1];
+    (* mem2reg *) logic [WAYS-1:0] is_pde_q [0:SETS-1];
+    (* mem2reg *) logic [STATE_BITS-1:0] state_q [0:ROWS-1];
     // What the entries translate to: frame and low bits of entry_t. First level and paging-structure caches: words;
     // second level: rows, one a set, of which one stands in a register.
     logic [BITS-1:0] word_q [0:SETS*WAYS-1];
     logic [WAYS*BITS-1:0] rows_q [0:SETS-1];
     entry_t debug_entry;
     /* verilator lint_on UNUSEDSIGNAL */
-
 `include "replacement.svh"
 
     // ---- set and key of the address in each class ----
@@ -165,7 +164,7 @@ module tlb_array #(
                                         hit_class = 2'(c);
                                         hit_way = 6'(w);
                                         hit_global = global_q[look_set][w];
-                                        slot = SLOT_BITS'(32'(look_set) * WAYS + w);
+                                        if (LEVEL != 2) word = word_q[32'(look_set) * WAYS + w];
                                     end
                                 end
                             end
@@ -176,9 +175,9 @@ module tlb_array #(
         end
         if (debug_read) begin
             slot = SLOT_BITS'(32'(debug_set) * WAYS + 32'(debug_way));
+            word = word_q[slot];
         end
         if ((LEVEL != 2 && hit) || debug_read) begin
-            word = word_q[slot];
             look_entry = (ENTRY_BITS'(word[BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) | ENTRY_BITS'(word[ENTRY_LOW-1:0]);
             if (debug_read && debug_field == 2'd0) begin
                 debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);

@@ -169,7 +169,9 @@ module walker (
                 W_UPPER_A: begin
                     restart = `MUT(15, mismatch, 1'b0);
                     commit = !restart;
-                    unmarked[level_q] = 1'b0;
+                    for (int l = 2; l <= 4; l++) begin  // an index from 2 would be a subtraction
+                        if (level_q == 3'(l)) unmarked[l] = 1'b0;
+                    end
                 end
                 W_LEAF_AD: begin
                     restart = `MUT(16, mismatch, 1'b0);
@@ -285,23 +287,21 @@ module walker (
                 end
             end else if (read_next) begin
                 so_far_q <= rights;
-                unmarked_q[level_q] <= `MUT(18, !entry[PTE_A], 1'b1) && `MUT(86, 1'b1, 1'b0);
-                case (level_q)
-                    3'd2: begin
-                        upper_2_q <= entry;
-                        rights_2_q <= rights;
-                    end
-                    3'd3: begin
-                        upper_3_q <= entry;
-                        rights_3_q <= rights;
-                    end
-                    default: begin
-                        upper_4_q <= entry;
-                        rights_4_q <= rights;
-                    end
-                endcase
+                if (level_q == 3'd2) begin
+                    unmarked_q[2] <= `MUT(18, !entry[PTE_A], 1'b1) && `MUT(86, 1'b1, 1'b0);
+                    upper_2_q <= answer;
+                    rights_2_q <= rights;
+                end else if (level_q == 3'd3 && paging.lma) begin
+                    unmarked_q[3] <= `MUT(18, !entry[PTE_A], 1'b1) && `MUT(86, 1'b1, 1'b0);
+                    upper_3_q <= answer;
+                    rights_3_q <= rights;
+                end else if (paging.lma) begin
+                    unmarked_q[4] <= `MUT(18, !entry[PTE_A], 1'b1) && `MUT(86, 1'b1, 1'b0);
+                    upper_4_q <= answer;
+                    rights_4_q <= rights;
+                end
             end else if (reading) begin
-                leaf_q <= entry;
+                leaf_q <= answer;
                 leaf_level_q <= level_q;
             end
         end

@@ -67,7 +67,7 @@ TEST_P(PairTest, CAndRtlAgreeOnEveryField) {
 
 /* *.assert: the RTL's own assertions watch, too; one that fails ends the program. */
 INSTANTIATE_TEST_SUITE_P(Presets, PairTest,
-                         testing::Values("ref64", "p6", "tiny", "tiny-plru", "tiny-l2", "tiny-unified", "tiny-random",
+                         testing::Values("ref64", "p6", "i486", "tiny", "tiny-plru", "tiny-l2", "tiny-unified", "tiny-random",
                                          "tiny.assert", "tiny-l2.assert", "tiny-random.assert"),
                          [](const testing::TestParamInfo<const char *> &info) {
                              std::string name = info.param;
