@@ -122,7 +122,6 @@ module tlb_array #(
     tlb_key #(CLASS_LARGE, SEVERAL, INDEX_BITS, SET_BITS, TAG_BITS, KEY_BITS) u_key_large (36'(va_large), set_large, key_large);
     tlb_key #(CLASS_1G, SEVERAL, INDEX_BITS, SET_BITS, TAG_BITS, KEY_BITS) u_key_1g (36'(va[VA_MAX-1:30]), set_1g, key_1g);
     tlb_key #(CLASS_PDE, SEVERAL, INDEX_BITS, SET_BITS, TAG_BITS, KEY_BITS) u_key_pde (36'(va_large), set_pde, key_pde);
-
     // ---- look-up: the smallest class, in it the lowest way; all loops run downwards so that the lowest wins ----
     logic [SET_BITS-1:0] look_set;
     logic [KEY_BITS-1:0] look_key;
@@ -320,7 +319,8 @@ module tlb_array #(
                 for (int s = 0; s < SETS; s++) begin
                     keep = '0;
                     if (addressed) begin
-                        keep = FRAGMENTS != 0 && `MUT(48, 1'b1, 1'b0) ? ~fragment_q[s] : '1;
+                        keep = '1;
+                        if (FRAGMENTS != 0 && `MUT(48, 1'b1, 1'b0)) keep = ~fragment_q[s];
                         if (HAS_PDE != 0 && drop != DROP_FAULT) keep = keep & ~is_pde_q[s];
                         keep = keep & ~met_in(s);
                     end else if (drop != DROP_ALL || `MUT(61, 1'b0, CLASSES[1])) begin

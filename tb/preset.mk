@@ -31,7 +31,7 @@ lint: ## check rtl/ with Verilator, Icarus and Yosys
 	tb/lint.sh
 
 .PHONY: synth
-synth: ## size of the MMU on iCE40, ECP5 and as gates, into rtl/README.md
+synth: ## size and frequency of the MMU on iCE40 and as gates, into rtl/README.md (takes long)
 	tb/synth.sh --readme
 
 .PHONY: formal
