@@ -259,7 +259,7 @@ asan: ## build and run the unit tests and scenarios under ASan and UBSan, in bui
 
 ubsan: ## every scenario and trace on the C MMU, on many CPUs and with little memory, under UBSan, in build/ubsan
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/ubsan SANITIZE='-fsanitize=undefined -fno-sanitize-recover=undefined' \
-		$(BUILD)/ubsan/ntmmu $(BUILD)/ubsan/torture
+		$(BUILD)/ubsan/ntmmu
 	@tests/every_trace.sh $(BUILD)/ubsan
 
 TSAN := $(BUILD)/tsan
@@ -267,8 +267,9 @@ TSAN := $(BUILD)/tsan
 $(TSAN)/two_machines:
 	@$(MAKE) --no-print-directory BUILD=$(TSAN) OPT='-O1 -g -Wno-maybe-uninitialized' SANITIZE='-fsanitize=thread' $(TSAN)/two_machines
 
-tsan: $(TSAN)/two_machines $(BUILD)/torture $(BUILD)/presets/ref64.so ## machines in threads beside each other under TSan, in build/tsan
-	$(BUILD)/torture 1 300 --mild '!boot CFG-A' '!threads auto' '!ram 1M' '!disk seek:3,transfer:1' >$(TSAN)/waits.vmt
+tsan: all $(TSAN)/two_machines ## machines in threads beside each other under TSan, in build/tsan
+	$(BUILD)/ntmmu gen --kind nt --mild --line '!boot CFG-A' --line '!threads auto' --line '!ram 1M' \
+		--line '!disk seek:3,transfer:1' $(TSAN)/waits.vmt
 	$(TSAN)/two_machines c traces/p3_sh.vmt.zst traces/sort.vmt.zst $(TSAN)/waits.vmt
 	$(TSAN)/two_machines $(BUILD)/presets/ref64.so traces/subshell.vmt.zst $(TSAN)/waits.vmt
 
