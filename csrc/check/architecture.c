@@ -328,6 +328,8 @@ static bool is_legal(struct architecture *a, struct match *match) {
 
 static void report_access(struct architecture *a, const struct match *match) {
     const struct mmu_result *r = match->result;
+    report_kind(&a->report, "an access gave vector %u%s%s", r->vector, r->vector == MMU_VECTOR_NONE ? "" : ", wrongly",
+                match->missing ? ", A or D is not set" : "");
     report_add(&a->report, "  ");
     add_request(&a->report, a->request);
     report_add(&a->report, " gave ");
@@ -607,6 +609,8 @@ struct architecture *architecture_of(const struct mmu_ops *ops, struct mmu *mmu)
     return ops == &architecture_ops ? of(mmu) : NULL;
 }
 
+const char *architecture_name(const struct architecture *a) { return a->inner_ops->name; }
+
 void architecture_start(struct architecture *a) { a->past.running = true; }
 
 bool architecture_event(struct architecture *a, const struct event *event, struct report *report) {
@@ -616,6 +620,8 @@ bool architecture_event(struct architecture *a, const struct event *event, struc
     } else {
         report_event(report, "architecture: ", event);
     }
+    snprintf(report->kind, sizeof report->kind, "architecture: %.160s", a->report.kind);
+    report->settled = true;
     report_add(report, "%s", architecture_report(a));
     return false;
 }

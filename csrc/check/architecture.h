@@ -207,5 +207,7 @@ bool control_faults(const struct architecture *a, enum mmu_control which, uint64
 bool architecture_event(struct architecture *a, const struct event *event, struct report *report);
 /* The oracle of a machine's MMU; NULL: it has none. */
 struct architecture *architecture_of(const struct mmu_ops *ops, struct mmu *mmu);
+/* The name of the MMU that is judged. */
+const char *architecture_name(const struct architecture *a);
 
 #endif

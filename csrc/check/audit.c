@@ -15,6 +15,7 @@ bool audit_fail(struct audit *a, const char *invariant, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    report_kind(a->report, "audit %s: %s", invariant, format);
     report_add(a->report, "audit %s: %s\n", invariant, text);
     return false;
 }

@@ -245,6 +245,7 @@ enum check_verdict check_finish(struct check *c) {
 }
 
 const char *check_report(const struct check *c) { return c->report.text ? c->report.text : ""; }
+const char *check_failure_kind(const struct check *c) { return c->report.kind; }
 const struct machine_result *check_result(const struct check *c) { return c->result[0]; }
 const uint64_t *check_pfn_transitions(const struct check *c) {
     return c->pfn_states ? pfn_states_counts(c->pfn_states) : NULL;

@@ -199,6 +199,7 @@ enum check_verdict expect_mismatch(struct expect *e, const char *format, ...) {
     va_end(args);
     const char *equals = strchr(e->word, '=');
     int key = equals ? (int)(equals - e->word) : (int)strlen(e->word);
+    report_kind(e->report, "expect %.*s", key, e->word);
     report_add(e->report, "%s:%" PRIu64 ": expect %.*s: expected %s, found %s\n", e->trace, e->line, key, e->word,
                equals ? equals + 1 : "", found);
     report_event(e->report, "  ", &e->event);
@@ -211,6 +212,7 @@ enum check_verdict expect_bad(struct expect *e, const char *expected, ...) {
     va_start(args, expected);
     vsnprintf(text, sizeof text, expected, args);
     va_end(args);
+    e->report->settled = true; /* no failure: the line makes no sense */
     report_add(e->report, "%s:%" PRIu64 ": found '%s', expected %s\n", e->trace, e->line, e->word, text);
     return CHECK_CANNOT;
 }
@@ -343,6 +345,11 @@ static void report_status(struct report *report, const char *what, uint32_t stat
 }
 
 static enum check_verdict unexpected(struct expect *e, struct report *report, const char *what) {
+    const struct machine_result *r = e->result;
+    report_kind(report, "outcome: %s, %02x", what,
+                r->stop == MACHINE_BUGCHECK ? r->bugcheck_code
+                : r->exception              ? r->exception_code
+                                            : r->service_status);
     report_add(report, "%s: ", e->trace);
     report_event(report, "", &e->event);
     report_add(report, "  %s, and no expect line says so\n", what);
@@ -359,6 +366,7 @@ static enum check_verdict judge_outcome(struct expect *e, struct report *report)
         if (e->expected & EXPECTED_ASSERTION) { return CHECK_OK; }
         char text[EVENT_TEXT_MAX * 2];
         event_format(&e->event, text, sizeof text);
+        report_kind(report, "stopped: %.*s", (int)strcspn(r->message, "0123456789"), r->message);
         report_add(report, "%s:%" PRIu64 ": event %" PRIu64 ": %s: %s\n", e->trace, e->event.line, e->event.index, text,
                    r->message);
         return CHECK_CANNOT;

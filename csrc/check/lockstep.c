@@ -2,6 +2,8 @@
  */
 #include "lockstep_priv.h"
 
+#include "architecture.h"
+
 #include "ntmmu/pte.h"
 #include "ntmmu/trace.h"
 
@@ -11,11 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *name_of(struct machine *m) {
+    const struct architecture *judge = architecture_of(machine_mmu_ops(m), machine_mmu(m));
+    return judge ? architecture_name(judge) : machine_mmu_ops(m)->name;
+}
+
 struct lockstep *lockstep_create(struct machine *a, struct machine *b, const char *wave_command) {
     struct lockstep *l = check_alloc(sizeof *l);
     l->machine[0] = a;
     l->machine[1] = b;
-    const char *names[2] = {machine_mmu_ops(a)->name, machine_mmu_ops(b)->name};
+    const char *names[2] = {name_of(a), name_of(b)};
     if (strcmp(names[0], names[1]) == 0) {
         names[0] = "first";
         names[1] = "second";
@@ -203,10 +210,39 @@ static void report_wave(const struct lockstep *l, const struct event *event, str
     }
 }
 
+/* "lockstep: FAULT error code 4 and 5", "lockstep: ACCESS and TABLE", "lockstep: hit level". */
+static void note_kind(const struct records *a, const struct records *b, size_t i, const char *result,
+                      struct report *report) {
+    if (i == a->count && i == b->count) {
+        report_kind(report, "lockstep: %.*s", (int)strcspn(result, ":"), result);
+    } else if (i == a->count || i == b->count) {
+        const struct log_record *more = i < a->count ? &a->at[i] : &b->at[i];
+        report_kind(report, "lockstep: %s and nothing", log_kind_name(more->kind));
+    } else if (a->at[i].kind != b->at[i].kind) {
+        report_kind(report, "lockstep: %s and %s", log_kind_name(a->at[i].kind), log_kind_name(b->at[i].kind));
+    } else {
+        const struct log_record *x = &a->at[i], *y = &b->at[i];
+        const char *field = x->event != y->event || x->pid != y->pid || x->cause != y->cause ? "place"
+                            : x->a != y->a                                                   ? "a"
+                            : x->b != y->b                                                   ? "b"
+                            : x->c != y->c                                                   ? "c"
+                            : x->d != y->d                                                   ? "d"
+                                                                                             : "e";
+        report_kind(report, "lockstep: %s, field %s", log_kind_name(x->kind), field);
+        if (x->kind == LOG_TRANSLATED && (uint8_t)x->c != (uint8_t)y->c) {
+            snprintf(report->kind, sizeof report->kind, "lockstep: vectors %u and %u", (uint8_t)x->c, (uint8_t)y->c);
+        } else if (x->kind == LOG_FAULT && x->b != y->b) {
+            snprintf(report->kind, sizeof report->kind, "lockstep: error codes %x and %x", (unsigned)x->b,
+                     (unsigned)y->b);
+        }
+    }
+}
+
 static void report_difference(struct lockstep *l, const struct event *event, const struct records *a,
                               const struct records *b, const char *result, struct report *report) {
     size_t i = first_difference(a, b);
     bool records_differ = i < a->count || i < b->count;
+    note_kind(a, b, i, result, report);
     report_place(report, event);
     const struct log_record *record = NULL;
     if (records_differ) {

@@ -57,7 +57,7 @@ static bool entry_agrees(const struct mmu_tlb_entry *a, const struct mmu_tlb_ent
     return !lockstep_pairs_differ(pairs, sizeof pairs / sizeof *pairs, true, out, size);
 }
 
-static bool entries_agree(const struct lockstep *l, char *out, size_t size) {
+static bool entries_agree(const struct lockstep *l, char *out, size_t size, struct report *report) {
     struct mmu_tlb_entry *entries = check_alloc(2 * ENTRIES_MAX * sizeof *entries);
     size_t count[2];
     for (unsigned k = 0; k < 2; k++) {
@@ -71,6 +71,7 @@ static bool entries_agree(const struct lockstep *l, char *out, size_t size) {
         agree = entry_agrees(a, b, field, sizeof field);
         if (agree) { continue; }
         preset_array_name(machine_preset(l->machine[0]), a->array, array);
+        report_kind(report, "lockstep: a TLB entry, %.*s", (int)strcspn(field, ":"), field);
         snprintf(out, size, "a TLB entry, %s (%s set %u way %u, %08" PRIx64 ")", field, array, a->set, a->way, a->va);
     }
     if (agree && count[0] != count[1]) {
@@ -98,10 +99,11 @@ static bool memories_agree(const struct lockstep *l, char *out, size_t size) {
 
 bool lockstep_state(struct lockstep *l, struct report *report) {
     char what[256];
-    if (registers_agree(l, what, sizeof what) && entries_agree(l, what, sizeof what) &&
+    if (registers_agree(l, what, sizeof what) && entries_agree(l, what, sizeof what, report) &&
         memories_agree(l, what, sizeof what)) {
         return true;
     }
+    report_kind(report, "lockstep: state, %.*s", (int)strcspn(what, ":0123456789"), what);
     report_add(report, "lockstep: the machines' states differ (%s and %s), %s\n", l->name[0], l->name[1], what);
     return false;
 }
@@ -170,6 +172,7 @@ bool lockstep_statistics(struct lockstep *l, struct report *report) {
     ADD(&pairs, a, b, cycles);
     char difference[256];
     if (!lockstep_pairs_differ(pairs.at, pairs.count, false, difference, sizeof difference)) { return true; }
+    report_kind(report, "lockstep: statistics, %.*s", (int)strcspn(difference, ":"), difference);
     report_add(report, "lockstep: the MMUs' statistics differ (%s and %s), %s\n", l->name[0], l->name[1], difference);
     return false;
 }

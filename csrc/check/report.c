@@ -28,12 +28,28 @@ void *check_grow(void *old, size_t size) {
     return p;
 }
 
-void report_add(struct report *report, const char *format, ...) {
-    va_list args, again;
+/* The formats that say something: behind the place, without blanks and line ends. */
+static void note_kind(struct report *report, const char *format) {
+    size_t length = strlen(report->kind), room = sizeof report->kind - length;
+    if (report->settled) { return; }
+    while (*format == ' ') { format++; }
+    snprintf(report->kind + length, room, "%.*s", (int)strcspn(format, "\n"), format);
+    report->settled = true;
+}
+
+void report_kind(struct report *report, const char *format, ...) {
+    if (report->settled) { return; }
+    va_list args;
     va_start(args, format);
+    vsnprintf(report->kind, sizeof report->kind, format, args);
+    va_end(args);
+    report->settled = true;
+}
+
+static void add_list(struct report *report, const char *format, va_list args) {
+    va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     if (n >= 0) {
         if (report->length + (size_t)n + 1 > report->capacity) {
             report->capacity = (report->length + (size_t)n + 1) * 2;
@@ -45,16 +61,33 @@ void report_add(struct report *report, const char *format, ...) {
     va_end(again);
 }
 
+/* Text that is no kind. */
+__attribute__((format(printf, 2, 3))) static void add_place(struct report *report, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    add_list(report, format, args);
+    va_end(args);
+}
+
+void report_add(struct report *report, const char *format, ...) {
+    note_kind(report, format);
+    va_list args;
+    va_start(args, format);
+    add_list(report, format, args);
+    va_end(args);
+}
+
 void report_event(struct report *report, const char *prefix, const struct event *event) {
     char text[EVENT_TEXT_MAX * 2];
     event_format(event, text, sizeof text);
-    report_add(report, "%sevent %" PRIu64 " (line %" PRIu64 "): %s\n", prefix, event->index, event->line, text);
+    if (!report->settled && !*report->kind) { snprintf(report->kind, sizeof report->kind, "%s", prefix); }
+    add_place(report, "%sevent %" PRIu64 " (line %" PRIu64 "): %s\n", prefix, event->index, event->line, text);
 }
 
 void report_record(struct report *report, const char *prefix, const struct log_record *record) {
     char text[512];
     log_format(record, text, sizeof text);
-    report_add(report, "%s%s\n", prefix, text);
+    add_place(report, "%s%s\n", prefix, text);
 }
 
 void report_stop(struct report *report, const struct machine_result *r) {

@@ -9,9 +9,14 @@
 struct report {
     char *text; /* never NULL once something was added */
     size_t length, capacity;
+    char kind[192]; /* see report_kind */
+    bool settled;   /* it is whole */
 };
 
 void report_add(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What failed, in words that hold no address, number or place: two failures of one kind are the same bug at work. The
+ * first call counts; without one, the check's name and the first format of its text. */
+void report_kind(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `event 12 (line 40): r 410000 4` and a newline. */
 void report_event(struct report *report, const char *prefix, const struct event *event);
 void report_record(struct report *report, const char *prefix, const struct log_record *record);

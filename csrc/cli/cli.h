@@ -23,6 +23,7 @@ int cmd_info(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_build(int argc, char **argv);
 int cmd_gen(int argc, char **argv);
+int cmd_shrink(int argc, char **argv);
 
 /* ---- messages ---- */
 

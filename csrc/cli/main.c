@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"dump", cmd_dump, "show what a kernel debugger would, at any event"},
     {"build", cmd_build, "build the Verilated MMU of CPU presets"},
     {"gen", cmd_gen, "write a random program"},
+    {"shrink", cmd_shrink, "make a trace small that fails a check"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -46,6 +47,6 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) { return commands[i].run(argc - 1, argv + 1); }
     }
-    return cli_error("found command '%s', expected run, check, wave, vectors, convert, info, dump, build or gen",
+    return cli_error("found command '%s', expected run, check, wave, vectors, convert, info, dump, build, gen or shrink",
                      argv[1]);
 }

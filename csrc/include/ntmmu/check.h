@@ -64,6 +64,8 @@ enum check_verdict check_finish(struct check *check);
 
 /* The text of the first failure, several lines, newline at the end; "" if there was none. */
 const char *check_report(const struct check *check);
+/* The kind of that failure: the check, and what was wrong, without addresses and numbers; "" if there was none. */
+const char *check_failure_kind(const struct check *check);
 /* What the last check_event came to on the first machine; NULL before the first. */
 const struct machine_result *check_result(const struct check *check);
 /* How often each row of ntmmu/pfn_transitions.h was met on the first machine; NULL without checks. */
