@@ -180,8 +180,7 @@ module control_registers (
                     pcid_q <= next_cr4[CR4_PCIDE] ? cr3_q[11:0] : 12'd0;
                 end
                 OP_EFER: begin
-                    efer_q <= next_efer;
-                    efer_q[EFER_LMA] <= next_efer[EFER_LME] && cr0_q[CR0_PG];
+                    efer_q <= {next_efer[63:EFER_LMA+1], next_efer[EFER_LME] && cr0_q[CR0_PG], next_efer[EFER_LMA-1:0]};
                     paging_q.nxe <= next_efer[EFER_NXE] && cr4_q[CR4_PAE];
                 end
                 OP_AC: paging_q.ac <= value != '0;

@@ -126,7 +126,10 @@ module head #(
         control = valid && op != OP_ACCESS;
         instruction = access_type == TYPE_FETCH;
         is_write = access_type == TYPE_WRITE || access_type == TYPE_MODIFY;
-        canonical = !paging.lma || value[63:47] == '0 || value[63:47] == '1 || `MUT(44, 1'b0, 1'b1);
+        canonical = 1'b1;
+        if (paging.lma) begin
+            canonical = value[63:47] == '0 || value[63:47] == '1 || `MUT(44, 1'b0, 1'b1);
+        end
         look = is_access && state_q == H_LOOK && paging.pg && canonical && !acts && `MUT(69, 1'b1, !acted_q);
         probing = (PROBES_I != 0 || PROBES_D != 0) && state_q == H_PROBE && !acts;
         probes = instruction ? 7'(PROBES_I) : 7'(PROBES_D);

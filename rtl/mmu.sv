@@ -232,17 +232,24 @@ module mmu #(
         end else if (page_fault && `MUT(4, 1'b1, 1'b0)) begin
             drop = DROP_FAULT;
         end
+    end
+`ifdef MUTATE
+    always_comb begin : invalidate_in_part
         drop_psc = drop;
         drop_l1_i = drop;
         drop_l1_d = drop;
         drop_l2 = drop;
-`ifdef MUTATE
         if (mut_sel == 29 && invlpg) drop_l1_i = DROP_NONE;
         if (mut_sel == 46 && invlpg) drop_l2 = DROP_NONE;
         if (mut_sel == 47 && invlpg) drop_psc = DROP_NONE;
         if (mut_sel == 8 && drop == DROP_ALL) drop_l1_d = DROP_NONE;
-`endif
     end
+`else
+    assign drop_psc = drop;
+    assign drop_l1_i = drop;
+    assign drop_l1_d = drop;
+    assign drop_l2 = drop;
+`endif
 
     head #(.STLB_CYCLES(STLB_CYCLES), .PROBES_I(PROBES_I), .PROBES_D(PROBES_D)) u_head (
         .clk(clk), .rst_n(rst_n), `MUT_CONNECT .valid(head_valid), .op(head_op), .access_type(head_type), .mode(head_mode),

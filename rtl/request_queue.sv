@@ -112,12 +112,12 @@ module request_queue (
         end else if (squash) begin
             count_q <= '0;
         end else if (!to_head) begin
-            count_q <= count_q + 3'(req_valid && req_ready) - 3'(advance);
-            first_q <= first_q + 3'(advance);
             if (req_valid && req_ready) begin
                 value_q[first_q + count_q] <= req_value;
                 kind_q[first_q + count_q] <= {req_op, req_type, req_mode};
             end
+            count_q <= count_q + 3'(req_valid && req_ready) - 3'(advance);
+            first_q <= first_q + 3'(advance);
         end
     end
 

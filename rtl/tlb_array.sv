@@ -178,16 +178,18 @@ module tlb_array #(
         end
         if ((LEVEL != 2 && hit) || debug_read) begin
             look_entry = (ENTRY_BITS'(word[BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) | ENTRY_BITS'(word[ENTRY_LOW-1:0]);
-            if (debug_read && debug_field == 2'd0) begin
-                debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
-            end else if (debug_read && debug_field == 2'd1) begin
-                debug_word[35:0] = (36'(tag_q[slot][PCID_BITS +: TAG_BITS]) << INDEX_BITS) |
-                    (INDEX_BITS == 0 ? 36'd0 : 36'(debug_set[SET_BITS-1:0]));
-                debug_word[51:36] = {FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
-                    global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
-                    COUNT > 1 ? tag_q[slot][WORD_BITS-1 -: 2] : ONLY_CLASS, 12'(tag_q[slot][PCID_BITS-1:0])};
-            end else if (debug_read) begin
-                debug_word = LEVEL != 2 ? 64'(look_entry) : 64'(debug_entry);
+            if (debug_read) begin
+                if (debug_field == 2'd0) begin
+                    debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
+                end else if (debug_field == 2'd1) begin
+                    debug_word[35:0] = (36'(tag_q[slot][PCID_BITS +: TAG_BITS]) << INDEX_BITS) |
+                        (INDEX_BITS == 0 ? 36'd0 : 36'(debug_set[SET_BITS-1:0]));
+                    debug_word[51:36] = {FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
+                        global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
+                        COUNT > 1 ? tag_q[slot][WORD_BITS-1 -: 2] : ONLY_CLASS, 12'(tag_q[slot][PCID_BITS-1:0])};
+                end else begin
+                    debug_word = LEVEL != 2 ? 64'(look_entry) : 64'(debug_entry);
+                end
             end
         end
     end

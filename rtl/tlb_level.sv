@@ -133,7 +133,7 @@ module tlb_level #(
         change = leaf_fill || pde_touch || pde_fill || drop != DROP_NONE;
         fill_fragment = 1'b0;
         op_class = `MUT(67, leaf_class, leaf_fill && LEVEL == 2 && TAKEN[0] ? 2'd0 : leaf_class);
-        if (leaf_fill && LEVEL == 1 && !TAKEN[{3'd0, leaf_class}]) begin
+        if (LEVEL == 1 && leaf_fill && !TAKEN[{3'd0, leaf_class}]) begin
             fill_fragment = 1'b1;
             if (leaf_class == 2'd2 && TAKEN[1]) begin
                 op_class = 2'd1;

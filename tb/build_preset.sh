@@ -180,7 +180,7 @@ case $variant in
     flags+=" -DNTMMU_COVERAGE -DNTMMU_ANY_START"
     ;;
 esac
-verilator --cc --exe -O3 "${options[@]}" --trace-fst --trace-structs \
+verilator --cc --exe -O3 "${options[@]}" --trace-fst --trace-structs --output-split 0 -fno-table \
     --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 1000000 -I"$rtl" "${parameters[@]/#/-G}" \
     --top-module mmu --Mdir "$work/obj" -o model.so -CFLAGS "$flags" \
     -LDFLAGS "-shared -Wl,--gc-sections -Wl,--version-script=$root/tb/exports.map" \
