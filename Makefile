@@ -51,7 +51,7 @@ $(BUILD)/obj/%.o: csrc/%.c
 $(BUILD)/obj/nt/%.o: CFLAGS += $(NT_CFLAGS)
 
 # The two that look for files beside the sources.
-$(BUILD)/obj/cli/preset.o $(BUILD)/obj/bench/nt_bench.o $(BUILD)/obj/tests/trace_import_test.o: CPPFLAGS += -DNTMMU_ROOT='"$(CURDIR)"'
+$(BUILD)/obj/cli/preset.o $(BUILD)/obj/bench/nt_bench.o $(BUILD)/obj/bench/mmu_bench.o $(BUILD)/obj/tests/trace_import_test.o: CPPFLAGS += -DNTMMU_ROOT='"$(CURDIR)"'
 
 define room_rule
 $(BUILD)/lib/$(1).a: $(call room_objects,$(1))
@@ -194,17 +194,24 @@ presets: $(PRESETS) ## build every CPU preset
 
 # ---- measuring ----
 
-.PHONY: bench
+.PHONY: bench bench-presets
 $(BUILD)/obj/bench/%.o: bench/%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/nt_bench: $(BUILD)/obj/bench/nt_bench.o $(ROOM_LIBS)
+$(BUILD)/%_bench: $(BUILD)/obj/bench/%_bench.o $(ROOM_LIBS)
 	$(LINK) $(LDLIBS)
 
-bench: $(BUILD)/nt_bench $(BUILD)/presets/ref64.so ## soft faults and TLB hits a second (figures of this computer, no test)
+BENCH_MODELS := $(patsubst %,$(BUILD)/presets/%.so,ref64 geode-lx) # without and with a paging-structure cache
+bench: $(BUILD)/nt_bench $(BUILD)/mmu_bench $(BENCH_MODELS) ## soft faults and TLB hits a second, cycles of walks (figures of this computer, no test)
 	@$(BUILD)/nt_bench $(BUILD)/presets/ref64.so
+	@$(BUILD)/mmu_bench $(BENCH_MODELS)
+
+# i486 has no large pages, which the kernel boots with unless the trace says otherwise.
+BENCH_PRESETS := ref64 $(filter-out ref64 i486 tiny%,$(patsubst rtl/presets/%.preset,%,$(wildcard rtl/presets/*.preset)))
+bench-presets: $(BUILD)/preset_bench $(BUILD)/ntmmu $(BENCH_PRESETS:%=$(BUILD)/presets/%.so) ## how long each CPU preset's RTL takes, relative to ref64  [TRACE=…]
+	@$(BUILD)/preset_bench $(BUILD)/ntmmu $(TRACE) $(BENCH_PRESETS)
 
 include tests/matrix/matrix.mk # every combination of paging bits
 include tests/mutants/mutants.mk # the planted bugs

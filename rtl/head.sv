@@ -293,12 +293,13 @@ module head #(
         end else if (state_q == H_PROBE && acts) begin
             state_q <= H_LOOK;
         end
+        if (look || probing) begin
+            step_q <= look ? 7'd1 : step_q + 7'd1;
+        end
         if (look) begin
-            step_q <= 7'd1;
             found_q <= 1'b0;
             pde_found_q <= 1'b0;
         end else if (probing) begin
-            step_q <= step_q + 7'd1;
             found_q <= l2_found;
             class_q <= l2_class;
             array_q <= l2_array;

@@ -30,9 +30,9 @@ module pdpte_registers (
     output logic present,
     output logic [51:12] frame
 );
-    logic [51:12] frame_q [0:3];
+    logic [159:0] frames_q;            // 40 bits each
     logic [3:0] present_q;
-    logic [51:12] new_frame_q [0:2];
+    logic [119:0] new_frames_q;        // what was read moves down
     logic [2:0] new_present_q;
     logic [1:0] number_q;              // of the read under way
     logic bad_q, answer_bad;
@@ -59,28 +59,19 @@ module pdpte_registers (
     always_ff @(posedge clk) begin : registers
         if (!rst_n) begin
             present_q <= '0;
-            number_q <= '0;
-            bad_q <= 1'b0;
-        end else if (start) begin
-            number_q <= '0;
-            bad_q <= 1'b0;
-        end else if (answer_valid) begin
-            number_q <= number_q + 2'd1;
-            bad_q <= bad;
-            if (!done) begin
-                new_present_q[number_q] <= answer[PTE_P];
-                new_frame_q[number_q] <= answer[51:12];
-            end else if (!bad && `MUT(39, 1'b1, 1'b0)) begin
+        end else if (start || answer_valid) begin
+            number_q <= start ? 2'd0 : number_q + 2'd1;
+            bad_q <= !start && bad;
+            new_present_q <= {answer[PTE_P], new_present_q[2:1]};
+            new_frames_q <= {answer[51:12], new_frames_q[119:40]};
+            if (done && !bad && `MUT(39, 1'b1, 1'b0)) begin
                 present_q <= {answer[PTE_P], new_present_q};
-                frame_q[0] <= new_frame_q[0];
-                frame_q[1] <= new_frame_q[1];
-                frame_q[2] <= new_frame_q[2];
-                frame_q[3] <= answer[51:12];
+                frames_q <= {answer[51:12], new_frames_q};
             end
         end
     end
 
     assign present = present_q[index];
-    assign frame = frame_q[index];
+    assign frame = frames_q[32'(index)*40 +: 40];
 endmodule
 `default_nettype wire

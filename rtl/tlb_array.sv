@@ -54,7 +54,7 @@ module tlb_array #(
     input logic entry_use,
     input logic [5:0] entry_way,
     // changes
-    input logic touch,               // the way `touch_way` of class `op_class` was used
+    input logic touch,               // the way `touch_way` of class `op_class`, one of its own, was used
     input logic fill,                // an entry of `op_class`; other page classes are dropped
     input logic [1:0] op_class,
     input logic [5:0] touch_way,
@@ -127,6 +127,7 @@ module tlb_array #(
     logic [KEY_BITS-1:0] look_key;
     logic [SLOT_BITS-1:0] slot;
     logic [WAYS-1:0] look_valid;
+    logic fetch;
     logic [BITS-1:0] word;
     entry_t look_entry;
     always_comb begin : lookup
@@ -172,11 +173,13 @@ module tlb_array #(
                 end
             end
         end
+        fetch = LEVEL != 2 && hit;
         if (debug_read) begin
+            fetch = 1'b1;
             slot = SLOT_BITS'(32'(debug_set) * WAYS + 32'(debug_way));
             word = word_q[slot];
         end
-        if ((LEVEL != 2 && hit) || debug_read) begin
+        if (fetch) begin
             look_entry = (ENTRY_BITS'(word[BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) | ENTRY_BITS'(word[ENTRY_LOW-1:0]);
             if (debug_read) begin
                 if (debug_field == 2'd0) begin
@@ -218,7 +221,7 @@ module tlb_array #(
             for (int s = 0; s < SETS; s++) valid_q[s] <= '0;
             for (int s = 0; s < ROWS; s++) state_q[s] <= untouched(SEED ^ NUMBER);
             late_q <= 1'b0;
-        end else if (change || (touch && MAIN[{3'd0, op_class}])) begin
+        end else if (change || touch) begin
             // What the address meets in each class, where that matters.
             page_op = fill || drop == DROP_FAULT || (LEVEL != 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
             addressed = page_op && !fill;

@@ -75,9 +75,13 @@ module tlb_level #(
     logic [1:0] class_0, class_1, class_2;
     logic [5:0] way_0, way_1, way_2, pde_way_0, pde_way_1, pde_way_2;
     entry_t entry_0, entry_1, entry_2;
+    /* verilator lint_off UNUSEDSIGNAL */
+    entry_t found;                     // first level
+    /* verilator lint_on UNUSEDSIGNAL */
     logic [63:0] debug_0, debug_1, debug_2;
     logic fill, fill_fragment, change;
     logic [1:0] op_class;
+    logic touch_0, touch_1, touch_2;
 
     // ---- look-up ----
     always_comb begin : select
@@ -86,18 +90,21 @@ module tlb_level #(
         hit_array = 2'd0;
         hit_way = way_0;
         hit_global = global_0;
+        found = entry_0;
         if (hit) begin
             if (hit_1 && (!hit_0 || (LEVEL == 1 && class_1 < class_0))) begin
                 hit_class = class_1;
                 hit_array = 2'd1;
                 hit_way = way_1;
                 hit_global = global_1;
+                found = entry_1;
             end
             if (hit_2 && (!(hit_0 || hit_1) || (LEVEL == 1 && class_2 < hit_class))) begin
                 hit_class = class_2;
                 hit_array = 2'd2;
                 hit_way = way_2;
                 hit_global = global_2;
+                found = entry_2;
             end
         end
         pde_hit = pde_hit_0 || pde_hit_1 || pde_hit_2;
@@ -106,14 +113,7 @@ module tlb_level #(
 
     generate
         if (LEVEL == 1) begin : g_first
-            always_comb begin : pick
-                hit_entry = entry_0;
-                if (hit_array == 2'd1) begin
-                    hit_entry = entry_1;
-                end else if (hit_array == 2'd2) begin
-                    hit_entry = entry_2;
-                end
-            end
+            assign hit_entry = found;
             assign hit_pde_entry = '0;
         end else begin : g_second
             always_comb begin : pick
@@ -143,6 +143,14 @@ module tlb_level #(
                 fill = 1'b0;
             end
         end
+        touch_0 = 1'b0;
+        touch_1 = 1'b0;
+        touch_2 = 1'b0;
+        if (touch) begin
+            touch_0 = CLASSES0[{3'd0, leaf_class}];
+            touch_1 = CLASSES1[{3'd0, leaf_class}];
+            touch_2 = CLASSES2[{3'd0, leaf_class}];
+        end
     end
 
     // ---- the arrays ----
@@ -151,7 +159,7 @@ module tlb_level #(
             tlb_array #(.NUMBER(FIRST + 0), .LEVEL(LEVEL), .CLASSES(CLASSES0), .SETS(SETS0), .WAYS(WAYS0), .VA_BITS(VA_BITS),
                 .PA_BITS(PA_BITS), .PCID_BITS(PCID_BITS), .FRAGMENTS(CLASSES0 & FRAGMENTS), .REPLACEMENT(REPLACEMENT),
                 .SEED(SEED)) u_array (
-                .*, .hit(hit_0), .hit_class(class_0), .hit_way(way_0), .hit_global(global_0),
+                .*, .touch(touch_0), .hit(hit_0), .hit_class(class_0), .hit_way(way_0), .hit_global(global_0),
                 .hit_entry(entry_0), .pde_hit(pde_hit_0),
                 .pde_hit_way(pde_way_0), .entry_way(entry_page && CLASSES0[{3'd0, entry_class}] ? entry_way : pde_way),
                 .debug_read(debug_select[0]), .debug_word(debug_0));
@@ -169,7 +177,7 @@ module tlb_level #(
             tlb_array #(.NUMBER(FIRST + 1), .LEVEL(LEVEL), .CLASSES(CLASSES1), .SETS(SETS1), .WAYS(WAYS1), .VA_BITS(VA_BITS),
                 .PA_BITS(PA_BITS), .PCID_BITS(PCID_BITS), .FRAGMENTS(CLASSES1 & FRAGMENTS), .REPLACEMENT(REPLACEMENT),
                 .SEED(SEED)) u_array (
-                .*, .hit(hit_1), .hit_class(class_1), .hit_way(way_1), .hit_global(global_1),
+                .*, .touch(touch_1), .hit(hit_1), .hit_class(class_1), .hit_way(way_1), .hit_global(global_1),
                 .hit_entry(entry_1), .pde_hit(pde_hit_1),
                 .pde_hit_way(pde_way_1), .entry_way(entry_page && CLASSES1[{3'd0, entry_class}] ? entry_way : pde_way),
                 .debug_read(debug_select[1]), .debug_word(debug_1));
@@ -187,7 +195,7 @@ module tlb_level #(
             tlb_array #(.NUMBER(FIRST + 2), .LEVEL(LEVEL), .CLASSES(CLASSES2), .SETS(SETS2), .WAYS(WAYS2), .VA_BITS(VA_BITS),
                 .PA_BITS(PA_BITS), .PCID_BITS(PCID_BITS), .FRAGMENTS(CLASSES2 & FRAGMENTS), .REPLACEMENT(REPLACEMENT),
                 .SEED(SEED)) u_array (
-                .*, .hit(hit_2), .hit_class(class_2), .hit_way(way_2), .hit_global(global_2),
+                .*, .touch(touch_2), .hit(hit_2), .hit_class(class_2), .hit_way(way_2), .hit_global(global_2),
                 .hit_entry(entry_2), .pde_hit(pde_hit_2),
                 .pde_hit_way(pde_way_2), .entry_way(entry_page && CLASSES2[{3'd0, entry_class}] ? entry_way : pde_way),
                 .debug_read(debug_select[2]), .debug_word(debug_2));

@@ -3,10 +3,10 @@
 #   tb/build_preset.sh PRESET_FILE OUT.so [--assert|--cover|--mutate [RTL_DIRECTORY]]
 #   tb/build_preset.sh PRESET_FILE --parameters      prints the parameters of rtl/mmu.sv, one NAME=VALUE a line
 # --assert: the assertions of rtl/ are on; --mutate: the hand-made bugs of tb/mutants.txt are in, one of them alive by the
-# environment variable NTMMU_MUTANT; RTL_DIRECTORY: a copy of rtl/ that has others in (tests/mutants/generate.pl). --cover: counts
-# lines, toggles and the points of tb/cover_points.sv into the directory that the environment variable NTMMU_COVERAGE names.
-# Builds in a temporary directory beside OUT and renames into place. The format of a preset is in
-# csrc/include/ntmmu/preset.h; what is wrong in one is said with file, line, found and expected.
+# environment variable NTMMU_MUTANT; RTL_DIRECTORY: a copy of rtl/ that has others in (tests/mutants/generate.pl). Only these
+# two can write waveforms. --cover: counts lines, toggles and the points of tb/cover_points.sv into the directory that the
+# environment variable NTMMU_COVERAGE names. Builds in a temporary directory beside OUT and renames into place. The format of
+# a preset is in csrc/include/ntmmu/preset.h; what is wrong in one is said with file, line, found and expected.
 set -euo pipefail
 
 usage() {
@@ -159,31 +159,30 @@ cat > "$work/preset_geometry.h" <<END
 END
 
 flags="-std=gnu++17 -fPIC -fno-gnu-unique -fvisibility=hidden -I$root/csrc/include -I$root/tb -I$work"
-# Verilator reads a thread-local at every eval. TLS descriptors make that cheap in a shared object if all its
-# thread-locals fit into a few hundred bytes: without the runtime's unused functions and their buffers they do.
-flags+=" -ffunction-sections -fdata-sections"
-[ "$(uname -m)" != x86_64 ] || flags+=" -mtls-dialect=gnu2"
-# Where tests look for mistakes, what reset forgets is anything.
-options=(--noassert --x-assign fast --x-initial fast)
+traced=(--trace-fst --trace-structs)
+anything=(--x-assign unique --x-initial unique) # where tests look for mistakes, what reset forgets is anything
 case $variant in
+'') options=(--noassert --x-assign fast --x-initial fast) ;;
 --assert)
-    options=(--assert --x-assign unique --x-initial unique)
+    options=(--assert "${traced[@]}" "${anything[@]}")
     flags+=" -DNTMMU_ASSERTIONS -DNTMMU_ANY_START"
     ;;
 --mutate)
-    options=(--noassert --x-assign unique --x-initial unique -DMUTATE)
+    options=(--noassert "${traced[@]}" "${anything[@]}" -DMUTATE)
     flags+=" -DMUTATE -DNTMMU_ANY_START"
     [ "$rtl" = "$root/rtl" ] || options+=(-Wno-lint) # what is exchanged may be always true, or of another width
     ;;
 --cover)
-    options=(--assert --x-assign unique --x-initial unique --coverage "$root/tb/cover_points.sv")
+    options=(--assert "${anything[@]}" --coverage "$root/tb/cover_points.sv")
     flags+=" -DNTMMU_COVERAGE -DNTMMU_ANY_START"
     ;;
 esac
-verilator --cc --exe -O3 "${options[@]}" --trace-fst --trace-structs --output-split 0 -fno-table \
+# One function for all of the logic: what only passes through it is kept in registers, and the compiler does not have to
+# store it. -fno-table: a table is dearer than the few conditions it replaces.
+verilator --cc --exe -O3 "${options[@]}" --output-split 0 -fno-table \
     --timescale 1ns/1ns --unroll-count 1100 --unroll-stmts 1000000 -I"$rtl" "${parameters[@]/#/-G}" \
     --top-module mmu --Mdir "$work/obj" -o model.so -CFLAGS "$flags" \
-    -LDFLAGS "-shared -Wl,--gc-sections -Wl,--version-script=$root/tb/exports.map" \
+    -LDFLAGS "-shared -Wl,--version-script=$root/tb/exports.map" \
     "$root/tb/trace.vlt" "$rtl/mmu.sv" "$root/tb/shim.cpp"
 [ -z "${NTMMU_KEEP_MODEL:-}" ] || { cp -r "$work/obj" "$NTMMU_KEEP_MODEL"; cp "$work/preset_geometry.h" "$NTMMU_KEEP_MODEL"; exit 0; } # to look at the C++
 make -s -C "$work/obj" -f Vmmu.mk OPT_FAST="${NTMMU_MODEL_OPT:--O3}" OPT_GLOBAL=-O2 OPT_SLOW=-O0 OBJCACHE="$(command -v ccache || true)" \

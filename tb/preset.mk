@@ -1,5 +1,5 @@
-# The Verilated MMUs: build/presets/NAME.so for rtl/presets/NAME.preset; NAME.assert.so with the assertions on;
-# NAME.mutate.so with the hand-made bugs of tb/mutants.txt in. Included by the Makefile.
+# The Verilated MMUs: build/presets/NAME.so for rtl/presets/NAME.preset; NAME.assert.so with the assertions on and able to
+# write waveforms; NAME.mutate.so with the hand-made bugs of tb/mutants.txt in. Included by the Makefile.
 
 PRESET_SOURCES := $(wildcard rtl/*.sv rtl/*.svh tb/*.cpp tb/*.h tb/*.vlt) tb/exports.map tb/build_preset.sh csrc/include/ntmmu/mmu.h \
     csrc/include/ntmmu/preset.h csrc/include/ntmmu/types.h csrc/include/ntmmu/paging.h $(BUILD)/presets/tools.stamp
@@ -23,7 +23,7 @@ $(BUILD)/presets/tools.stamp: tools-checked
 
 # These tests load models when they run.
 models = $(patsubst %,$(BUILD)/presets/%.so,$(1))
-$(BUILD)/tests/rtl_test: | $(call models,tiny tiny-plru)
+$(BUILD)/tests/rtl_test: | $(call models,tiny tiny-plru tiny.assert)
 $(BUILD)/tests/rtl_invalidate_test: | $(call models,tiny tiny-l2 tiny-unified tiny-l2.assert tiny-random.assert)
 $(BUILD)/tests/rtl_walkers_test: | $(call models,tiny-random tiny-random.assert)
 

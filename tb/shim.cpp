@@ -8,7 +8,15 @@
 #include "Vmmu.h"
 #include "Vmmu___024root.h"
 #include "verilated.h"
+#if VM_TRACE_FST
 #include "verilated_fst_c.h"
+#else
+/* The build for speed has no waveforms: to keep every signal for them is a tenth of the time of a hit. */
+struct VerilatedFstC {
+    void dump(uint64_t) {}
+    void close() {}
+};
+#endif
 
 #include "preset_geometry.h" /* written by build_preset.sh: what this model was built for */
 
@@ -450,6 +458,7 @@ int rtl_wave(mmu *m, const char *path, uint64_t from, uint64_t to) {
         m->wave.reset();
     }
     if (!path) { return 0; }
+#if VM_TRACE_FST
     auto wave = std::make_unique<VerilatedFstC>();
     m->top->trace(wave.get(), 99);
     wave->open(path);
@@ -458,6 +467,10 @@ int rtl_wave(mmu *m, const char *path, uint64_t from, uint64_t to) {
     m->wave_from = from;
     m->wave_to = to;
     return 0;
+#else
+    (void)from, (void)to;
+    return -1;
+#endif
 }
 
 bool geometry_matches(const mmu_preset &preset) {

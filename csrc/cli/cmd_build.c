@@ -36,7 +36,7 @@ static int build_one(const char *name, bool assertions) {
 
 int cmd_build(int argc, char **argv) {
     static const struct argp_option option_table[] = {
-        {"assertions", OPTION_ASSERTIONS, 0, 0, "with the assertions of the RTL on", 1},
+        {"assertions", OPTION_ASSERTIONS, 0, 0, "the build with the assertions of the RTL on, which waveforms come from", 1},
         {0},
     };
     static const struct argp argp = {

@@ -163,7 +163,8 @@ static struct machine *create_machine(struct replay *r, const char *mmu, const s
     char err[1024];
     struct machine_config *config = &r->machine_config;
     config->board = board ? &board->board : NULL;
-    bool assertions = config->mmu_assertions && strcmp(mmu, "rtl") == 0;
+    /* only the RTL build with assertions can write waveforms */
+    bool assertions = (config->mmu_assertions || r->config.wave) && strcmp(mmu, "rtl") == 0;
     struct machine *m = NULL;
     if (!cli_choose_mmu(mmu, config, assertions, err, sizeof err)) {
         cli_error("%s", err);

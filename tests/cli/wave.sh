@@ -3,7 +3,7 @@
 . "$(dirname "$0")/common.inc"
 unset DISPLAY WAYLAND_DISPLAY
 small_trace "$work/a.vmt" 'w 411000 4' 'w 412000 4' 'r 410000 4'
-"$ntmmu" build --quiet ref64 2>/dev/null
+"$ntmmu" build --quiet --assertions ref64 2>/dev/null
 times() { fst2vcd "$1" | sed -n 's/^#//p'; }
 window() { # WHAT: simulates, leaves "FROM TO" in $view, in cycles
     expect 0 '' "$ntmmu" wave --at "$1" --out "$work/w.fst" "$work/a.vmt"
