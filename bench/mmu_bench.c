@@ -1,6 +1,6 @@
-/* What the Verilated MMU of a preset takes in cycles, measured at its interface, beside other MMUs: walks as a function of
- * the memory's latency L, changes of entries, hits a cycle. 32-bit paging. Not a test.
- * Usage: mmu_bench PRESET.so... */
+/* What the Verilated MMU of a preset takes in cycles, measured at its interface, beside other MMUs: walks as a function
+ * of the memory's latency L, changes of entries, hits a cycle. 32-bit paging. Not a test. Usage: mmu_bench PRESET.so...
+ */
 #include "ntmmu/pte.h"
 #include "peers.h"
 

@@ -1,7 +1,7 @@
 /* How fast the simulator is, measured: soft page faults a second, which the machine with the C MMU and no checks
- * services, at several sizes of simulated memory, and TLB hits and misses a second on both MMUs. Not a test: absolute times are of
- * the computer it runs on. Ratios compare figures of one run.
- * Usage: nt_bench [RTL.so]  (without the RTL's shared object its line is left out) */
+ * services, at several sizes of simulated memory, and TLB hits and misses a second on both MMUs. Not a test: absolute
+ * times are of the computer it runs on. Ratios compare figures of one run. Usage: nt_bench [RTL.so]  (without the RTL's
+ * shared object its line is left out) */
 #include "ntmmu/machine.h"
 #include "ntmmu/pte.h"
 #include "ntmmu/status.h"
@@ -167,7 +167,8 @@ static void print_speed(const char *name, double hits, double random, double cyc
 
 static void print_mmu(const char *name, const struct mmu_ops *mmu, uint32_t count) {
     struct speed hits = loads(mmu, HIT_PAGES, count), random = loads(mmu, RANDOM_PAGES, count / 4);
-    print_speed(name, hits.accesses / 1e6, random.accesses / 1e6, (hits.cycles > random.cycles ? hits : random).cycles / 1e6);
+    print_speed(name, hits.accesses / 1e6, random.accesses / 1e6,
+                (hits.cycles > random.cycles ? hits : random).cycles / 1e6);
 }
 
 int main(int argc, char **argv) {
@@ -186,7 +187,8 @@ int main(int argc, char **argv) {
         fflush(stdout);
     }
     printf("  the kernel's own memory accesses for each: %.1f and %.1f\n", first.accesses[0], first.accesses[1]);
-    printf("MMUs, millions a second of processor time (C and RTL: through the whole machine, preset ref64; others: the MMU alone)\n");
+    printf("MMUs, millions a second of processor time (C and RTL: through the whole machine, preset ref64; others: the "
+           "MMU alone)\n");
     printf("  %-10s %10s %22s %18s\n", "", "TLB hits", "loads in 1024 pages", "cycles, at best");
     print_mmu("C", &mmu_c_ops, 2000000);
     if (argc > 1) {

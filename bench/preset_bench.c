@@ -1,6 +1,5 @@
-/* How long each CPU preset's RTL takes for one trace, relative to the first: `ntmmu run`, processor time of its own, the
- * rounds of all presets in turn, the best of each. Not a test.
- * Usage: preset_bench NTMMU TRACE PRESET... */
+/* How long each CPU preset's RTL takes for one trace, relative to the first: `ntmmu run`, processor time of its own,
+ * the rounds of all presets in turn, the best of each. Not a test. Usage: preset_bench NTMMU TRACE PRESET... */
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -21,7 +20,8 @@ static double run(char *ntmmu, char *trace, char *preset) {
     pid_t pid;
     int status;
     struct rusage usage;
-    if (posix_spawn(&pid, ntmmu, &actions, NULL, argv, environ) || wait4(pid, &status, 0, &usage) != pid || status != 0) {
+    if (posix_spawn(&pid, ntmmu, &actions, NULL, argv, environ) || wait4(pid, &status, 0, &usage) != pid ||
+        status != 0) {
         fprintf(stderr, "preset_bench: %s run --cpu %s %s failed\n", ntmmu, preset, trace);
         exit(2);
     }

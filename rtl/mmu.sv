@@ -358,30 +358,22 @@ module mmu #(
 
     // ---- control registers, invalidation port ----
     control_registers u_control (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .features(features_q), .beyond(beyond_q), .check(control),
-        .commit(control_commit), .op(head_op), .value(head_value), .gp(control_gp), .loads(control_loads),
-        .load_base(load_base), .drop(control_drop), .drop_pcid(control_pcid), .cr3_written(cr3_written),
-        .flushed(flushed), .paging(paging), .pcide(pcide), .pcid(current_pcid), .cr0(cr0), .cr3(cr3), .cr4(cr4),
-        .efer(efer), .pat(pat));
+        .features(features_q), .beyond(beyond_q), .check(control), .commit(control_commit), .op(head_op), .value(head_value),
+        .gp(control_gp), .loads(control_loads), .drop(control_drop), .drop_pcid(control_pcid), .pcid(current_pcid), .*);
     assign eflags_ac = paging.ac;
 
     invalidation u_invalidation (
-        .clk(clk), .rst_n(rst_n), `MUT_CONNECT .inv_valid(inv_valid), .inv_pcid_op(inv_pcid_op), .inv_type(inv_type),
-        .inv_pcid(inv_pcid), .inv_va(inv_va), .paging(paging), .features(features_q), .pcide(pcide),
-        .current_pcid(current_pcid), .acts(acts), .vector(inv_vector), .drop(inv_drop), .va(inv_va_used),
-        .pcid(inv_pcid_used), .invlpg(invlpg), .invpcid(invpcid));
+        .features(features_q), .vector(inv_vector), .drop(inv_drop), .va(inv_va_used), .pcid(inv_pcid_used), .*);
     assign inv_done = acts;
 
     assign hit_number = !l2_ended ? l1_number : (instruction || L2_UNIFIED != 0 ? 4'd6 : 4'd8) + {2'd0, l2_array};
 
     counters u_counters (
-        .clk(clk), .rst_n(rst_n), .access_done(rsp_valid && is_access && rsp_hit != HIT_OFF), .instruction(instruction),
-        .hit(!walk_done), .hit_array(hit_number), .leaf_found(walk_leaf), .leaf_class(walk_class),
-        .walk_start(walk_start), .walk_dirty(walk_dirty), .walk_busy(walk_busy), .walk_restart(walk_restart),
-        .from_level(from_level), .from_second(from_second), .second_side(!instruction && L2_UNIFIED == 0),
+        .access_done(rsp_valid && is_access && rsp_hit != HIT_OFF), .hit(!walk_done), .hit_array(hit_number),
+        .leaf_found(walk_leaf), .leaf_class(walk_class), .second_side(!instruction && L2_UNIFIED == 0),
         .table_read(walk_mem && !mem_exchange), .table_write(walk_committed), .pdpte_load(load_done), .fault(page_fault),
-        .operation(acts || control), .invlpg(invlpg), .invpcid(invpcid), .cr3_write(cr3_written), .fault_drop(drop == DROP_FAULT), .flush_all(flushed),
-        .debug_hold(debug_hold), .debug_read(debug_select[15]), .debug_counter(debug_counter_q), .debug_count(counter_debug));
+        .operation(acts || control), .cr3_write(cr3_written), .fault_drop(drop == DROP_FAULT), .flush_all(flushed),
+        .debug_read(debug_select[15]), .debug_counter(debug_counter_q), .debug_count(counter_debug), .*);
 
     debug_port u_debug (
         .clk(clk), .debug_read(debug_read), .debug_array(debug_array), .debug_field(debug_field), .debug_set(debug_set),

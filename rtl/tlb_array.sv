@@ -367,17 +367,12 @@ module tlb_array #(
                         CLASSES[1] && read_step == POSITION[3:2] ? set_large :
                         CLASSES[2] && read_step == POSITION[5:4] ? set_1g : set_pde];
                 end
-                if (debug_read) begin
-                    debug_entry_q <= hit_entry;
-                end
+                if (debug_read) debug_entry_q <= hit_entry;
             end
             always_comb begin : pick
                 picked = '0;
-                if (entry_use) begin
-                    picked = row_q[32'(entry_way)*BITS +: BITS];
-                end else if (debug_read) begin
-                    picked = row_q[32'(debug_way)*BITS +: BITS];
-                end
+                if (entry_use) picked = row_q[32'(entry_way)*BITS +: BITS];
+                else if (debug_read) picked = row_q[32'(debug_way)*BITS +: BITS];
                 hit_entry = (ENTRY_BITS'(picked[BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) |
                     ENTRY_BITS'(picked[ENTRY_LOW-1:0]);
             end
