@@ -78,8 +78,9 @@ module ahead #(
 );
     generate
         if (WALKERS > 1) begin : g_ahead
-            logic allowed, begin_anew, free, read_walked, walked, ahead_start;
+            logic allowed, looks, begin_anew, free, read_walked, walked, ahead_start;
             assign allowed = walk_busy && !answer_valid && !acts;
+            assign looks = allowed && younger_valid;
             assign begin_anew = `MUT(91, acts, 1'b0) || squash;
             assign walked = read_walked || ahead_va[VA_MAX-1:12] == walk_va[VA_MAX-1:12];
             assign ahead_start = ahead_missed && start_possible;

@@ -61,34 +61,56 @@ module look_ahead #(
     logic [6:0] probes;
 
     always_comb begin : decode
-        ahead_va = paging.lma ? younger_value[47:0] : {16'd0, younger_value[31:0]};
-        ahead_fetch = younger_fetch;
-        canonical = !paging.lma || younger_value[63:47] == '0 || younger_value[63:47] == '1;
-        probes = younger_fetch ? 7'(PROBES_I) : 7'(PROBES_D);
-        works = allowed && younger_valid && younger_access && canonical;
+        ahead_va = '0;
+        ahead_fetch = 1'b0;
+        canonical = 1'b0;
+        probes = '0;
+        if (allowed && younger_valid) begin
+            ahead_va = paging.lma ? younger_value[47:0] : {16'd0, younger_value[31:0]};
+            ahead_fetch = younger_fetch;
+            canonical = !paging.lma || younger_value[63:47] == '0 || younger_value[63:47] == '1;
+            probes = younger_fetch ? 7'(PROBES_I) : 7'(PROBES_D);
+        end
+        works = younger_access && canonical;
+    end
+
+    always_comb begin : look_up
         ahead_look = works && !probing_q && free && !walked;
-        ahead_l2_look = works && probing_q && !found_q && step_q <= probes;
-        ahead_l2_step = step_q[1:0] - 2'd1;
-        owns = ahead_look || (works && probing_q);
+        ahead_l2_look = 1'b0;
+        ahead_l2_step = '0;
+        owns = ahead_look;
+        if (works && probing_q) begin
+            ahead_l2_look = !found_q && step_q <= probes;
+            ahead_l2_step = step_q[1:0] - 2'd1;
+            owns = 1'b1;
+        end
     end
 
     always_comb begin : judge
-        found = found_q || l2_hit;
+        found = 1'b0;
         ahead_pde_found = 1'b0;
         ahead_pde_way = '0;
         ended = 1'b0;
+        ahead_l2_read = 1'b0;
+        ahead_l2_read_step = '0;
+        ahead_start = 1'b0;
+        passes = 1'b0;                   // done with this one
         if (works && probing_q) begin
+            found = found_q || l2_hit;
             ahead_pde_found = pde_found_q || l2_pde_hit;
             ahead_pde_way = l2_pde_hit ? l2_pde_hit_way : pde_way_q;
             ended = step_q + 7'd1 > 7'(STLB_CYCLES) && (found || step_q >= probes);
+            ahead_l2_read = ahead_l2_look && !l2_hit && step_q < probes;
+            ahead_l2_read_step = step_q[1:0];
+            ahead_start = ended && !found;
+            passes = ended;
+        end else if (works && free) begin
+            ahead_l2_read = !walked && !l1_hit && probes != '0;
+            ahead_start = !walked && !l1_hit && probes == '0;
+            passes = walked || l1_hit || probes == '0;
         end
-        ahead_l2_read = (ahead_look && !l1_hit && probes != '0) || (ahead_l2_look && !l2_hit && step_q < probes);
-        ahead_l2_read_step = probing_q ? step_q[1:0] : 2'd0;
-        ahead_l2_use = ended;
-        ahead_start = (ahead_look && !l1_hit && probes == '0) || (ended && !found);
-        // done with this one
-        passes = (works && !probing_q && free && walked) || (ahead_look && (l1_hit || probes == '0)) || ended;
     end
+    assign ahead_l2_use = ended;
 
     always_ff @(posedge clk) begin : registers
         if (!rst_n || begin_anew) begin

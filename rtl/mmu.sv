@@ -201,7 +201,7 @@ module mmu #(
     assign features_q = strap_q & CPU_FEATURES'(FEATURES);
     assign answer = memory_answer & ENTRY_MASK;
     assign head_value = queue_value & VALUE_MASK;
-    request_queue u_queue (
+    request_queue #(.WALKERS(WALKERS)) u_queue (
         .clk(clk), .rst_n(rst_n), .req_valid(req_valid), .req_ready(req_ready), .req_op(req_op), .req_type(req_type),
         .req_mode(req_mode), .req_value(req_value), .head_valid(head_valid), .head_op(head_op), .head_type(head_type),
         .head_mode(head_mode), .head_value(queue_value), .pop(pop), .squash(squash && `MUT(84, 1'b1, 1'b0)), .*);

@@ -26,6 +26,7 @@ module read_ahead #(
     input logic [CPU_FEATURES-1:0] features,
     input logic [51:32] beyond,
     // a walk begins
+    input logic looks,                   // somebody asks:
     output logic free,                   // a walker is
     output logic walked,                 // one for the page of ahead_va is under way
     input logic ahead_start,
@@ -95,13 +96,15 @@ module read_ahead #(
         free = 1'b0;
         free_number = '0;
         walked = 1'b0;
-        for (int k = COUNT - 1; k >= 0; k--) begin
-            if (!live_q[k] && (!under_way_q[k] || `MUT(95, 1'b0, 1'b1))) begin
-                free = 1'b1;
-                free_number = NUMBER_BITS'(k);
-            end
-            if (live_q[k] && va_q[k][VA_MAX-1:12] == ahead_va[VA_MAX-1:12]) begin
-                walked = 1'b1;
+        if (looks) begin
+            for (int k = COUNT - 1; k >= 0; k--) begin
+                if (!live_q[k] && (!under_way_q[k] || `MUT(95, 1'b0, 1'b1))) begin
+                    free = 1'b1;
+                    free_number = NUMBER_BITS'(k);
+                end
+                if (live_q[k] && va_q[k][VA_MAX-1:12] == ahead_va[VA_MAX-1:12]) begin
+                    walked = 1'b1;
+                end
             end
         end
     end
@@ -157,7 +160,7 @@ module read_ahead #(
         early_waits = 1'b0;
         early_id = '0;
         early_value = '0;
-        if (walk_mem && !mem_exchange && !`MUT(96, walk_restart, 1'b0)) begin
+        if (walk_mem && head_q != '0 && !mem_exchange && !`MUT(96, walk_restart, 1'b0)) begin
             for (int k = 0; k < COUNT; k++) begin
                 if (head_q[k] && (pa_q[k * 4 + 32'(walk_level) - 1] == walk_pa || `MUT(93, 1'b0, 1'b1))) begin
                     early_id = 2'(k + 1);
@@ -171,7 +174,7 @@ module read_ahead #(
 
     always_comb begin : forget
         exchanged = '0;
-        if (walk_mem && mem_exchange) begin
+        if (walk_mem && mem_exchange && live_q != '0) begin
             for (int k = 0; k < COUNT; k++) begin
                 for (int l = 0; l < 4; l++) begin
                     if ((stored_q[k * 4 + l] || (under_way_q[k] && level_q[k] == 3'(l + 1))) && pa_q[k * 4 + l] == walk_pa) begin
@@ -191,42 +194,44 @@ module read_ahead #(
     always_ff @(posedge clk) begin : registers
         judges_q <= rst_n && mem_rsp_valid && mem_rsp_id != 2'd0;
         judged_q <= NUMBER_BITS'(mem_rsp_id - 2'd1);
-        for (int k = 0; k < COUNT; k++) begin
-            if (mem_rsp_valid && mem_rsp_id == 2'(k + 1)) begin
-                under_way_q[k] <= 1'b0;
-                stored_q[k * 4 + 32'(level_q[k]) - 1] <= live_q[k];
-                value_q[k * 4 + 32'(level_q[k]) - 1] <= mem_rsp_data;
-            end
-            if (ahead_taken && asking == NUMBER_BITS'(k)) begin
-                asks_q[k] <= 1'b0;
-                under_way_q[k] <= 1'b1;
-                pa_q[k * 4 + 32'(level_q[k]) - 1] <= ahead_pa;
-            end
-            if (next && judged == NUMBER_BITS'(k)) begin
-                asks_q[k] <= 1'b1;
-                level_q[k] <= level_q[k] - 3'd1;
-                frame_q[k] <= entry_frame;
-            end
-            if (ahead_start && free_number == NUMBER_BITS'(k)) begin
-                live_q[k] <= 1'b1;
-                asks_q[k] <= 1'b1;
-                slot_q[k] <= younger_slot;
-                va_q[k] <= ahead_va;
-                level_q[k] <= start_level;
-                frame_q[k] <= start_frame;
-                stored_q[k*4 +: 4] <= '0;
-            end
-            if (advance && live_q[k] && slot_q[k] == first_slot) begin
-                head_q[k] <= 1'b1;
-            end
-            if (forgotten[k] || !rst_n) begin
-                live_q[k] <= 1'b0;
-                head_q[k] <= 1'b0;
-                asks_q[k] <= 1'b0;
-                stored_q[k*4 +: 4] <= '0;
-            end
-            if (!rst_n) begin
-                under_way_q[k] <= 1'b0;
+        if (live_q != '0 || under_way_q != '0 || ahead_start || !rst_n) begin
+            for (int k = 0; k < COUNT; k++) begin
+                if (mem_rsp_valid && mem_rsp_id == 2'(k + 1)) begin
+                    under_way_q[k] <= 1'b0;
+                    stored_q[k * 4 + 32'(level_q[k]) - 1] <= live_q[k];
+                    value_q[k * 4 + 32'(level_q[k]) - 1] <= mem_rsp_data;
+                end
+                if (ahead_taken && asking == NUMBER_BITS'(k)) begin
+                    asks_q[k] <= 1'b0;
+                    under_way_q[k] <= 1'b1;
+                    pa_q[k * 4 + 32'(level_q[k]) - 1] <= ahead_pa;
+                end
+                if (next && judged == NUMBER_BITS'(k)) begin
+                    asks_q[k] <= 1'b1;
+                    level_q[k] <= level_q[k] - 3'd1;
+                    frame_q[k] <= entry_frame;
+                end
+                if (ahead_start && free_number == NUMBER_BITS'(k)) begin
+                    live_q[k] <= 1'b1;
+                    asks_q[k] <= 1'b1;
+                    slot_q[k] <= younger_slot;
+                    va_q[k] <= ahead_va;
+                    level_q[k] <= start_level;
+                    frame_q[k] <= start_frame;
+                    stored_q[k*4 +: 4] <= '0;
+                end
+                if (advance && live_q[k] && slot_q[k] == first_slot) begin
+                    head_q[k] <= 1'b1;
+                end
+                if (forgotten[k] || !rst_n) begin
+                    live_q[k] <= 1'b0;
+                    head_q[k] <= 1'b0;
+                    asks_q[k] <= 1'b0;
+                    stored_q[k*4 +: 4] <= '0;
+                end
+                if (!rst_n) begin
+                    under_way_q[k] <= 1'b0;
+                end
             end
         end
     end

@@ -12,7 +12,9 @@
 `default_nettype none
 `include "mmu_types.svh"
 
-module request_queue (
+module request_queue #(
+    parameter int WALKERS = 1
+) (
     input logic clk,
     input logic rst_n,
     input logic req_valid,
@@ -29,7 +31,9 @@ module request_queue (
     input logic pop,
     input logic squash,
     // a younger one, for those who look ahead
+    /* verilator lint_off UNUSEDSIGNAL */
     input logic [2:0] position,        // behind the head
+    /* verilator lint_on UNUSEDSIGNAL */
     output logic younger_valid,
     output logic younger_access,       // no control-register write
     output logic younger_fetch,
@@ -60,14 +64,31 @@ module request_queue (
         end
     end
 
-    always_comb begin : younger
-        younger_valid = position < count_q;
-        younger_slot = first_q + position;
-        younger_value = value_q[younger_slot];
-        younger_access = kind_q[younger_slot][6:4] == OP_ACCESS;
-        younger_fetch = kind_q[younger_slot][3:2] == TYPE_FETCH;
-        first_slot = first_q;
-    end
+    generate
+        if (WALKERS > 1) begin : g_younger
+            always_comb begin : younger
+                younger_valid = position < count_q;
+                younger_slot = '0;
+                younger_value = '0;
+                younger_access = 1'b0;
+                younger_fetch = 1'b0;
+                if (younger_valid) begin
+                    younger_slot = first_q + position;
+                    younger_value = value_q[younger_slot];
+                    younger_access = kind_q[younger_slot][6:4] == OP_ACCESS;
+                    younger_fetch = kind_q[younger_slot][3:2] == TYPE_FETCH;
+                end
+            end
+            assign first_slot = first_q;
+        end else begin : g_none
+            assign younger_valid = 1'b0;
+            assign younger_slot = '0;
+            assign younger_value = '0;
+            assign younger_access = 1'b0;
+            assign younger_fetch = 1'b0;
+            assign first_slot = '0;
+        end
+    endgenerate
 
     always_ff @(posedge clk) begin : head
         if (!rst_n) begin

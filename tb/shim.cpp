@@ -98,6 +98,7 @@ struct mmu {
         uint64_t cycle, answer;
         mmu_table_access ahead[MAX_LEVEL + 1]; /* read ahead of the head, by level */
     } walker[PRESET_WALKERS] = {};
+    unsigned answers_due = 0; /* of how many walkers */
     mmu_result *log = nullptr; /* where table accesses are entered */
     std::unique_ptr<VerilatedFstC> wave;
     uint64_t wave_from = 0, wave_to = 0;
@@ -151,6 +152,7 @@ void issue_memory_access(mmu *m) {
     walker.answer = access.value;
     walker.cycle = m->cycle + (latency ? latency : 1);
     walker.due = true;
+    m->answers_due++;
     m->patience += latency;
     if (PRESET_WALKERS > 1 && top->mem_id != 0) {
         walker.ahead[access.level] = access;
@@ -186,6 +188,8 @@ inline void edge(Vmmu *top) { whole_period(top); }
 
 /* One answer a cycle: that which has been due longest, of these the lowest walker's. */
 inline void answer_memory(mmu *m) {
+    m->top->mem_rsp_valid = 0;
+    if (m->answers_due == 0) { return; }
     unsigned first = PRESET_WALKERS;
     for (unsigned i = 0; i < PRESET_WALKERS; i++) {
         if (m->walker[i].due && m->walker[i].cycle <= m->cycle &&
@@ -193,11 +197,12 @@ inline void answer_memory(mmu *m) {
             first = i;
         }
     }
-    m->top->mem_rsp_valid = first != PRESET_WALKERS;
     if (first == PRESET_WALKERS) { return; }
+    m->top->mem_rsp_valid = 1;
     m->top->mem_rsp_id = first;
     m->top->mem_rsp_data = m->walker[first].answer;
     m->walker[first].due = false;
+    m->answers_due--;
 }
 
 /* Ends the current cycle; afterwards the outputs are those of the next. */
