@@ -53,8 +53,8 @@ module memory_port #(
     /* verilator lint_on UNUSEDSIGNAL */
     input logic [63:0] mem_rsp_data
 );
-    logic answer_valid_q, waits_q, waits, for_head;
-    logic [1:0] waits_id_q, waits_id;
+    logic answer_valid_q, waits_q, waits;
+    logic [1:0] waits_id_q, awaited;
     logic [63:0] answer_q;
 
     always_comb begin : offer
@@ -69,11 +69,18 @@ module memory_port #(
 
     always_comb begin : route
         waits = early_waits || waits_q;
-        waits_id = waits_q ? waits_id_q : early_id;
-        for_head = mem_rsp_valid && (WALKERS == 1 || mem_rsp_id == 2'd0 || `MUT(94, 1'b0, 1'b1) || (waits && mem_rsp_id == waits_id));
+        awaited = !waits ? 2'd0 : waits_q ? waits_id_q : early_id;
     end
 
+    // Inputs go into registers alone.
+    /* verilator lint_off BLKSEQ */
+    logic for_head;                    // the block's own
     always_ff @(posedge clk) begin : answers
+        for_head = mem_rsp_valid && (WALKERS == 1 || mem_rsp_id == awaited || `MUT(94, 1'b0, 1'b1));
+        if (rst_n) begin
+            // The head has one access under way, its own or one of a walk ahead.
+            assert (!(for_head && ((answer_valid_q && acts) || early_stored)));
+        end
         answer_valid_q <= rst_n && (for_head || early_stored || (answer_valid_q && acts));
         if (for_head) begin
             answer_q <= mem_rsp_data;
@@ -82,23 +89,21 @@ module memory_port #(
         end
         if (WALKERS != 1) begin
             waits_q <= rst_n && waits && !for_head;
-            waits_id_q <= waits_id;
+            waits_id_q <= awaited;
         end else begin
             waits_q <= 1'b0;
             waits_id_q <= '0;
         end
     end
+    /* verilator lint_on BLKSEQ */
     assign answer_valid = answer_valid_q && `MUT(79, !acts, 1'b1);
     assign answer = answer_q;
 
     always_ff @(posedge clk) begin : rules
         if (rst_n) begin
-            // The head has one access under way, its own or one of a walk ahead.
             assert (!(early_stored && early_waits));
             assert (!mem_early || walk_mem);
             assert (!(waits_q && (walk_mem || load_mem)));
-            assert (!(for_head && answer_valid_q && acts));
-            assert (!(early_stored && for_head));
         end
     end
 endmodule
