@@ -40,9 +40,9 @@ geometry ITLB0 1 1024 4 L1_UNIFIED=1 ISTLB0 8 1 64
 
 # For Yosys, which takes long over large arrays: every class and kind of array once, but small. The first time it goes on to
 # the RAM of iCE40, which frames and rights of the second level have to become.
-small="-set WALKERS 3 -set ITLB0_SETS 2 -set ITLB0_WAYS 2 -set ITLB1_SETS 1 -set ITLB1_WAYS 1 -set DTLB0_SETS 1 -set DTLB0_WAYS 3
-    -set DTLB1_WAYS 0 -set ISTLB0_CLASSES 9 -set ISTLB0_SETS 16 -set ISTLB0_WAYS 2 -set ISTLB1_CLASSES 2 -set ISTLB1_WAYS 1
-    -set PSC_PDE_WAYS 2 -set PSC_PDPTE_WAYS 1 -set PSC_PML4E_WAYS 1"
+small="-set WALKERS 3 -set ITLB0_SETS 2 -set ITLB0_WAYS 2 -set ITLB1_SETS 1 -set ITLB1_WAYS 1 -set DTLB0_SETS 1 -set DTLB0_WAYS 3"
+small+=" -set DTLB1_WAYS 0 -set ISTLB0_CLASSES 9 -set ISTLB0_SETS 16 -set ISTLB0_WAYS 2 -set ISTLB1_CLASSES 2 -set ISTLB1_WAYS 1"
+small+=" -set PSC_PDE_WAYS 2 -set PSC_PDPTE_WAYS 1 -set PSC_PML4E_WAYS 1"
 synthesis="flatten; synth_ice40 -top mmu -run coarse:map_ffram; select -assert-min 1 t:SB_RAM40_4K; select -assert-none t:*dlatch* t:*sr"
 for define in '' -DMUTATE; do
     # "sorry" about constant selects and "cannot be synthesized" about $error in an assertion are harmless.

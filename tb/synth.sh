@@ -32,9 +32,8 @@ proc
 flatten
 opt
 opt
-synth_ice40 -top synth_pins -run begin:map_ram
 tee -o $work/memory stat
-synth_ice40 -top synth_pins -run map_ram:map_luts
+synth_ice40 -top synth_pins -run begin:map_luts
 design -save gates
 abc -g gates
 opt_clean
