@@ -82,6 +82,10 @@ for group in {NT,S}-{0..9}; do
     files=(tests/scenarios/"$group"*.vmt)
     if [ -e "${files[0]}" ]; then add "platform.scenarios.$group" bash tests/platform.sh -- "${files[@]}"; fi
 done
+# meddle changes the memory of the machine itself
+for file in tests/bare/*.vmt; do
+    if ! grep -q '^meddle' "$file"; then add "platform.bare.$(basename "$file" .vmt)" bash tests/platform.sh -- "$file"; fi
+done
 add platform.scenarios.pae bash tests/platform.sh --mmu c -- tests/scenarios/pae/*.vmt
 # A sample of the matrix of paging bits (`make matrix` tries all), on each shape of TLBs and with other widths of addresses.
 for preset in rtl/presets/*.preset; do

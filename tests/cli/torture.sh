@@ -7,14 +7,14 @@ mkdir "$build"
 run() { NTMMU=$ntmmu tests/torture/torture.sh "$build" "$@"; }
 run 7 3000 2 'tiny i486' --mmu c >"$work/out" || fail "torture of seed 7"
 grep -q '3000 events of bare programs, 4000 for the NT kernel, in 8 of 8 pieces' "$work/out" || { cat "$work/out" >&2; fail "not all was run"; }
-[ -z "$(ls "$build/torture")" ] || fail "found files, expected none after a run that passed: $(ls "$build/torture")"
+[ -z "$(ls "$build/torture-run")" ] || fail "found files, expected none after a run that passed: $(ls "$build/torture-run")"
 expect 2 "found '0', expected SEED, EVENTS" run 0 3000 1 tiny
 expect 2 'no-such' run 1 3000 1 no-such
 
 # An MMU that is wrong: the trace stays, with the command for it; the pieces that are done are not run again.
 NTMMU=$ntmmu tests/torture/piece.sh "$build" mmu 32 tiny 5 4000 --mmu "$(dirname "$ntmmu")/examples/tiny_mmu.bugs-2.so" 2>"$work/err" &&
     fail "a wrong MMU passed"
-trace=$build/torture/mmu-32-tiny-5.vmt
+trace=$build/torture-run/mmu-32-tiny-5.vmt
 grep -q "^to make it small: .* shrink .* $trace\$" "$work/err" || { cat "$work/err" >&2; fail "no command"; }
 "$ntmmu" info --quiet "$trace" || fail "the trace that failed is not there"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One piece of a torture run: a random program straight into `ntmmu check`. What fails is written to BUILD_DIR/torture/, with the
+# One piece of a torture run: a random program straight into `ntmmu check`. What fails is written to BUILD_DIR/torture-run/, with the
 # command that makes it small.
 # Usage: tests/torture/piece.sh BUILD_DIR mmu|nt|nt-mild MODE CPU SEED EVENTS [check option…]
 set -uo pipefail
@@ -33,11 +33,11 @@ if [ "${status[1]}" = 130 ]; then
     rm "$build/torture-report.$$"
     exit 130
 fi
-mkdir -p "$build/torture"
-trace=$build/torture/$kind-$mode-$cpu-$seed.vmt
+mkdir -p "$build/torture-run"
+trace=$build/torture-run/$kind-$mode-$cpu-$seed.vmt
 echo "torture: $kind $mode, CPU $cpu, seed $seed, $events events: failed" >&2
 cat "$build/torture-report.$$" >&2
-if [ "${status[1]}" = 1 ]; then
+if [ "${status[1]}" != 2 ]; then # 2: it cannot run at all
     "$ntmmu" gen "${gen[@]}" "$trace"
     echo "to make it small: $ntmmu shrink ${check[*]} $trace" >&2
 fi

@@ -38,7 +38,7 @@ plan() { # TOTAL SIZE PLACE…
     done
 }
 
-dir=$build/torture
+dir=$build/torture-run
 mkdir -p "$dir"
 version=$(cat "$ntmmu" rtl/*.sv* rtl/presets/*.preset | sha256sum | cut -c1-12)
 options=${*:-}
@@ -67,7 +67,7 @@ sum() { awk -v kind="$1" '$1 ~ kind { n += $5 } END { printf "%.0f", n }' "$done
 took=$((SECONDS - start))
 echo "torture: seed $seed, CPUs ${cpus[*]}: $(sum '^mmu$') events of bare programs, $(sum '^nt') for the NT kernel, in $(($(wc -l <"$done_file") - 1)) of $total pieces, $took s"
 if [ $rc -ne 0 ]; then
-    echo "torture: not all pieces passed; the same command goes on with those that are left" >&2
+    echo "torture: not all pieces have passed; the same command goes on with those that are left" >&2
     exit 1
 fi
 rm "$done_file" "$done_file.plan"
