@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A torture run in pieces: bare programs on each CPU in each paging mode it has, EVENTS events in all, and beside them programs for
-# the NT kernel (one event for 200 of those; each costs some 30 times as much), plainly and with little memory and faults. Pieces
+# the NT kernel (one event for 200 of those; each costs some 20 times as much), plainly and with little memory and faults. Pieces
 # that were done are not run again when an interrupted run is started anew, unless the program or the RTL has changed.
 # Usage: tests/torture/torture.sh BUILD_DIR SEED EVENTS JOBS "CPU…" [check option…]
 set -euo pipefail
