@@ -58,6 +58,8 @@ for define in '' -DMUTATE; do
     [ -z "$latches" ] || { echo "$latches" >&2; complain "yosys $define"; }
 done
 for file in rtl/*.sv rtl/*.svh; do
+    # Yosys folds `constant ? x : '1` in a clocked block to 1, not to all ones.
+    ! grep -nE "[?:] *'1([^0-9']|$)" "$file" /dev/null >&2 || complain "$file has '1 in a conditional expression"
     lines=$(wc -l < "$file")
     # Without it Icarus makes an enum literal in a port connection an implicit wire.
     [ "${file##*.}" = svh ] || grep -q '^`default_nettype none' "$file" || complain "$file has no \`default_nettype none"

@@ -35,17 +35,19 @@ elaborate() {
         for pair in ${parameters//,/ }; do set+=" -set ${pair%%=*} ${pair#*=}"; done
         set="chparam$set $harness"
     fi
-    # Registers that reset leaves alone begin with any value. The walker's copies of entries begin with zeros in the
-    # whole MMU, so that bits which no table sets there stay 0 and the state small.
-    local zeros=''
-    grep -q '^    small_mmu' "tb/formal/$harness.sv" && zeros='setundef -init -zero walker'
+    # Registers that reset leaves alone begin with any value. In the whole MMU the walker's copies of entries begin with
+    # zeros, so that bits which no table sets there stay 0 and the state small; and nobody asks the counters.
+    local small=''
+    if grep -q '^    small_mmu' "tb/formal/$harness.sv"; then
+        small='setundef -init -zero walker; delete counters/t:*; setundef -undriven -zero counters'
+    fi
     cat > "$run.ys" <<END
 read_verilog -sv -formal $* -Irtl -Itb/formal $(echo rtl/*.sv tb/formal/*.sv)
 $set
 hierarchy -check -top $harness
 proc
 chformal -assert -remove *$harness* %n
-$zeros
+$small
 flatten
 memory_map
 write_rtlil $run.il
@@ -109,7 +111,7 @@ while read -r name harness parameters bound bugs marked; do
     [[ $name != '#'* && -n $name ]] || continue
     [ ${#names[@]} = 0 ] || [[ " ${names[*]} " == *" $name "* ]] || continue
     [ $quick = 0 ] || [ "$marked" = quick ] || continue
-    [ $quick = 0 ] || [ $first = 1 ] || bugs=''
+    [ $quick = 0 ] || [ $first = 1 ] || bugs=-
     [ $quick = 0 ] || bugs=${bugs%%,*}
     first=0
     run=$out/$name
@@ -132,6 +134,7 @@ while read -r name harness parameters bound bugs marked; do
         answer=$(ask "$run" reached "pdr -F $frames -T $seconds")
         if [[ $answer == found* ]] && replay "$run" reached "$run.reached.vcd" "$harness"; then reached="in ${answer#found }"; fi
     fi
+    [ "$bugs" != - ] || bugs=''
     for bug in ${bugs//,/ }; do
         if elaborate "$run.bug-$bug" "$harness" "$parameters" -DMUTATE "-DMUTANT=32'd$bug"; then
             answer=$(ask "$run.bug-$bug" bad "pdr -F $frames -T $seconds")
