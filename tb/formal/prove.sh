@@ -95,6 +95,8 @@ ask() {
 # replay RUN OUTPUT VCD HARNESS: true if Yosys' simulator sees OUTPUT become 1, too.
 replay() {
     yosys -q -p "read_rtlil $1.il; sim -q -zinit -clock clk -r $1.$2.aiw -map $1.aim -vcd $3" > "$1.$2.sim" 2>&1 || { tail -n 1 "$1.$2.sim" >&2; return 1; }
+    # GTKWave takes no names of the variables of functions, `f$func$file:line`.
+    awk '/^\$var/ { gsub(/[^A-Za-z0-9_.[\]]/, "_", $5) } { print }' "$3" > "$3.new" && mv "$3.new" "$3"
     # What the save file shows must be there.
     awk -v vcd="$3" -v save="tb/formal/$4.gtkw" 'FILENAME == vcd && /^\$scope/ { top = $3 } FILENAME == vcd && /^\$var/ { there[top "." $5] = 1 }
         FILENAME == save && /^[a-z_]+\./ { sub(/\[.*/, ""); if (!($0 in there)) { print save ": " $0 " is not in " vcd; bad = 1 } }

@@ -42,12 +42,10 @@ module small_array #(
     output logic [63:0] debug_word
 );
     logic several;
-    /* verilator lint_off UNUSEDSIGNAL */
     logic hit, hit_global, pde_hit;
     logic [1:0] hit_class;
     logic [5:0] hit_way, pde_hit_way;
     entry_t hit_entry;
-    /* verilator lint_on UNUSEDSIGNAL */
 `ifdef MUTATE
     wire [31:0] mut_sel = `MUTANT;
 `endif

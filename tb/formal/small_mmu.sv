@@ -122,7 +122,6 @@ module small_mmu #(
         acts_page <= inv_page;
     end
 
-    /* verilator lint_off PINCONNECTEMPTY */
     mmu #(
         .ITLB0_CLASSES(L1_CLASSES), .ITLB0_SETS(L1_SETS), .ITLB0_WAYS(L1_WAYS), .ITLB1_WAYS(0), .ITLB2_WAYS(0),
         .DTLB0_CLASSES(L1_CLASSES), .DTLB0_SETS(L1_SETS), .DTLB0_WAYS(L1_WAYS), .DTLB1_WAYS(0), .DTLB2_WAYS(0),
@@ -144,7 +143,6 @@ module small_mmu #(
         .cr0(cr0), .cr3(), .cr4(cr4), .efer(), .eflags_ac(), .pat(),
         .debug_hold(1'b0), .debug_read(debug_read), .debug_array(debug_array), .debug_field(debug_field),
         .debug_set(debug_set), .debug_way(debug_way), .debug_counter(6'd0), .debug_word(debug_word));
-    /* verilator lint_on PINCONNECTEMPTY */
 
 endmodule
 `default_nettype wire

@@ -58,7 +58,6 @@ module small_walker (
     logic [2:0] start_level_q, root_level_q, start_rights_q;
     logic [CPU_FEATURES-1:0] features;
     logic [51:32] beyond;
-    /* verilator lint_off UNUSEDSIGNAL */
     logic leaf_found, leaf_global, committed;
     logic [1:0] leaf_class;
     logic [15:0] restarts;
@@ -67,7 +66,6 @@ module small_walker (
     rights_t rights_2, rights_3, rights_4;
     entry_t leaf_entry;
     logic [PA_MAX-1:0] mem_pa;
-    /* verilator lint_on UNUSEDSIGNAL */
 `ifdef MUTATE
     wire [31:0] mut_sel = `MUTANT;
 `endif
