@@ -182,17 +182,17 @@ module tlb_array #(
         if (fetch) begin
             look_entry = (ENTRY_BITS'(word[BITS-1:ENTRY_LOW]) << (ENTRY_LOW + SKIP)) | ENTRY_BITS'(word[ENTRY_LOW-1:0]);
             if (debug_read) begin
-                if (debug_field == 2'd0) begin
-                    debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
-                end else if (debug_field == 2'd1) begin
+                case (debug_field)
+                2'd0: debug_word = 64'(valid_q[debug_set[SET_BITS-1:0]]);
+                2'd1: begin
                     debug_word[35:0] = (36'(tag_q[slot][PCID_BITS +: TAG_BITS]) << INDEX_BITS) |
                         (INDEX_BITS == 0 ? 36'd0 : 36'(debug_set[SET_BITS-1:0]));
                     debug_word[51:36] = {FRAGMENTS != 0 && fragment_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
                         global_q[debug_set[SET_BITS-1:0]][debug_way[WAY_BITS-1:0]],
                         COUNT > 1 ? tag_q[slot][WORD_BITS-1 -: 2] : ONLY_CLASS, 12'(tag_q[slot][PCID_BITS-1:0])};
-                end else begin
-                    debug_word = LEVEL != 2 ? 64'(look_entry) : 64'(debug_entry);
                 end
+                default: debug_word = LEVEL != 2 ? 64'(look_entry) : 64'(debug_entry);
+                endcase
             end
         end
     end
@@ -225,10 +225,7 @@ module tlb_array #(
             // What the address meets in each class, where that matters.
             page_op = fill || drop == DROP_FAULT || (LEVEL != 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
             addressed = page_op && !fill;
-            match_4k = '0;
-            match_large = '0;
-            match_1g = '0;
-            match_pde = '0;
+            {match_4k, match_large, match_1g, match_pde} = '0;
             for (int c = 0; c < ALL_CLASSES; c++) begin
                 if (CLASSES[c] && (HAS_PDE != 0 && c == CLASS_PDE ? pde_fill || drop == DROP_FAULT : page_op)) begin
                     set = c == CLASS_4K ? set_4k : c == CLASS_LARGE ? set_large : c == CLASS_1G ? set_1g : set_pde;
@@ -270,9 +267,7 @@ module tlb_array #(
             end
 
             // The page's, or a paging-structure cache's.
-            main_select = '0;
-            main_set = '0;
-            main_key = '0;
+            {main_select, main_set, main_key} = '0;
             if ((fill || touch) && MAIN[{3'd0, op_class}]) begin
                 met = '0;
                 for (int c = 0; c < ALL_CLASSES; c++) begin

@@ -77,13 +77,11 @@ module tlb_level #(
     entry_t entry_0, entry_1, entry_2;
     /* verilator lint_off UNUSEDSIGNAL */
     entry_t found;                     // first level
+    logic touch_0, touch_1, touch_2;   // of each array
     /* verilator lint_on UNUSEDSIGNAL */
     logic [63:0] debug_0, debug_1, debug_2;
     logic fill, fill_fragment, change;
     logic [1:0] op_class;
-    /* verilator lint_off UNUSEDSIGNAL */
-    logic touch_0, touch_1, touch_2;
-    /* verilator lint_on UNUSEDSIGNAL */
 
     // ---- look-up ----
     always_comb begin : select

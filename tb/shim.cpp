@@ -88,6 +88,7 @@ struct mmu {
     VerilatedContext context;
 #endif
     std::unique_ptr<Vmmu> top;
+    Vmmu___024root *ports = nullptr; /* top's, which refers to each by a pointer */
     mmu_config config;
     uint64_t cycle = 0;
     bool settled = true;     /* no state waits for an edge */
@@ -178,17 +179,17 @@ static_assert(std::is_same_v<decltype(Vmmu___024root::__VnbaTriggered), VlTrigge
 
 /* The rising edge alone. All that eval() does at it is to find out, in four looks at clk, that clk rose and nothing is left to
  * do after that; as nothing else triggers, it is told at once. That is a tenth of the time of a hit. */
-inline void edge(Vmmu *top) {
-    top->rootp->__VnbaTriggered.at(0) = true;
-    Vmmu___024root___eval_nba(top->rootp);
+inline void edge(mmu *m) {
+    m->ports->__VnbaTriggered.at(0) = true;
+    Vmmu___024root___eval_nba(m->ports);
 }
 #else
-inline void edge(Vmmu *top) { whole_period(top); }
+inline void edge(mmu *m) { whole_period(m->top.get()); }
 #endif
 
 /* One answer a cycle: that which has been due longest, of these the lowest walker's. */
 inline void answer_memory(mmu *m) {
-    m->top->mem_rsp_valid = 0;
+    m->ports->mem_rsp_valid = 0;
     if (m->answers_due == 0) { return; }
     unsigned first = PRESET_WALKERS;
     for (unsigned i = 0; i < PRESET_WALKERS; i++) {
@@ -198,32 +199,32 @@ inline void answer_memory(mmu *m) {
         }
     }
     if (first == PRESET_WALKERS) { return; }
-    m->top->mem_rsp_valid = 1;
-    m->top->mem_rsp_id = first;
-    m->top->mem_rsp_data = m->walker[first].answer;
+    m->ports->mem_rsp_valid = 1;
+    m->ports->mem_rsp_id = first;
+    m->ports->mem_rsp_data = m->walker[first].answer;
     m->walker[first].due = false;
     m->answers_due--;
 }
 
 /* Ends the current cycle; afterwards the outputs are those of the next. */
 inline void tick(mmu *m) {
-    Vmmu *top = m->top.get();
+    Vmmu___024root *ports = m->ports;
     answer_memory(m);
     if (!m->wave) {
-        edge(top);
+        edge(m);
         m->cycle++;
     } else {
-        top->clk = 0;
-        top->eval();
+        ports->clk = 0;
+        m->top->eval();
         dump_wave(m, TIME_PER_CYCLE / 2);
-        top->clk = 1;
-        top->eval();
+        ports->clk = 1;
+        m->top->eval();
         m->cycle++;
         dump_wave(m, 0);
     }
-    if (top->mem_valid) { issue_memory_access(m); }
-    if (PRESET_WALKERS > 1 && top->mem_early && m->log) {
-        log_table_access(m->log, m->walker[top->mem_id].ahead[top->mem_level]);
+    if (ports->mem_valid) { issue_memory_access(m); }
+    if (PRESET_WALKERS > 1 && ports->mem_early && m->log) {
+        log_table_access(m->log, m->walker[ports->mem_id].ahead[ports->mem_level]);
     }
 }
 
@@ -231,7 +232,7 @@ inline void tick(mmu *m) {
 void held_edge(mmu *m) {
     m->top->mem_rsp_valid = 0;
     m->top->debug_hold = 1;
-    edge(m->top.get());
+    edge(m);
     m->top->debug_hold = 0;
 }
 
@@ -259,11 +260,11 @@ inline bool wait_for_response(mmu *m) {
     return true;
 }
 
-inline void offer(Vmmu *top, const mmu_request &request) {
-    top->req_valid = 1;
-    top->req_type = request.type;
-    top->req_mode = request.mode;
-    top->req_value = request.va;
+inline void offer(Vmmu___024root *ports, const mmu_request &request) {
+    ports->req_valid = 1;
+    ports->req_type = request.type;
+    ports->req_mode = request.mode;
+    ports->req_value = request.va;
 }
 
 inline void begin_log(mmu *m, mmu_result &result) {
@@ -273,17 +274,17 @@ inline void begin_log(mmu *m, mmu_result &result) {
 }
 
 inline void take_response(mmu *m, mmu_result &result, uint64_t before) {
-    const Vmmu *top = m->top.get();
-    result.vector = top->rsp_vector;
+    const Vmmu___024root *ports = m->ports;
+    result.vector = ports->rsp_vector;
     bool fault = result.vector != MMU_VECTOR_NONE;
-    result.pa = fault ? 0 : top->rsp_pa;
-    result.cr2 = result.vector == MMU_VECTOR_PF ? top->rsp_cr2 : 0;
-    result.error_code = top->rsp_error;
-    result.hit = top->rsp_hit;
-    result.page_shift = top->rsp_page_shift;
-    result.memory_type = fault ? (uint8_t)MEMORY_WB : top->rsp_memory;
-    result.psc_level = top->rsp_psc_level;
-    result.restarts = top->rsp_hit >= MMU_HIT_WALK ? top->rsp_restarts : 0;
+    result.pa = fault ? 0 : ports->rsp_pa;
+    result.cr2 = result.vector == MMU_VECTOR_PF ? ports->rsp_cr2 : 0;
+    result.error_code = ports->rsp_error;
+    result.hit = ports->rsp_hit;
+    result.page_shift = ports->rsp_page_shift;
+    result.memory_type = fault ? (uint8_t)MEMORY_WB : ports->rsp_memory;
+    result.psc_level = ports->rsp_psc_level;
+    result.restarts = ports->rsp_hit >= MMU_HIT_WALK ? ports->rsp_restarts : 0;
     result.done = m->cycle;
     result.cycles = (uint32_t)(m->cycle - before);
 }
@@ -291,11 +292,11 @@ inline void take_response(mmu *m, mmu_result &result, uint64_t before) {
 /* Requests are offered as long as the queue takes them; after a fault the hardware has dropped the younger ones. */
 size_t rtl_translate(mmu *m, const mmu_request *requests, mmu_result *results, size_t count) {
     if (m->hung || count == 0) { return 0; }
-    Vmmu *top = m->top.get();
+    Vmmu___024root *ports = m->ports;
     uint64_t before = m->cycle;
     size_t offered = 0;
     m->settled = false;
-    top->req_op = OP_ACCESS;
+    ports->req_op = OP_ACCESS;
     for (size_t i = 0; i < count; i++) {
         begin_log(m, results[i]);
         m->patience = PATIENCE;
@@ -304,18 +305,18 @@ size_t rtl_translate(mmu *m, const mmu_request *requests, mmu_result *results, s
                 give_up(m);
                 return 0;
             }
-            if (offered < count && top->req_ready) {
-                offer(top, requests[offered++]);
+            if (offered < count && ports->req_ready) {
+                offer(ports, requests[offered++]);
             } else {
-                top->req_valid = 0;
+                ports->req_valid = 0;
             }
             tick(m);
-        } while (!top->rsp_valid);
+        } while (!ports->rsp_valid);
         take_response(m, results[i], before);
         before = m->cycle;
         if (results[i].vector != MMU_VECTOR_NONE) { count = i + 1; }
     }
-    top->req_valid = 0;
+    ports->req_valid = 0;
     return count;
 }
 
@@ -530,6 +531,7 @@ mmu *rtl_create(const mmu_config *config, char *err, size_t err_size) {
 #endif
     m->context.traceEverOn(true);
     m->top = std::make_unique<Vmmu>(&m->context, "top");
+    m->ports = m->top->rootp;
     reset(m.get());
     return m.release();
 }
@@ -544,7 +546,7 @@ extern "C" __attribute__((visibility("default"))) void ntmmu_rtl_cycle(mmu *m, r
     m->settled = false;
     m->patience = PATIENCE;
     top->req_op = OP_ACCESS;
-    offer(top, pins->request);
+    offer(m->ports, pins->request);
     top->req_valid = pins->req_valid;
     top->inv_valid = pins->inv_valid;
     top->inv_pcid_op = pins->inv_pcid_op;
