@@ -8,7 +8,10 @@
 struct rtl_pins {
     /* Offered in the cycle that ends. */
     bool req_valid, inv_valid, inv_pcid_op;
-    struct mmu_request request; /* accesses only */
+    struct mmu_request request;
+    bool control;  /* not the access but this write of a control register */
+    uint8_t which; /* enum mmu_control */
+    uint64_t value;
     uint64_t inv_type, inv_pcid;
     va_t inv_va;
     /* Of the cycle after it. */

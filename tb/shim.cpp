@@ -547,6 +547,10 @@ extern "C" __attribute__((visibility("default"))) void ntmmu_rtl_cycle(mmu *m, r
     m->patience = PATIENCE;
     top->req_op = OP_ACCESS;
     offer(m->ports, pins->request);
+    if (pins->control) {
+        top->req_op = pins->which;
+        top->req_value = pins->value;
+    }
     top->req_valid = pins->req_valid;
     top->inv_valid = pins->inv_valid;
     top->inv_pcid_op = pins->inv_pcid_op;

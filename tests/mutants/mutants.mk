@@ -24,8 +24,8 @@ $(BUILD)/mutant-programs: $(BUILD)/obj/mutants/programs.o $(BUILD)/lib/mmu.a
 	@echo "  LINK $@" && $(CXX) $(SANITIZE) -o $@ $^ -ldl
 
 # A copy of rtl/ with mutants that a tool makes: of all that it can one in MUTANTS_EVERY.
-MUTANTS_EVERY ?= 7
-$(BUILD)/generated/list.txt: tests/mutants/generate.pl tests/mutants/mutants.mk $(wildcard rtl/*.sv rtl/*.svh)
+MUTANTS_EVERY ?= 10
+$(BUILD)/generated/list.txt: tests/mutants/generate.pl $(wildcard rtl/*.sv rtl/*.svh)
 	@mkdir -p $(@D)
 	tests/mutants/generate.pl rtl $(@D) $(MUTANTS_EVERY)
 
@@ -35,8 +35,8 @@ $(BUILD)/generated/%.so: rtl/presets/%.preset $(BUILD)/generated/list.txt $(PRES
 # Those of the kernel, if there are any.
 KERNEL_MUTANTS := $(if $(wildcard tests/mutants/nt.stack),nt)
 MUTANT_OBJECTS := $(BUILD)/ntmmu $(if $(KERNEL_MUTANTS),$(BUILD)/ntmmu.mutate) $(BUILD)/mutant-programs $(BUILD)/mmu-c.mutate.so \
-    $(call models,tiny-l2 tiny-l2.mutate tiny-plru.mutate tiny-random.mutate) \
-    $(patsubst %,$(BUILD)/generated/%.so,tiny-l2 tiny-plru tiny-random tiny-unified)
+    $(call models,tiny-l2 tiny-l2.mutate tiny-random.mutate) \
+    $(patsubst %,$(BUILD)/generated/%.so,tiny-l2 tiny-random)
 
 $(BUILD)/tests/mutants_test: | $(call models,tiny.mutate tiny-l2.mutate tiny-plru.mutate tiny-random.mutate tiny-l2) \
     $(BUILD)/mmu-c.mutate.so $(BUILD)/generated/tiny-l2.so

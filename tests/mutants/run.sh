@@ -28,14 +28,17 @@ vectors() {
     done
 }
 
-# scenarios COMMAND OPTION…: `ntmmu COMMAND` on each trace of scenarios.txt.
-scenarios() {
-    local command=$1 file
-    shift
-    while read -r file; do
-        "$NTMMU" "$command" --quiet "$@" "$file" 2>&1 || { echo "$file"; return 1; }
-    done < <(sed 's/ *#.*//; /^$/d' $here/scenarios.txt)
+# each LIST COMMAND OPTION…: `ntmmu COMMAND` on each trace of LIST.txt, with the options that stand there beside it.
+each() {
+    local list=$1 command=$2 file options
+    shift 2
+    while read -r file options; do
+        # shellcheck disable=SC2086
+        "$NTMMU" "$command" --quiet "$@" $options "$file" 2>&1 || { echo "$file"; return 1; }
+    done < <(sed 's/ *#.*//; /^$/d' "$here/$list.txt")
 }
+scenarios() { each scenarios "$@"; }
+traces() { each traces "$@"; }
 
 # The lines `needs` and the stages of a kind, with their variables put in.
 stack() { sed 's/^ *#.*//; /^ *$/d' "$here/$1.stack" | BUILD=$BUILD NTMMU=$NTMMU PRESETS=$PRESETS PROGRAMS=$PROGRAMS \
@@ -64,7 +67,7 @@ events() {
 
 # one KIND NUMBER ALL RESULTS STAMP
 one() {
-    local kind=$1 number=$2 all=$3 results=$4 stamp=$5 stage check command output text rc
+    local kind=$1 number=$2 all=$3 results=$4 stamp=$5 stage check command output text last rc
     export NTMMU_MUTANT=$number
     while read -r stage check command; do
         [ "$stage" != needs ] || continue
@@ -76,12 +79,14 @@ one() {
         rc=0
         output=$(timeout "$limit" bash -c ". $here/run.sh --stage; $command" 2>&1 | head -c 4000; exit "${PIPESTATUS[0]}") || rc=$?
         output=$(grep -av '^rtl mmu: ' <<< "$output" || true)
-        text=$(head -n 1 <<< "$output" | tr '\t' ' ')
+        text=$(head -n 1 <<< "$output" | tr '\t' ' ') last=$(tail -n 1 <<< "$output")
+        [[ $last != *.vmt* ]] || text+=" ($(basename "$last"))"
         [ $rc != 124 ] || text="time limit: $limit s"
         if [ $rc = 0 ]; then
             printf '%s\t%s\t%s\t%s\t%s\tsurvived\t-\t\n' "$stamp" "$kind" "$number" "$stage" "$check" >> "$results"
             continue
         fi
+        [[ $text != 'ntmmu: boot:'* ]] || check=boot # none of the checks was asked
         [ "$check" != - ] || check=$(check_of "$output")
         printf '%s\t%s\t%s\t%s\t%s\tkilled\t%s\t%s\n' "$stamp" "$kind" "$number" "$stage" "$check" "$(events "$text")" \
             "${text:0:200}" >> "$results"
@@ -97,8 +102,8 @@ numbers() {
     rtl) grep -ohE '(`MUT\(|mut_sel == )[0-9]+' rtl/*.sv rtl/*.svh ;;
     c) grep -ohE '\bMUT\([0-9]+' csrc/mmu/*.[ch] ;;
     generated) sed 's/ .*//' "$BUILD/generated/list.txt" ;;
-    *) sed 's/^ *#.*//; /^ *$/d' "$here/$1.txt" ;;
-    esac | grep -oE '[0-9]+' | awk '!seen[$1]++' | sort -n
+    *) grep -oE '^ *[0-9]+' "$here/$1.txt" ;;
+    esac | grep -oE '[0-9]+' | sort -nu
 }
 
 main() {
@@ -126,7 +131,7 @@ main() {
         local needs
         needs=$(stack "$kind" | sed -n 's/^needs //p')
         for file in $needs; do [ -r "$file" ] || cannot "$file: not there; make mutants builds it"; done
-        stamp=$({ cat $needs $here/$kind.stack $here/scenarios.txt "$NTMMU"; } | cksum | cut -d' ' -f1)
+        stamp=$({ cat $needs $here/$kind.stack $here/scenarios.txt $here/traces.txt "$NTMMU"; } | cksum | cut -d' ' -f1)
         # What was tested otherwise is forgotten.
         awk -F'\t' -v kind="$kind" -v stamp="$stamp" '$2 != kind || $1 == stamp' "$results" > "$results.new"
         mv "$results.new" "$results"

@@ -31,10 +31,11 @@ FILENAME ~ /results.tsv$/ {
     if (n == 0) next
     tried[kind, n] = 1
     kinds[kind] = 1
-    if ($4 ~ /^only:/) {
-        alone[kind, n] = 1
-        if ($6 == "killed") { single[kind, n] = single[kind, n] " " $5; }
-    } else if ($6 == "killed" && !((kind, n) in stage)) {
+    if ($6 == "killed" && $4 ~ /(^only:|\.)(lockstep|shadow|staleness|audit|expect)$/ && index(single[kind, n] " ", " " $5 " ") == 0) {
+        single[kind, n] = single[kind, n] " " $5
+    }
+    if ($4 ~ /^only:/) next
+    if ($6 == "killed" && !((kind, n) in stage)) {
         stage[kind, n] = $4; check[kind, n] = $5; count[kind, n] = $7
         by[kind, $4]++
     }

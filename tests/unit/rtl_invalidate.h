@@ -28,8 +28,8 @@ class InvalidateProgram {
         mmu_.control(MMU_CR4, CR4_PAE | CR4_PGE);
         mmu_.control(MMU_CR3, ROOT);
         mmu_.control(MMU_EFER, EFER_LME);
-        mmu_.control(MMU_CR0, CR0_PG | CR0_PE | CR0_WP);
-        mmu_.control(MMU_CR4, CR4_PAE | CR4_PGE | CR4_PCIDE);
+        mmu_.control(MMU_CR0, CR0);
+        mmu_.control(MMU_CR4, CR4);
         mmu_.control(MMU_CR3, ROOT | PCID);
         for (unsigned page = 0; page < PAGES; page++) { seen_[page].push_back(frame_of(page)); }
     }
@@ -44,11 +44,20 @@ class InvalidateProgram {
             cycle_(mmu_.mmu(), &pins);
             if (pins.inv_valid) { invalidated(pins); }
             if (accepted) {
-                unsigned page = page_of(pins.request.va);
-                waiting_.push_back({page, since_[page], mmu_.ops()->cycles(mmu_.mmu())});
+                unsigned page = pins.control ? NO_PAGE : page_of(pins.request.va);
+                uint64_t since = pins.control ? 0 : since_[page];
+                waiting_.push_back({page, since, mmu_.ops()->cycles(mmu_.mmu())});
+                if (pins.control && pins.which == MMU_EFLAGS_AC) { ac_ = pins.value; }
             }
             if (pins.rsp_valid) { answered(pins); }
         }
+        pins.req_valid = pins.inv_valid = false;
+        for (unsigned i = 0; i < DRAIN && !waiting_.empty() && difference_.empty(); i++) {
+            cycle_(mmu_.mmu(), &pins);
+            if (pins.rsp_valid) { answered(pins); }
+        }
+        if (difference_.empty() && !waiting_.empty()) { difference_ = "requests are never answered"; }
+        if (difference_.empty()) { compare_controls(); }
         return difference_;
     }
 
@@ -58,12 +67,13 @@ class InvalidateProgram {
 
   private:
     struct Waiting {
-        unsigned page;
-        size_t since; /* in seen_: the first translation that it may see */
+        unsigned page; /* NO_PAGE: a write of a control register */
+        size_t since;  /* in seen_: the first translation that it may see */
         uint64_t cycle;
     };
     /* Pages in two regions of 2 MB; each region has two page tables, of which its PDE points to one. */
-    static constexpr unsigned PAGES = 8, PER_REGION = 4, PCID = 5;
+    static constexpr unsigned PAGES = 8, PER_REGION = 4, PCID = 5, NO_PAGE = PAGES, DRAIN = 2000;
+    static constexpr uint64_t CR4 = CR4_PAE | CR4_PGE | CR4_PCIDE, CR0 = CR0_PG | CR0_PE | CR0_WP;
     static constexpr pa_t ROOT = 0x10000;
     static pa_t pde_at(unsigned region) { return ROOT + 0x2000 + region * 8; }
     static pa_t table(unsigned region, unsigned which) { return 0x20000 + (region * 2 + which) * 0x1000; }
@@ -126,12 +136,30 @@ class InvalidateProgram {
         last_changed_ = page;
     }
 
+    /* A write that changes nothing that is cached: it only has to wait for its turn. */
+    void choose_control(rtl_pins &pins) {
+        static const uint64_t same[] = {CR0, ROOT | PCID | CR3_KEEP, CR4, EFER_LME, 0, PAT_RESET};
+        pins.which = (uint8_t)below(6);
+        pins.value = pins.which == MMU_EFLAGS_AC ? below(2) : same[pins.which];
+    }
+
+    /* What has been written, once nothing is under way: reading a register is an edge of the clock. */
+    void compare_controls() {
+        auto held = [this](mmu_control which) { return mmu_.ops()->read_control(mmu_.mmu(), which); };
+        bool right = held(MMU_CR0) == CR0 && held(MMU_CR3) == (ROOT | PCID) && held(MMU_CR4) == CR4 &&
+                     held(MMU_EFER) == (EFER_LME | EFER_LMA) && held(MMU_PAT) == PAT_RESET &&
+                     held(MMU_EFLAGS_AC) == ac_;
+        if (!right) { difference_ = "a control register was written wrongly"; }
+    }
+
     /* Whether the request will be taken. */
     bool offer(rtl_pins &pins) {
         bool ready = pins.req_ready;
         pins.req_valid = below(3) != 0;
         unsigned page = (unsigned)(below(2) ? last_changed_ : below(PAGES));
         pins.request = {va_of(page) | below(4096), (uint8_t)below(4), MMU_SUPERVISOR, 1};
+        pins.control = below(8) == 0;
+        if (pins.control) { choose_control(pins); }
         pins.inv_valid = below(rarity_) == 0;
         pins.inv_pcid_op = below(2);
         pins.inv_type = below(4);
@@ -162,6 +190,10 @@ class InvalidateProgram {
         Waiting request = waiting_.front();
         waiting_.pop_front();
         answers_++;
+        if (request.page == NO_PAGE) {
+            if (pins.vector != MMU_VECTOR_NONE) { difference_ = "a write of a control register was refused"; }
+            return;
+        }
         const std::vector<pa_t> &seen = seen_[request.page];
         pa_t frame = pins.pa & ~(pa_t)0xFFF;
         bool allowed = std::find(seen.begin() + (long)request.since, seen.end(), frame) != seen.end();
@@ -175,6 +207,7 @@ class InvalidateProgram {
     }
 
     rtl_cycle_fn cycle_;
+    uint64_t ac_ = 0; /* as it was written last */
     uint64_t random_, rarity_ = 1, next_frame_ = 0x100, answers_ = 0, old_answers_ = 0;
     TestMemory memory_;
     TestMmu mmu_;
