@@ -31,7 +31,12 @@ struct VerilatedFstC {
 #endif
 #include <type_traits>
 
-#if VERILATOR_VERSION_INTEGER == 5006000
+/* See edge(). Some of the hand-made bugs are paths from an input to an output. */
+#if VERILATOR_VERSION_INTEGER == 5006000 && !defined(MUTATE)
+#define EDGE_ALONE
+#endif
+
+#ifdef EDGE_ALONE
 void Vmmu___024root___eval_nba(Vmmu___024root *root); /* the model's part of an eval() that found an edge */
 #endif
 
@@ -170,7 +175,7 @@ void whole_period(Vmmu *top) {
     top->eval();
 }
 
-#if VERILATOR_VERSION_INTEGER == 5006000
+#ifdef EDGE_ALONE
 /* A model without combinational paths from its inputs has no trigger of its own for them. */
 template <class Root, class = void> constexpr bool inputs_only_registered = true;
 template <class Root> constexpr bool inputs_only_registered<Root, std::void_t<decltype(Root::__VicoTriggered)>> = false;
