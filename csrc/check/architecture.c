@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS 4096u
+#define SLOTS        4096u
+#define NOT_ANSWERED UINT64_MAX /* results[].done */
 
 /* A page whose translation was looked up in memory: while no entry that was read changes, there is no need to again. */
 struct slot {
@@ -228,9 +229,12 @@ static const char *exchange_fault(struct architecture *a, pa_t pa, unsigned byte
     return NULL;
 }
 
+static void judge_answered(struct architecture *a);
+
 static uint64_t memory_exchange(void *ctx, pa_t pa, unsigned bytes, uint64_t expected, uint64_t desired) {
     struct architecture *a = ctx;
     const struct mmu_memory *memory = &a->config.memory;
+    judge_answered(a);
     past_seen(&a->past, pa & ~(pa_t)(a->past.bytes - 1));
     bool marked_before = a->marked_leaf;
     uint64_t held = memory->read(memory->ctx, pa, bytes);
@@ -351,28 +355,54 @@ static void judge(struct architecture *a, const struct mmu_result *result) {
     if (fault) { past_drop_fault(&a->past, a->request->va, paging_pcid(&a->controls)); }
 }
 
-static bool judge_one(struct architecture *a, const struct mmu_request *request, struct mmu_result *result) {
-    struct mmu_request seen = *request;
-    seen.va = paging_address(paging_of(&a->controls), request->va);
-    a->request = &seen;
+static void take_up(struct architecture *a, size_t number) {
+    a->number = number;
     a->marked_leaf = false;
-    bool answered = a->inner_ops->translate(a->inner, request, result, 1) == 1;
-    if (answered) {
-        judge(a, result);
-    } else if (begin_failure(a)) {
+    a->request = NULL;
+    if (number == a->count) { return; }
+    a->seen = a->requests[number];
+    a->seen.va = paging_address(paging_of(&a->controls), a->seen.va);
+    a->request = &a->seen;
+}
+
+static void judge_next(struct architecture *a) {
+    const struct mmu_result *result = &a->results[a->number];
+    judge(a, result);
+    take_up(a, result->vector == MMU_VECTOR_NONE ? a->number + 1 : a->count);
+}
+
+/* Those of several at once that have been answered already: a later one makes the next exchange. */
+static void judge_answered(struct architecture *a) {
+    while (a->count > 1 && a->request && a->results[a->number].done != NOT_ANSWERED) { judge_next(a); }
+}
+
+static size_t judge_some(struct architecture *a, const struct mmu_request *requests, struct mmu_result *results,
+                         size_t count) {
+    a->requests = requests;
+    a->results = results;
+    a->count = count;
+    for (size_t i = 0; i < count && count > 1; i++) { results[i].done = NOT_ANSWERED; }
+    take_up(a, 0);
+    size_t answered = a->inner_ops->translate(a->inner, requests, results, count);
+    while (a->request && a->number < answered) { judge_next(a); }
+    if (answered == 0 && begin_failure(a)) {
         report_add(&a->report, "  no answer to ");
-        add_request(&a->report, &seen);
+        add_request(&a->report, a->request);
         report_add(&a->report, "\n");
     }
     a->request = NULL;
-    return answered;
+    return a->failed ? 0 : answered;
 }
 
-/* One by one, so that it is known for which access an exchange is made. After a failure the MMU counts as hung, which
- * stops the machine: what a kernel makes of wrong translations may never end. */
+/* One by one, so that it is known for which access an exchange is made; an MMU of several walkers, whose cycles are
+ * others then, says it by results[].done. After a failure the MMU counts as hung, which stops the machine: what a
+ * kernel makes of wrong translations may never end. */
 static size_t translate(struct mmu *mmu, const struct mmu_request *requests, struct mmu_result *results, size_t count) {
+    struct architecture *a = of(mmu);
+    if (a->failed) { return 0; }
+    if (a->config.preset.walkers > 1) { return judge_some(a, requests, results, count); }
     for (size_t i = 0; i < count; i++) {
-        if (of(mmu)->failed || !judge_one(of(mmu), &requests[i], &results[i]) || of(mmu)->failed) { return 0; }
+        if (judge_some(a, &requests[i], &results[i], 1) == 0) { return 0; }
         if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
     }
     return count;

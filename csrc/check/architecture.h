@@ -176,7 +176,11 @@ struct architecture {
     uint64_t pdpte[4];
     bool other_nxe; /* EFER.NXE was changed since everything was dropped */
     struct past past;
-    const struct mmu_request *request; /* under way, its address as the mode has it; NULL: none */
+    const struct mmu_request *request; /* the oldest under way, its address as the mode has it; NULL: none */
+    struct mmu_request seen;           /* that */
+    const struct mmu_request *requests;
+    struct mmu_result *results;
+    size_t number, count; /* of the oldest; of those that the MMU has been given at once */
     bool marked_leaf;                  /* it set A or D of an entry that can only be its leaf */
     struct report report;
     bool failed, reported;

@@ -124,7 +124,8 @@ struct mmu_ops {
     void (*destroy)(struct mmu *mmu);
     /* Translates requests in order, stops after the first fault. Returns how many results are filled in, the faulting
      * one included. A result's table[] beyond table_count is not written. With several walkers the walks of one call
-     * overlap: its results are those of as many calls, its cycles fewer.
+     * overlap: its results are those of as many calls, its cycles fewer; a result's `done` is entered when its access
+     * completes, before an exchange for the next one is made.
      * 0 for a count above 0: the hardware hung, or gave an illegal answer (ntmmu/architecture.h). The RTL was given
      * 100000 cycles beside its memory's latencies, one line went to stderr, and this MMU is dead: it answers nothing
      * any more, write_control returns MMU_VECTOR_GP. */

@@ -12,7 +12,8 @@
  *                                 source. 0 or absent: what the look-up itself takes (rtl/README.md)
  *   psc pde|pdpte|pml4e SETS WAYS paging-structure cache of that level
  *   walkers N                     1..4 (default 1): how many requests of one translate() have their table entries read at
- *                                 a time (rtl/README.md, "Several walkers"). A replay makes one request at a time.
+ *                                 a time (rtl/README.md, "Several walkers"); in a replay those of a `batch` event and of a
+ *                                 bare program's access over a page's end, all else is one request at a time
  *   memory fixed N                cycles of a table access, 1..1000 (default: fixed 4); or the lines
  *   memory l1|l2|l3 SETS WAYS CYCLES    caches that table accesses go through (64-byte lines, LRU), and
  *   memory dram CYCLES            what an access costs that misses all of them
