@@ -85,15 +85,10 @@ void cpu_module::look(mmu_operation operation, void *data, size_t bytes) const {
 
 size_t cpu_module::translate(struct mmu *handle, const mmu_request *requests, mmu_result *results, size_t count) {
     cpu_module *cpu = of(handle);
-    for (size_t i = 0; i < count; i++) {
-        cpu->request.kind = requests[i].type;
-        cpu->request.mode = requests[i].mode;
-        cpu->request.size = requests[i].size;
-        cpu->request.answer = &results[i];
-        if (!cpu->operate(mmu_operation::translate, requests[i].va)) { return i; }
-        if (results[i].vector != MMU_VECTOR_NONE) { return i + 1; }
-    }
-    return count;
+    cpu->request.requests = requests;
+    cpu->request.count = count;
+    cpu->request.answers = results;
+    return count && cpu->operate(mmu_operation::translate, requests[0].va) ? cpu->request.found : 0;
 }
 
 int cpu_module::write_control(struct mmu *handle, enum mmu_control which, uint64_t value) {

@@ -12,8 +12,8 @@ extern "C" {
 
 namespace platform {
 
-// From a CPU to its MMU. Command TLM_IGNORE_COMMAND, address: the virtual address. Response TLM_GENERIC_ERROR_RESPONSE:
-// the hardware hung. A page fault is an answer like any other and leaves TLM_OK_RESPONSE.
+// From a CPU to its MMU. Command TLM_IGNORE_COMMAND, address: the virtual address (of several, the first). Response
+// TLM_GENERIC_ERROR_RESPONSE: the hardware hung. A page fault is an answer like any other and leaves TLM_OK_RESPONSE.
 enum class mmu_operation {
     // b_transport; the delay grows by the cycles they take
     translate,
@@ -30,12 +30,14 @@ enum class mmu_operation {
 
 struct mmu_extension : tlm::tlm_extension<mmu_extension> {
     mmu_operation operation = mmu_operation::translate;
-    uint8_t kind = MMU_READ, mode = MMU_SUPERVISOR, size = 1; // translate
-    mmu_result *answer = nullptr;                             // translate: physical address or fault, hit level, walk
+    // translate: so many, each offered while those before it are under way; answered up to the first fault
+    const mmu_request *requests = nullptr;
+    size_t count = 1;
+    mmu_result *answers = nullptr; // physical address or fault, hit level, walk
     mmu_control control = MMU_CR0;                            // write_control, read_control
     uint64_t operand[2] = {0, 0}; // write_control: the value; invpcid: type and PCID; wave: first cycle, end
     int vector = MMU_VECTOR_NONE; // answer of write_control and invpcid
-    size_t found = 0;             // answer of tlb_entries: how many there are
+    size_t found = 0;             // answer of translate: how many answers; of tlb_entries: how many there are
     int error = 0;                // answer of wave
 
     tlm_extension_base *clone() const override { return new mmu_extension(*this); }

@@ -45,11 +45,10 @@ void mmu_module::b_transport(tlm::tlm_generic_payload &request, sc_core::sc_time
     issued = delay;
     request.set_response_status(tlm::TLM_OK_RESPONSE);
     switch (x->operation) {
-    case mmu_operation::translate: {
-        mmu_request access = {va, x->kind, x->mode, x->size};
-        hung = ops->translate(hardware, &access, x->answer, 1) == 0;
+    case mmu_operation::translate:
+        x->found = ops->translate(hardware, x->requests, x->answers, x->count);
+        hung = x->found == 0;
         break;
-    }
     case mmu_operation::write_control: x->vector = ops->write_control(hardware, x->control, x->operand[0]); break;
     case mmu_operation::invlpg: ops->invlpg(hardware, va); break;
     case mmu_operation::invpcid: x->vector = ops->invpcid(hardware, x->operand[0], x->operand[1], va); break;

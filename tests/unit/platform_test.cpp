@@ -194,12 +194,17 @@ TEST(Platform, AWalkTravelsTheBus) {
     b->set_control(MMU_CR3, 0x10000);
     b->set_control(MMU_CR0, CR0_PE | CR0_PG);
     b->stores.clear();
-    mmu_result answer = {};
-    b->operation.answer = &answer;
-    b->operation.kind = MMU_WRITE;
-    b->operation.mode = MMU_USER;
-    b->operation.size = 4;
-    uint64_t took = b->operate(mmu_operation::translate, 0x00402ABC);
+    mmu_request requests[3] = {{0x00402ABC, MMU_WRITE, MMU_USER, 4}};
+    mmu_result answers[3] = {};
+    mmu_result &answer = answers[0];
+    b->operation.requests = requests;
+    b->operation.answers = answers;
+    b->operation.count = 1;
+    auto translate = [&requests](va_t va) {
+        requests[0].va = va;
+        return b->operate(mmu_operation::translate, va);
+    };
+    uint64_t took = translate(0x00402ABC);
     EXPECT_EQ(answer.vector, MMU_VECTOR_NONE);
     EXPECT_EQ(answer.pa, 0x12ABCu);
     EXPECT_EQ(answer.table_count, 4u);
@@ -210,16 +215,27 @@ TEST(Platform, AWalkTravelsTheBus) {
     ASSERT_EQ(b->stores.size(), 2u);
     EXPECT_EQ(b->stores[1].stored, 0x12067u);
 
-    EXPECT_EQ(b->operate(mmu_operation::translate, 0x00402ABC), 1u);
+    EXPECT_EQ(translate(0x00402ABC), 1u);
     EXPECT_EQ(answer.hit, MMU_HIT_L1);
     EXPECT_EQ(b->operate(mmu_operation::invlpg, 0x00402000), 1u);
-    EXPECT_GT(b->operate(mmu_operation::translate, 0x00402ABC), 2 * LATENCY);
+    EXPECT_GT(translate(0x00402ABC), 2 * LATENCY);
     EXPECT_EQ(answer.hit, MMU_HIT_WALK);
 
-    b->operate(mmu_operation::translate, 0x00800000);
+    translate(0x00800000);
     EXPECT_EQ(answer.vector, MMU_VECTOR_PF);
     EXPECT_EQ(answer.cr2, 0x00800000u);
     EXPECT_EQ(answer.error_code, unsigned(PF_USER | PF_WRITE));
+
+    // Several in one transaction: up to the fault.
+    requests[0].va = 0x00402ABC;
+    requests[1] = {0x00800000, MMU_READ, MMU_USER, 4};
+    requests[2] = requests[0];
+    b->operation.count = 3;
+    took = b->operate(mmu_operation::translate, requests[0].va);
+    EXPECT_EQ(b->operation.found, 2u);
+    EXPECT_EQ(answers[0].hit, MMU_HIT_L1);
+    EXPECT_EQ(answers[1].cr2, 0x00800000u);
+    EXPECT_EQ(took, answers[0].cycles + answers[1].cycles);
 }
 
 } // namespace
