@@ -108,8 +108,8 @@ module mmu #(
     function automatic int most(input int a, input int b);
     /* verilator lint_on UNUSEDSIGNAL */
         int in_a, in_b;
-        in_a = 32'(a[0]) + 32'(a[1]) + 32'(a[2]) + 32'(a[3]);
-        in_b = 32'(b[0]) + 32'(b[1]) + 32'(b[2]) + 32'(b[3]);
+        in_a = (a & 1) + (a >> 1 & 1) + (a >> 2 & 1) + (a >> 3 & 1);  // not a[0]: to Yosys that is 0
+        in_b = (b & 1) + (b >> 1 & 1) + (b >> 2 & 1) + (b >> 3 & 1);
         most = in_a > in_b ? in_a : in_b;
     endfunction
     localparam int PROBES_I = most(ISTLB0_WAYS == 0 ? 0 : ISTLB0_CLASSES, ISTLB1_WAYS == 0 ? 0 : ISTLB1_CLASSES);
