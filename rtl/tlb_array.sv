@@ -212,15 +212,22 @@ module tlb_array #(
         met_in = (CLASSES[0] && 32'(set_4k) == s ? match_4k : '0) | (CLASSES[1] && 32'(set_large) == s ? match_large : '0) |
             (CLASSES[2] && 32'(set_1g) == s ? match_1g : '0) | (CLASSES[3] && 32'(set_pde) == s ? match_pde : '0);
     endfunction
-    logic late_q;                        // the PDE entry's word waits for the RAM's one write port
-    logic [SET_BITS-1:0] late_set_q;
-    logic [WAY_BITS-1:0] late_way_q;
-    logic [BITS-1:0] late_word_q;
+    // The second level's RAM has one write port: the PDE's word waits (late) for the next cycle, in which nothing is filled and
+    // no PDE is read; where there are no pages it need not.
+    logic put, late_q;
+    logic [SET_BITS-1:0] put_set, late_set_q;
+    logic [WAY_BITS-1:0] put_way, late_way_q;
+    logic [BITS-1:0] put_word, late_word_q, pde_word, fill_word;
+    assign pde_word = {pde_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], pde_entry[ENTRY_LOW-1:0]};
+    assign fill_word = {fill_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], fill_entry[ENTRY_LOW-1:0]};
     always_ff @(posedge clk) begin : changes
+        if (LEVEL == 2) begin
+            {put, put_set, put_way, put_word} = {late_q, late_set_q, late_way_q, late_word_q};
+            late_q <= 1'b0;
+        end
         if (!rst_n) begin
             for (int s = 0; s < SETS; s++) valid_q[s] <= '0;
             for (int s = 0; s < ROWS; s++) state_q[s] <= untouched(SEED ^ NUMBER);
-            late_q <= 1'b0;
         end else if (change || touch) begin
             // What the address meets in each class, where that matters.
             page_op = fill || drop == DROP_FAULT || (LEVEL != 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
@@ -259,7 +266,7 @@ module tlb_array #(
                     is_pde_q[set_pde][way] <= 1'b1;
                     late_set_q <= set_pde;
                     late_way_q <= way;
-                    late_word_q <= {pde_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], pde_entry[ENTRY_LOW-1:0]};
+                    late_word_q <= pde_word;
                     if (REPLACEMENT == 2 && full) state = STATE_BITS'(stepped(16'(state)));
                 end
                 state = touched(state, way);
@@ -295,8 +302,7 @@ module tlb_array #(
                     fragment_q[main_set][way] <= fill_fragment;
                     is_pde_q[main_set][way] <= 1'b0;
                     if (LEVEL != 2) begin
-                        word_q[32'(main_set) * WAYS + 32'(way)] <=
-                            {fill_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], fill_entry[ENTRY_LOW-1:0]};
+                        word_q[32'(main_set) * WAYS + 32'(way)] <= fill_word;
                     end
                     if (REPLACEMENT == 2 && full) state = STATE_BITS'(stepped(16'(state)));
                 end
@@ -305,14 +311,12 @@ module tlb_array #(
                 end
             end
 
-            // The RAM of the second level. The PDE's word comes a cycle later, when no other can, and no read of it.
-            if (LEVEL == 2) begin
-                late_q <= pde_fill && HAS_PDE != 0 && !(main_set == set_pde && (main_select & pde_select) != '0);
-                if (late_q || main_select != '0) begin
-                    rows_q[late_q ? late_set_q : main_set][(late_q ? 32'(late_way_q) : 32'(way))*BITS +: BITS] <= late_q || `MUT(75, 1'b0, pde_fill) ?
-                        late_word_q : {fill_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], fill_entry[ENTRY_LOW-1:0]};
-                end
+            if (LEVEL == 2 && main_select != '0) begin
+                {put, put_set, put_way, put_word} = {1'b1, main_set, way, `MUT(75, 1'b0, pde_fill) ? late_word_q : fill_word};
+            end else if (LEVEL == 2 && CLASSES == 1 << CLASS_PDE && pde_fill) begin
+                {put, put_set, put_way, put_word} = {1'b1, set_pde, way, pde_word};
             end
+            if (HAS_PDE != 0) late_q <= CLASSES != 1 << CLASS_PDE && pde_fill && !(main_set == set_pde && (main_select & pde_select) != '0);
 
             // Valid bits: of all sets, or of the address's set of each class.
             if (drop != DROP_NONE && (!addressed || FRAGMENTS != 0 || HAS_PDE != 0)) begin
@@ -342,10 +346,8 @@ module tlb_array #(
                     end
                 end
             end
-        end else if (LEVEL == 2 && late_q) begin
-            late_q <= 1'b0;
-            rows_q[late_set_q][32'(late_way_q)*BITS +: BITS] <= late_word_q;
         end
+        if (LEVEL == 2 && put) rows_q[put_set][32'(put_way)*BITS +: BITS] <= put_word;
     end
     /* verilator lint_on BLKSEQ */
 
@@ -381,6 +383,7 @@ module tlb_array #(
         if (rst_n) begin
             // An array takes one kind of change at a time, and is told of it.
             assert (!(touch && fill));
+            assert (LEVEL != 2 || !(late_q && (fill || pde_fill)));
             assert (drop == DROP_NONE || !(fill || touch || pde_touch || pde_fill));
             assert (change || !(fill || pde_touch || pde_fill || drop != DROP_NONE));
             // A filled entry answers in the next cycle, a dropped one does not.
