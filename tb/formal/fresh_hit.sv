@@ -102,12 +102,12 @@ module fresh_hit #(
         end
     end
 
-    // Reached: the watched page hits after the mark, and before it did (a refusal by an entry).
+    // Reached: the watched page hits in the second level after the mark, and before it did hit (a refusal by an entry).
     logic refused_before_q;
     always_ff @(posedge clk) begin : seen
         refused_before_q <= rst_n && (refused_before_q || (refused && !marked_q && (rsp_hit == HIT_L1 || rsp_hit == HIT_L2)));
     end
     `CLAIM(stale, refused_before_q && marked_q && rsp_valid && op == OP_ACCESS && on_watched && rsp_vector == VECTOR_NONE &&
-        (rsp_hit == HIT_L1 || rsp_hit == HIT_L2) && (!watch_large_q || rsp_page_shift == 5'd22))
+        rsp_hit == HIT_L2)
 endmodule
 `default_nettype wire

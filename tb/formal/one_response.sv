@@ -15,7 +15,7 @@ module one_response #(
     parameter int L2_CLASSES = 9,
     parameter int L2_WAYS = 1,
     parameter int PSC_WAYS = 1,
-    parameter int LIMIT = 7
+    parameter int LIMIT = 10
 ) (
     input logic clk,
     input logic want,
