@@ -146,7 +146,8 @@ for my $path (sort glob "$rtl/*.sv $rtl/*.svh") {
     } else {
         $text = mutated_file($text);
         if ($file eq 'mmu.sv') {
-            $text =~ s/(mut_sel <= mutant;)/$1\n            ntmmu_mutant::sel <= mutant;/ or die "$path: no strap `mutant'\n";
+            # Alive from the first cycle of reset on.
+            $text =~ s/^    logic \[31:0\] mut_sel;\n/$&    always_comb ntmmu_mutant::sel = mutant;\n/m or die "$path: no strap `mutant'\n";
         }
     }
     spill("$out/$file", $text);

@@ -36,7 +36,7 @@ $(BUILD)/generated/%.so: rtl/presets/%.preset $(BUILD)/generated/list.txt $(PRES
 KERNEL_MUTANTS := $(if $(wildcard tests/mutants/nt.stack),nt)
 MUTANT_OBJECTS := $(BUILD)/ntmmu $(if $(KERNEL_MUTANTS),$(BUILD)/ntmmu.mutate) $(BUILD)/mutant-programs $(BUILD)/mmu-c.mutate.so \
     $(call models,tiny-l2 tiny-l2.mutate tiny-random.mutate) \
-    $(patsubst %,$(BUILD)/generated/%.so,tiny-l2 tiny-random)
+    $(patsubst %,$(BUILD)/generated/%.so,tiny-l2 tiny-random tiny-unified)
 
 $(BUILD)/tests/mutants_test: | $(call models,tiny.mutate tiny-l2.mutate tiny-plru.mutate tiny-random.mutate tiny-l2) \
     $(BUILD)/mmu-c.mutate.so $(BUILD)/generated/tiny-l2.so

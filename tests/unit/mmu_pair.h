@@ -21,7 +21,7 @@ class PairProgram {
         : preset_(preset), random_(mix64(seed)) {
         /* MAXPHYADDR is a strap, not geometry: most programs run with another one. */
         if (!one_in(3)) { preset_.physical_bits = 32 + (unsigned)random_below(21); }
-        if (one_in(3)) { lack_features(); }
+        if (one_in(2)) { lack_features(); }
         choose_mode();
         for (auto *side : {&a_, &b_}) {
             side->memory.latency = [seed](pa_t pa, bool exchange, uint64_t cycle) {
@@ -93,6 +93,7 @@ class PairProgram {
     /* Features are a strap, too. */
     void lack_features() {
         preset_.features &= (unsigned)(random() | random());
+        if (one_in(3)) { preset_.features &= ~(unsigned)CPU_PAT; }
         if (!has(CPU_PAE)) { preset_.features &= ~(unsigned)CPU_LONG; }
         if (!has(CPU_LONG)) { preset_.features &= ~(unsigned)CPU_1G; }
     }
