@@ -56,6 +56,7 @@ std::set<unsigned> numbers_in(const std::string &directory) {
     std::set<unsigned> numbers;
     DIR *dir = opendir(directory.c_str());
     for (dirent *entry = dir ? readdir(dir) : nullptr; entry; entry = readdir(dir)) {
+        if (entry->d_type == DT_DIR) { continue; }
         std::ifstream file(directory + "/" + entry->d_name);
         std::string text((std::istreambuf_iterator<char>(file)), {});
         for (std::sregex_iterator i(text.begin(), text.end(), use), end; i != end; ++i) {
