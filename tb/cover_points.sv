@@ -38,7 +38,7 @@ module cover_points (
     invlpg_during_walk: cover property (@(posedge clk) mmu.invlpg && walking);
     invlpg_of_the_page_that_is_walked: cover property (@(posedge clk) mmu.invlpg && walking && mmu.inv_va_used[47:12] == mmu.walk_va[47:12]);
     invlpg_during_second_level_probe: cover property (@(posedge clk) mmu.invlpg && mmu.u_head.state_q == H_PROBE);
-    invlpg_when_an_answer_arrives: cover property (@(posedge clk) mmu.acts && mmu.answer_valid_q);
+    invlpg_when_an_answer_arrives: cover property (@(posedge clk) mmu.acts && mmu.u_memory_port.answer_valid_q);
     invalidations_back_to_back: cover property (@(posedge clk) mmu.acts && was_acts);
     invpcid_during_walk: cover property (@(posedge clk) mmu.invpcid && walking);
     invlpg_not_canonical: cover property (@(posedge clk) mmu.invlpg && mmu.drop == DROP_NONE);
@@ -82,6 +82,13 @@ module cover_points (
         !mmu.mem_expected[PTE_A] && mmu.mem_desired[PTE_D]);
     request_for_the_page_that_is_walked: cover property (@(posedge clk) same_page_waits);
     queue_full: cover property (@(posedge clk) mmu.req_valid && !mmu.req_ready);
+
+    // ---- several walkers ----
+    walk_ahead: cover property (@(posedge clk) mmu.ahead_taken);
+    read_ahead_is_used: cover property (@(posedge clk) mmu.early_stored);
+    read_ahead_is_awaited: cover property (@(posedge clk) mmu.early_waits);
+    invlpg_during_a_walk_ahead: cover property (@(posedge clk) mmu.invlpg && mmu.ahead_valid);
+    exchange_while_a_walk_ahead_wants_the_port: cover property (@(posedge clk) mmu.walk_mem && mmu.mem_exchange && mmu.ahead_valid);
 
     // ---- faults ----
     fault_not_present: cover property (@(posedge clk) faulted && !mmu.rsp_error[0]);

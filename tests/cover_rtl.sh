@@ -14,12 +14,13 @@ for preset in "${presets[@]}"; do
     [ -e "$dir/presets/$preset.so" ] && [ -z "$(find rtl tb csrc/include/ntmmu -newer "$dir/presets/$preset.so" -type f)" ] ||
         NTMMU_MODEL_OPT=-O1 tb/build_preset.sh "rtl/presets/$preset.preset" "$dir/presets/$preset.so" --cover
 done
-make --no-print-directory build/ntmmu build/tests/mmu_pair_test build/tests/rtl_test build/tests/rtl_invalidate_test
+make --no-print-directory build/ntmmu build/tests/{mmu_pair,rtl,rtl_invalidate,rtl_walkers}_test
 export NTMMU_PRESET_DIR=$PWD/$dir/presets NTMMU_COVERAGE=$PWD/$dir/data
 pattern=$(IFS='|'; echo "${presets[*]}" | sed 's/-/_/g; s/|/:*\//g')
 {
     printf 'build/tests/mmu_pair_test --gtest_brief=1 --gtest_filter=*/%s\0' "$pattern"
-    printf 'build/tests/rtl_test --gtest_brief=1\0'
+    printf 'build/tests/rtl_test --gtest_brief=1 --gtest_filter=-*Wave*:*wave*\0'
+    printf 'build/tests/rtl_walkers_test --gtest_brief=1 --gtest_filter=-*assert*\0'
     printf 'build/tests/rtl_invalidate_test --gtest_brief=1 --gtest_filter=-*assert*\0'
     printf 'build/ntmmu vectors --quiet --mmu rtl --cpu tiny-l2 %s\0' tests/vectors/*.vec.zst
     printf 'build/ntmmu check --quiet --cpu tiny-l2 traces/subshell.vmt.zst\0'
