@@ -221,9 +221,9 @@ module tlb_array #(
     assign pde_word = {pde_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], pde_entry[ENTRY_LOW-1:0]};
     assign fill_word = {fill_entry[ENTRY_LOW+SKIP +: BITS-ENTRY_LOW], fill_entry[ENTRY_LOW-1:0]};
     always_ff @(posedge clk) begin : changes
+        late_q <= 1'b0;
         if (LEVEL == 2) begin
             {put, put_set, put_way, put_word} = {late_q, late_set_q, late_way_q, late_word_q};
-            late_q <= 1'b0;
         end
         if (!rst_n) begin
             for (int s = 0; s < SETS; s++) valid_q[s] <= '0;

@@ -60,7 +60,7 @@ expect 1 '' "$ntmmu" check --quiet "${own[@]}" "$work/second.vmt"
 "$ntmmu" shrink --quiet "${own[@]}" -o "$work/stopped.vmt" "$work/long.vmt" >"$work/out" 2>"$work/err" &
 pid=$!
 sleep 2
-kill -INT $pid
+kill -INT $pid 2>/dev/null || true # quick machines are done by now
 rc=0
 wait $pid || rc=$?
 if [ $rc = 130 ]; then

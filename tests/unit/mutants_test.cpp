@@ -78,8 +78,8 @@ std::vector<Mutant> mutants_of(const std::set<unsigned> &numbers) {
     return mutants;
 }
 
-std::string pair_difference(const mmu_ops *a, const mmu_ops *b, const std::string &preset) {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+std::string pair_difference(const mmu_ops *a, const mmu_ops *b, const std::string &preset, unsigned seeds = SEEDS) {
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
         PairProgram program(a, b, test_preset(preset), seed);
         std::string difference = program.run(STEPS);
         if (!difference.empty()) { return "seed " + std::to_string(seed) + ", " + difference; }
@@ -170,6 +170,9 @@ TEST_P(RtlMutant, IsNoticed) {
     std::string how;
     for (std::string preset : presets) {
         if (how.empty()) { how = difference(rtl_object(preset + ".mutate"), preset); }
+    }
+    if (how.empty()) { /* what a read ahead of the wrong table does shows first with seed 145 */
+        how = pair_difference(&mmu_c_ops, rtl_ops("tiny-random.mutate"), "tiny-random", 10 * SEEDS);
     }
     choose(0);
     EXPECT_NE(how, "") << "survived: " << mutant.title;
