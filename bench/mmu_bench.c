@@ -1,10 +1,14 @@
 /* What the Verilated MMU of a preset takes in cycles, measured at its interface, beside other MMUs: walks as a function
  * of the memory's latency L, changes of entries, hits a cycle. 32-bit paging. Not a test. Usage: mmu_bench PRESET.so...
  */
+#include "ntmmu/mmu.h"
 #include "ntmmu/pte.h"
 #include "peers.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { PAGE_DIRECTORY = 0x1000, PAGE_TABLES = 0x2000, MEMORY = 1 << 20 };
 enum { HIT, WALK, WALK_SETS_A, WALK_CACHED, FIRST_WRITE, INVLPG, FLUSH, ROWS };
