@@ -13,6 +13,9 @@ const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix);
 /* A path in the same directory, for output. */
 const char *fuzz_output(void);
 
+/* Stops the process unless a converter's output is a trace. */
+void fuzz_require_trace(const char *path);
+
 /* A property that must hold for any input: stops the process, which the fuzzer takes for a crash. */
 #define FUZZ_REQUIRE(what)                                                                                             \
     do {                                                                                                               \

@@ -1,6 +1,8 @@
 /* Inputs as files in a directory in memory. */
 #include "fuzz.h"
 
+#include "ntmmu/trace.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,17 @@ const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix) {
 const char *fuzz_output(void) {
     make_directory();
     return output;
+}
+
+void fuzz_require_trace(const char *path) {
+    char err[1024];
+    struct trace_reader *reader = trace_open(path, err, sizeof err);
+    FUZZ_REQUIRE(reader);
+    struct trace_item item;
+    enum trace_item_kind kind;
+    do { kind = trace_next(reader, &item); } while (kind != TRACE_EOF && kind != TRACE_ERROR);
+    FUZZ_REQUIRE(kind == TRACE_EOF);
+    trace_close(reader);
 }
 
 _Noreturn void fuzz_fail(const char *file, int line, const char *what) {

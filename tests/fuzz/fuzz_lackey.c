@@ -2,7 +2,6 @@
 #include "fuzz.h"
 
 #include "ntmmu/import.h"
-#include "ntmmu/trace.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char err[1024];
@@ -13,12 +12,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         FUZZ_REQUIRE(*err);
         return 0;
     }
-    struct trace_reader *reader = trace_open(options.output, err, sizeof err);
-    FUZZ_REQUIRE(reader);
-    struct trace_item item;
-    enum trace_item_kind kind;
-    do { kind = trace_next(reader, &item); } while (kind != TRACE_EOF && kind != TRACE_ERROR);
-    FUZZ_REQUIRE(kind == TRACE_EOF);
-    trace_close(reader);
+    fuzz_require_trace(options.output);
     return 0;
 }
