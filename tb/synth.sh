@@ -11,7 +11,7 @@ readme=0
 presets=("$@")
 [ ${#presets[@]} -gt 0 ] || presets=(i486 i486+debug p6 geode-lx)
 limit=${NTMMU_SYNTH_SECONDS:-1800}
-level_ns=1.44 # what a level of the longest path takes in a routed i486 (33 MHz, 21 levels), to estimate what is too large to route
+level_ns=1.61 # what a level of the longest path takes in a routed i486 (31 MHz, 20 levels), to estimate what is too large to route
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 say() { [ ! -t 2 ] || echo "synth: $1" >&2; }
