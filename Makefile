@@ -228,7 +228,7 @@ EVENTS ?= 1000000
 JOBS ?= $(shell nproc)
 CPUS ?= ref64 p6 skylake tiny-l2 tiny-random
 
-torture: all $(CPUS:%=$(BUILD)/presets/%.so) ## random programs in all modes, bare and for the NT kernel, on both MMUs  [SEED=N EVENTS=N JOBS=N CPUS='…']
+torture: all $(CPUS:%=$(BUILD)/presets/%.so) ## random programs in all modes, bare and for the NT kernel, on both MMUs  [SEED=N EVENTS=N JOBS=N CPUS='…' KIND=mmu|nt]
 	@tests/torture/torture.sh $(BUILD) $(SEED) $(EVENTS) $(JOBS) '$(CPUS)'
 
 # ---- tests ----

@@ -150,7 +150,8 @@ END {
             for (j = i + 1; j <= found_rows[k]; j++) if (rows[k, j] < rows[k, i]) { swap = rows[k, i]; rows[k, i] = rows[k, j]; rows[k, j] = swap }
             row = row (i > 1 ? ", " : "") rows[k, i]
         }
-        printf "| %s | %s |\n", checks[k], row == "" ? "**none**" : row
+        printf "| %s | %s |\n", checks[k], row == "" ? "none among those that were run" : row
     }
+    print "\nOf the stages of one check only those count that were run (`run.sh --all`). `tests/cli/each_check_alone.sh` has one bug for each."
     print "\nThe bugs of `csrc/mmu/` (c) are in one machine here, as if both MMUs had them: lockstep cannot see such."
 }' "$build/mutants/results.tsv" "$generated" "${lists[@]}"

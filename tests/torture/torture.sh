@@ -2,7 +2,7 @@
 # A torture run in pieces: bare programs on each CPU in each paging mode it has, EVENTS events in all, and beside them programs for
 # the NT kernel (one event for 200 of those; each costs some 20 times as much), plainly and with little memory and faults. Pieces
 # that were done are not run again when an interrupted run is started anew, unless the program or the RTL has changed.
-# Usage: tests/torture/torture.sh BUILD_DIR SEED EVENTS JOBS "CPU…" [check option…]
+# Usage: tests/torture/torture.sh BUILD_DIR SEED EVENTS JOBS "CPU…" [check option…]     KIND=mmu or KIND=nt: only these programs
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$1 seed=$2 events=$3 jobs=$4
@@ -42,10 +42,11 @@ dir=$build/torture-run
 mkdir -p "$dir"
 version=$(cat "$ntmmu" rtl/*.sv* rtl/presets/*.preset | sha256sum | cut -c1-12)
 options=${*:-}
-done_file=$dir/done-$seed-$events-$(printf '%s' "${cpus[*]} $options" | sha256sum | cut -c1-8)
+done_file=$dir/done-$seed-$events-$(printf '%s' "${KIND:-} ${cpus[*]} $options" | sha256sum | cut -c1-8)
 if ! grep -qsx "version $version" "$done_file"; then echo "version $version" >"$done_file"; fi
-plan "$((events / 200 > 4000 ? events / 200 : 4000))" $nt_piece "${nt[@]}" >"$done_file.plan"
-plan "$events" $piece "${places[@]}" >>"$done_file.plan"
+: >"$done_file.plan"
+if [[ ${KIND:-nt} == nt ]]; then plan "$((events / 200 > 4000 ? events / 200 : 4000))" $nt_piece "${nt[@]}" >>"$done_file.plan"; fi
+if [[ ${KIND:-mmu} == mmu ]]; then plan "$events" $piece "${places[@]}" >>"$done_file.plan"; fi
 total=$(wc -l <"$done_file.plan")
 start=$SECONDS
 
