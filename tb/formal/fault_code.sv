@@ -6,30 +6,10 @@
 `include "formal.svh"
 
 module fault_code (
-    input logic clk,
-    input logic begin_walk,
-    input logic [1:0] begin_mode,
-    input logic [6:0] begin_bits,
-    input logic [3:0] begin_features,
-    input logic [1:0] begin_type,
-    input logic [1:0] begin_as,
-    input logic [1:0] begin_below,
-    input logic [2:0] begin_rights,
-    input logic begin_present,
-    input logic answer,
-    input logic [14:0] answer_bits,
-    output logic bad,
-    output logic reached
+    `WALKER_PORTS
 );
     `POWER_ON
-    logic start, busy, done, fault, fault_present, fault_reserved, mem_valid, mem_exchange, answer_valid, pending, exchange_q, restart;
-    logic judged, must_fault, must_present, must_reserved;
-    logic [2:0] mem_level;
-    logic [63:0] mem_expected, mem_desired, answer_data;
-    mmu_type_t access_type;
-    mmu_mode_t mode;
-    paging_t paging;
-    small_walker u_small (.*);
+    `SMALL_WALKER
 
     // Reached: a reserved bit found after a walk began anew.
     logic again_q;
