@@ -137,30 +137,30 @@ void log_table_access(mmu_result *log, const mmu_table_access &access) {
 /* The memory takes the access that the model offers in this cycle. What a walk ahead reads enters the log when the head's
  * walk wants it. */
 void issue_memory_access(mmu *m) {
-    const Vmmu *top = m->top.get();
+    const Vmmu___024root *ports = m->ports;
     const mmu_memory &memory = m->config.memory;
-    bool exchange = top->mem_exchange;
-    unsigned bytes = top->mem_wide ? 8 : 4;
-    pa_t pa = top->mem_pa;
+    bool exchange = ports->mem_exchange;
+    unsigned bytes = ports->mem_wide ? 8 : 4;
+    pa_t pa = ports->mem_pa;
     uint32_t latency = memory.latency(memory.ctx, pa, exchange, m->cycle);
     mmu_table_access access = {};
     access.pa = pa;
-    access.level = top->mem_level;
+    access.level = ports->mem_level;
     if (exchange) {
         access.op = MMU_TABLE_EXCHANGE;
-        access.desired = top->mem_desired;
-        access.value = memory.compare_exchange(memory.ctx, pa, bytes, top->mem_expected, top->mem_desired);
+        access.desired = ports->mem_desired;
+        access.value = memory.compare_exchange(memory.ctx, pa, bytes, ports->mem_expected, ports->mem_desired);
     } else {
         access.op = MMU_TABLE_READ;
         access.value = memory.read(memory.ctx, pa, bytes);
     }
-    auto &walker = m->walker[PRESET_WALKERS == 1 ? 0 : top->mem_id];
+    auto &walker = m->walker[PRESET_WALKERS == 1 ? 0 : ports->mem_id];
     walker.answer = access.value;
     walker.cycle = m->cycle + (latency ? latency : 1);
     walker.due = true;
     m->answers_due++;
     m->patience += latency;
-    if (PRESET_WALKERS > 1 && top->mem_id != 0) {
+    if (PRESET_WALKERS > 1 && ports->mem_id != 0) {
         walker.ahead[access.level] = access;
     } else if (m->log) {
         log_table_access(m->log, access);
@@ -235,10 +235,10 @@ inline void tick(mmu *m) {
 
 /* One edge that is no cycle of the machine: the state written by the last cycle becomes visible. */
 void held_edge(mmu *m) {
-    m->top->mem_rsp_valid = 0;
-    m->top->debug_hold = 1;
+    m->ports->mem_rsp_valid = 0;
+    m->ports->debug_hold = 1;
     edge(m);
-    m->top->debug_hold = 0;
+    m->ports->debug_hold = 0;
 }
 
 void settle(mmu *m) {
@@ -252,13 +252,13 @@ bool give_up(mmu *m) {
     fprintf(stderr, "rtl mmu: the oldest request has no answer in cycle %llu: the hardware hangs\n",
             (unsigned long long)m->cycle);
     m->hung = true;
-    m->top->req_valid = 0;
+    m->ports->req_valid = 0;
     return false;
 }
 
 /* Ends cycles until a response stands at the port. False if it never comes. */
 inline bool wait_for_response(mmu *m) {
-    while (!m->top->rsp_valid) {
+    while (!m->ports->rsp_valid) {
         if (m->patience-- == 0) { return give_up(m); }
         tick(m);
     }
@@ -327,27 +327,27 @@ size_t rtl_translate(mmu *m, const mmu_request *requests, mmu_result *results, s
 
 int rtl_write_control(mmu *m, enum mmu_control which, uint64_t value) {
     if (m->hung) { return MMU_VECTOR_GP; }
-    Vmmu *top = m->top.get();
+    Vmmu___024root *ports = m->ports;
     m->log = nullptr;
     m->settled = false;
     m->patience = PATIENCE;
-    top->req_valid = 1;
-    top->req_op = which;
-    top->req_value = value;
+    ports->req_valid = 1;
+    ports->req_op = which;
+    ports->req_value = value;
     tick(m);
-    top->req_valid = 0;
-    return wait_for_response(m) ? top->rsp_vector : MMU_VECTOR_GP;
+    ports->req_valid = 0;
+    return wait_for_response(m) ? ports->rsp_vector : MMU_VECTOR_GP;
 }
 
 uint64_t rtl_read_control(const mmu *m, enum mmu_control which) {
     settle(const_cast<mmu *>(m));
     switch (which) {
-    case MMU_CR0: return m->top->cr0;
-    case MMU_CR3: return m->top->cr3;
-    case MMU_CR4: return m->top->cr4;
-    case MMU_EFER: return m->top->efer;
-    case MMU_EFLAGS_AC: return m->top->eflags_ac;
-    case MMU_PAT: return m->top->pat;
+    case MMU_CR0: return m->ports->cr0;
+    case MMU_CR3: return m->ports->cr3;
+    case MMU_CR4: return m->ports->cr4;
+    case MMU_EFER: return m->ports->efer;
+    case MMU_EFLAGS_AC: return m->ports->eflags_ac;
+    case MMU_PAT: return m->ports->pat;
     }
     return 0;
 }
@@ -355,16 +355,16 @@ uint64_t rtl_read_control(const mmu *m, enum mmu_control which) {
 /* Taken in the cycle the model stands in, done in the next. */
 int invalidate(mmu *m, bool pcid_op, uint64_t type, uint64_t pcid, va_t va) {
     if (m->hung) { return MMU_VECTOR_GP; }
-    Vmmu *top = m->top.get();
+    Vmmu___024root *ports = m->ports;
     m->settled = false;
-    top->inv_valid = 1;
-    top->inv_pcid_op = pcid_op;
-    top->inv_type = type;
-    top->inv_pcid = pcid;
-    top->inv_va = va;
+    ports->inv_valid = 1;
+    ports->inv_pcid_op = pcid_op;
+    ports->inv_type = type;
+    ports->inv_pcid = pcid;
+    ports->inv_va = va;
     tick(m);
-    top->inv_valid = 0;
-    return top->inv_vector;
+    ports->inv_valid = 0;
+    return ports->inv_vector;
 }
 
 void rtl_invlpg(mmu *m, va_t va) { invalidate(m, false, 0, 0, va); }
@@ -379,27 +379,27 @@ void debug_edges(mmu *m) {
 }
 
 uint64_t read_counter(mmu *m, unsigned number) {
-    m->top->debug_counter = number;
+    m->ports->debug_counter = number;
     debug_edges(m);
-    return m->top->debug_word;
+    return m->ports->debug_word;
 }
 
 enum { COUNTERS = 15 }; /* for debug_array */
 enum { FIELD_VALID, FIELD_TAG, FIELD_ENTRY, FIELD_VA };
 
 uint64_t read_field(mmu *m, unsigned field) {
-    m->top->debug_field = field;
+    m->ports->debug_field = field;
     debug_edges(m);
-    return m->top->debug_word;
+    return m->ports->debug_word;
 }
 
 /* In the order of the debug port's counter numbers (rtl/counters.sv). */
 void rtl_statistics(const mmu *constant, mmu_statistics *out) {
     mmu *m = const_cast<mmu *>(constant);
     settle(m);
-    m->top->debug_read = 1;
-    m->top->debug_array = COUNTERS;
-    m->top->debug_field = 0;
+    m->ports->debug_read = 1;
+    m->ports->debug_array = COUNTERS;
+    m->ports->debug_field = 0;
     unsigned number = 0;
     for (uint64_t &hits : out->hits) { hits = read_counter(m, number++); }
     for (uint64_t &hits : out->pde_hits) { hits = read_counter(m, number++); }
@@ -412,7 +412,7 @@ void rtl_statistics(const mmu *constant, mmu_statistics *out) {
                               &out->invlpg,      &out->invpcid,       &out->cr3_writes,  &out->fault_drops,
                               &out->flush_all,   &out->cycles};
     for (uint64_t *field : rest) { *field = read_counter(m, number++); }
-    m->top->debug_read = 0;
+    m->ports->debug_read = 0;
 }
 
 mmu_tlb_entry debug_entry(mmu *m, unsigned array, unsigned set, unsigned way) {
@@ -425,7 +425,7 @@ mmu_tlb_entry debug_entry(mmu *m, unsigned array, unsigned set, unsigned way) {
     entry.way = (uint16_t)way;
     entry.pcid = (uint16_t)(tag >> TAG_PCID & 0xFFF);
     bool page = array < ARRAY_PSC_PDE && entry.tlb_class != TLB_PDE;
-    bool pae = m->top->cr4 & CR4_PAE;
+    bool pae = m->ports->cr4 & CR4_PAE;
     unsigned shift = !page || entry.tlb_class == TLB_4K ? 12 : entry.tlb_class == TLB_1G ? 30 : pae ? 21 : 22;
     entry.pa = bits >> ENTRY_FRAME << 12 >> shift << shift; /* below it, what the first access happened to have */
     entry.memory = (uint8_t)(bits >> ENTRY_MEMORY & 7);
@@ -439,27 +439,27 @@ mmu_tlb_entry debug_entry(mmu *m, unsigned array, unsigned set, unsigned way) {
 }
 
 size_t rtl_tlb_entries(mmu *m, mmu_tlb_entry *out, size_t max) {
-    Vmmu *top = m->top.get();
+    Vmmu___024root *ports = m->ports;
     size_t count = 0;
     settle(m);
-    top->debug_read = 1;
+    ports->debug_read = 1;
     for (unsigned array = 0; array < MMU_ARRAYS; array++) {
-        top->debug_array = array;
+        ports->debug_array = array;
         for (unsigned set = 0; built_geometry[array].ways != 0 && set < built_geometry[array].sets; set++) {
-            top->debug_set = set;
-            top->debug_way = 0;
+            ports->debug_set = set;
+            ports->debug_way = 0;
             uint64_t valid = read_field(m, FIELD_VALID);
             for (unsigned way = 0; way < built_geometry[array].ways; way++) {
                 if (!(valid >> way & 1)) { continue; }
                 if (count < max) {
-                    top->debug_way = way;
+                    ports->debug_way = way;
                     out[count] = debug_entry(m, array, set, way);
                 }
                 count++;
             }
         }
     }
-    top->debug_read = 0;
+    ports->debug_read = 0;
     return count;
 }
 
@@ -508,18 +508,18 @@ const char *unsuitable(const mmu_config *config) {
 }
 
 void reset(mmu *m) {
-    Vmmu *top = m->top.get();
-    top->req_valid = top->inv_valid = top->mem_rsp_valid = top->debug_hold = top->debug_read = 0;
-    top->mem_rsp_id = 0;
-    top->maxphyaddr = m->config.preset.physical_bits;
-    top->features = m->config.preset.features;
+    Vmmu___024root *ports = m->ports;
+    ports->req_valid = ports->inv_valid = ports->mem_rsp_valid = ports->debug_hold = ports->debug_read = 0;
+    ports->mem_rsp_id = 0;
+    ports->maxphyaddr = m->config.preset.physical_bits;
+    ports->features = m->config.preset.features;
 #ifdef MUTATE
     const char *mutant = getenv("NTMMU_MUTANT");
-    top->mutant = mutant ? (uint32_t)strtoul(mutant, nullptr, 10) : 0;
+    ports->mutant = mutant ? (uint32_t)strtoul(mutant, nullptr, 10) : 0;
 #endif
-    top->rst_n = 0;
-    for (int i = 0; i < 3; i++) { whole_period(top); }
-    top->rst_n = 1;
+    ports->rst_n = 0;
+    for (int i = 0; i < 3; i++) { whole_period(m->top.get()); }
+    ports->rst_n = 1;
 }
 
 mmu *rtl_create(const mmu_config *config, char *err, size_t err_size) {
@@ -546,31 +546,31 @@ void rtl_destroy(mmu *m) { delete m; }
 } // namespace
 
 extern "C" __attribute__((visibility("default"))) void ntmmu_rtl_cycle(mmu *m, rtl_pins *pins) {
-    Vmmu *top = m->top.get();
+    Vmmu___024root *ports = m->ports;
     m->log = nullptr;
     m->settled = false;
     m->patience = PATIENCE;
-    top->req_op = OP_ACCESS;
+    ports->req_op = OP_ACCESS;
     offer(m->ports, pins->request);
     if (pins->control) {
-        top->req_op = pins->which;
-        top->req_value = pins->value;
+        ports->req_op = pins->which;
+        ports->req_value = pins->value;
     }
-    top->req_valid = pins->req_valid;
-    top->inv_valid = pins->inv_valid;
-    top->inv_pcid_op = pins->inv_pcid_op;
-    top->inv_type = pins->inv_type;
-    top->inv_pcid = pins->inv_pcid;
-    top->inv_va = pins->inv_va;
+    ports->req_valid = pins->req_valid;
+    ports->inv_valid = pins->inv_valid;
+    ports->inv_pcid_op = pins->inv_pcid_op;
+    ports->inv_type = pins->inv_type;
+    ports->inv_pcid = pins->inv_pcid;
+    ports->inv_va = pins->inv_va;
     tick(m);
-    top->req_valid = top->inv_valid = 0;
-    pins->req_ready = top->req_ready;
-    pins->rsp_valid = top->rsp_valid;
-    pins->vector = top->rsp_vector;
-    pins->hit = top->rsp_hit;
-    pins->pa = top->rsp_pa;
-    pins->inv_done = top->inv_done;
-    pins->inv_vector = top->inv_vector;
+    ports->req_valid = ports->inv_valid = 0;
+    pins->req_ready = ports->req_ready;
+    pins->rsp_valid = ports->rsp_valid;
+    pins->vector = ports->rsp_vector;
+    pins->hit = ports->rsp_hit;
+    pins->pa = ports->rsp_pa;
+    pins->inv_done = ports->inv_done;
+    pins->inv_vector = ports->inv_vector;
 }
 
 extern "C" __attribute__((visibility("default"))) const struct mmu_ops *ntmmu_mmu_ops(void) {

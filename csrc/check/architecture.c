@@ -222,9 +222,8 @@ static const char *exchange_fault(struct architecture *a, pa_t pa, unsigned byte
         walk_candidates(a, true, find_role, &role);
     }
     if (!role.upper && !role.leaf) { return "in an entry that is not on the way of the access"; }
-    bool write = a->request->type == MMU_WRITE || a->request->type == MMU_MODIFY;
     if ((sets & ENTRY_D) && !role.leaf) { return "which sets D where no page is mapped"; }
-    if ((sets & ENTRY_D) && !write) { return "which sets D though nothing is written"; }
+    if ((sets & ENTRY_D) && !mmu_writes(a->request->type)) { return "which sets D though nothing is written"; }
     a->marked_leaf = a->marked_leaf || !role.upper;
     return NULL;
 }
@@ -294,8 +293,7 @@ static struct slot *slot_of(struct architecture *a, va_t va) {
 static bool slot_allows(const struct architecture *a, const struct slot *s) {
     const struct mmu_request *r = a->request;
     struct candidate page = {.writable = s->writable, .user = s->user, .execute_disable = s->execute_disable};
-    bool write = r->type == MMU_WRITE || r->type == MMU_MODIFY;
-    return (!write || s->dirty) && paging_allows(&a->controls, a->controls.efer & EFER_NXE, &page, r);
+    return (!mmu_writes(r->type) || s->dirty) && paging_allows(&a->controls, a->controls.efer & EFER_NXE, &page, r);
 }
 
 static bool is_known(struct architecture *a, const struct mmu_result *result) {

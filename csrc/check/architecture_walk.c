@@ -67,20 +67,18 @@ static bool is_reserved(const struct architecture *a, enum paging paging, unsign
 
 /* ---- rights and error codes, 4.6 and 4.7 ---- */
 
-static bool is_write(const struct mmu_request *r) { return r->type == MMU_WRITE || r->type == MMU_MODIFY; }
-
 bool paging_allows(const struct controls *c, bool nxe, const struct candidate *page, const struct mmu_request *r) {
     bool fetch = r->type == MMU_FETCH;
     if (fetch && nxe && page->execute_disable) { return false; }
-    if (r->mode == MMU_USER) { return page->user && (page->writable || !is_write(r)); }
+    if (r->mode == MMU_USER) { return page->user && (page->writable || !mmu_writes(r->type)); }
     if (page->user && fetch && (c->cr4 & CR4_SMEP)) { return false; }
     if (page->user && !fetch && (c->cr4 & CR4_SMAP) && !(c->ac && r->mode == MMU_SUPERVISOR)) { return false; }
-    return page->writable || !is_write(r) || !(c->cr0 & CR0_WP);
+    return page->writable || !mmu_writes(r->type) || !(c->cr0 & CR0_WP);
 }
 
 static uint32_t error_code(const struct controls *c, const struct mmu_request *r, uint32_t cause) {
     bool tells_fetches = (c->cr4 & CR4_SMEP) || ((c->cr4 & CR4_PAE) && (c->efer & EFER_NXE));
-    return cause | (is_write(r) ? PF_WRITE : 0u) | (r->mode == MMU_USER ? PF_USER : 0u) |
+    return cause | (mmu_writes(r->type) ? PF_WRITE : 0u) | (r->mode == MMU_USER ? PF_USER : 0u) |
            (r->type == MMU_FETCH && tells_fetches ? PF_FETCH : 0u);
 }
 
@@ -166,7 +164,7 @@ static bool leaf(struct walk *w, uint64_t oldest, uint64_t until, unsigned shift
     w->c.dirty = step->value & ENTRY_D;
     bool stop;
     if (paging_allows(&w->a->controls, w->nx_acts, &w->c, w->a->request)) {
-        pte_t needed = ENTRY_A | (is_write(w->a->request) ? ENTRY_D : 0u);
+        pte_t needed = ENTRY_A | (mmu_writes(w->a->request->type) ? ENTRY_D : 0u);
         struct candidate c = w->c;
         c.vector = MMU_VECTOR_NONE;
         c.missing |= needed & ~step->value;

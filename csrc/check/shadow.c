@@ -184,7 +184,7 @@ static bool mdl_alias(const struct shadow *s, uint32_t of, va_t alias, uint32_t 
 /* A view in system space: it sees what all see who have the section mapped. */
 static bool view_access(struct shadow *s, const struct access *a, const struct log_record *record,
                         const struct event *event, struct report *report) {
-    bool store = a->type == MMU_WRITE || a->type == MMU_MODIFY;
+    bool store = mmu_writes(a->type);
     struct ideal_page *page =
         store ? ideal_store_page(s->ideal, SYSTEM_PID, a->va) : ideal_load_page(s->ideal, SYSTEM_PID, a->va);
     if (!page) { return true; }
@@ -198,7 +198,7 @@ static bool view_access(struct shadow *s, const struct access *a, const struct l
  * page is still the one that was locked. */
 static bool kernel_access(struct shadow *s, struct access *a, const struct log_record *record,
                           const struct event *event, struct report *report) {
-    bool store = a->type == MMU_WRITE || a->type == MMU_MODIFY;
+    bool store = mmu_writes(a->type);
     va_t start, end;
     if (ideal_region(s->ideal, SYSTEM_PID, a->va, &start, &end)) { return view_access(s, a, record, event, report); }
     uint32_t pid;
@@ -243,7 +243,7 @@ static bool access_event(struct shadow *s, const struct event *event, const stru
     if (a.va >= USER_END || mdl_alias(s, a.pid, a.va, &owner, &aliased)) {
         return kernel_access(s, &a, record, event, report);
     }
-    bool store = a.type == MMU_WRITE || a.type == MMU_MODIFY;
+    bool store = mmu_writes(a.type);
     struct ideal_page *page = store ? ideal_store_page(s->ideal, a.pid, a.va) : ideal_load_page(s->ideal, a.pid, a.va);
     if (!page) { return no_region(&a, record, event, report); }
     if (a.type != MMU_WRITE && !compare_load(s, &a, page, record, event, report)) { return false; }

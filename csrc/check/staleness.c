@@ -128,7 +128,7 @@ static struct table_path walk(struct staleness *s, uint64_t cr3, va_t va) {
 static uint8_t used_rights(const struct staleness *s, const struct log_record *r) {
     unsigned type = r->e & 0xF, mode = r->e >> 4 & 0xF;
     uint8_t used = mode == MMU_USER ? RIGHT_USER : 0;
-    if (type == MMU_WRITE || type == MMU_MODIFY) {
+    if (mmu_writes((enum mmu_type)type)) {
         used |= RIGHT_DIRTY;
         if (mode == MMU_USER || (s->ops->read_control(s->mmu, MMU_CR0) & CR0_WP)) { used |= RIGHT_WRITE; }
     }

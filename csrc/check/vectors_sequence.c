@@ -218,7 +218,7 @@ static enum verdict check_tables(struct runner *r, const struct access *access, 
 
 /* Bits of the error code that the access itself decides, whatever translation served it. */
 static bool plausible_fault(const struct outcome *found, const struct access *access) {
-    uint32_t write = access->type == MMU_WRITE || access->type == MMU_MODIFY ? PF_WRITE : 0;
+    uint32_t write = mmu_writes(access->type) ? PF_WRITE : 0;
     uint32_t user = access->mode == MMU_USER ? PF_USER : 0;
     uint32_t decided = vectors_is_descriptor_load(access) ? PF_USER : PF_USER | PF_WRITE; /* it reads, too */
     bool in_access = page_of(found->cr2) == page_of(access->va) || access->crosses;

@@ -16,10 +16,8 @@ struct page_rights {
     bool writable, user, execute_disable;
 };
 
-static inline bool is_write(enum mmu_type type) { return type == MMU_WRITE || type == MMU_MODIFY; }
-
 static inline bool user_allowed(struct page_rights page, enum mmu_type type) {
-    return page.user && (page.writable || !is_write(type));
+    return page.user && (page.writable || !mmu_writes(type));
 }
 
 /* EFLAGS.AC lifts SMAP for explicit accesses only; an implicit one (a descriptor table, say) is never excused. */
@@ -32,7 +30,7 @@ static inline bool supervisor_allowed(const struct paging_controls *controls, st
                                       enum mmu_type type, enum mmu_mode mode) {
     if (type == MMU_FETCH) { return !(page.user && (controls->cr4 & MUT(22, CR4_SMEP, 0))); }
     if (page.user && smap_forbids(controls, mode)) { return false; }
-    return !is_write(type) || page.writable || !(controls->cr0 & CR0_WP);
+    return !mmu_writes(type) || page.writable || !(controls->cr0 & CR0_WP);
 }
 
 /* SDM 4.6.1, with the registers as they are at the access. In the header because every TLB hit asks. */
@@ -46,7 +44,7 @@ static inline bool access_allowed(const struct paging_controls *controls, struct
 static inline uint32_t fault_error_code(const struct paging_controls *controls, uint32_t cause, enum mmu_type type,
                                         enum mmu_mode mode) {
     uint32_t code = cause;
-    if (is_write(type)) { code |= PF_WRITE; }
+    if (mmu_writes(type)) { code |= PF_WRITE; }
     if (mode == MMU_USER) { code |= PF_USER; }
     /* Without SMEP and without NXE (which 32-bit paging does not have) a fetch looks like a read. */
     bool nxe = (controls->cr4 & CR4_PAE) && (controls->efer & EFER_NXE);

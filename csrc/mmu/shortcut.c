@@ -22,7 +22,7 @@ static uint16_t allowed_of(struct mmu *mmu, const struct tlb_entry *entry) {
     for (enum mmu_mode mode = MMU_SUPERVISOR; mode <= MMU_IMPLICIT; mode++) {
         for (enum mmu_type type = MMU_READ; type <= MMU_MODIFY; type++) {
             bool hits =
-                (!is_write(type) || MUT(9, entry->dirty, true)) && access_allowed(&mmu->controls, rights, type, mode);
+                (!mmu_writes(type) || MUT(9, entry->dirty, true)) && access_allowed(&mmu->controls, rights, type, mode);
             allowed |= (unsigned)hits << mmu_shortcut_right(type, mode);
         }
     }

@@ -219,7 +219,7 @@ __attribute__((always_inline)) static inline enum served serve(struct mmu *mmu, 
     enum mmu_type type = request->type;
     enum mmu_mode mode = request->mode;
     bool allowed = access_allowed(&mmu->controls, entry->rights, type, mode);
-    if (allowed && is_write(type) && MUT(9, !entry->dirty, false)) { return SERVED_DIRTY; }
+    if (allowed && mmu_writes(type) && MUT(9, !entry->dirty, false)) { return SERVED_DIRTY; }
     unsigned page_shift = mmu->mode.shift[tag_class(tlb->tag[index])];
     mmu->statistics.hits[array_number(mmu, tlb)]++;
     result->page_shift = (uint8_t)page_shift;

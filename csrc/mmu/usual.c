@@ -113,7 +113,7 @@ static inline void answer_fault(struct mmu *mmu, struct mmu_result *result, va_t
 __attribute__((noinline)) static bool hit_small(struct mmu *mmu, struct tlb *tlb, unsigned index,
                                                 const struct mmu_request *request, struct mmu_result *result, va_t va) {
     const struct tlb_entry *entry = &tlb->entry[index];
-    if (is_write(request->type) && !entry->dirty) { return false; }
+    if (mmu_writes(request->type) && !entry->dirty) { return false; }
     if (!access_allowed(&mmu->controls, entry->rights, request->type, request->mode)) { return false; }
     mmu->statistics.hits[array_number(mmu, tlb)]++;
     answer_page(mmu, result, entry, va);
@@ -187,7 +187,7 @@ bool translate_usual(struct mmu *mmu, const struct mmu_request *request, struct 
         drop_small(mmu, side ^ 1u, va, tag); /* its own side holds nothing */
         return true;
     }
-    uint32_t marked = pte | (is_write(request->type) ? ENTRY_A | ENTRY_D : ENTRY_A);
+    uint32_t marked = pte | (mmu_writes(request->type) ? ENTRY_A | ENTRY_D : ENTRY_A);
     bool exchange = marked != pte;
     if (exchange) {
         const struct mmu_memory *memory = &mmu->config.memory;

@@ -172,7 +172,7 @@ static inline bool check_rights(struct walk *walk) {
 
 /* A of the upper entries from the top, then A and D of the leaf in one exchange. False: start again. */
 static inline bool commit(struct walk *walk) {
-    uint64_t leaf_bits = is_write(walk->params->type) ? ENTRY_A | ENTRY_D : ENTRY_A;
+    uint64_t leaf_bits = mmu_writes(walk->params->type) ? ENTRY_A | ENTRY_D : ENTRY_A;
     unsigned level = walk->first_level;
 #pragma GCC unroll 4
     for (; level >= LEVEL_PTE; level--) {
@@ -204,7 +204,7 @@ static inline void set_translation(struct walk *walk) {
     walk->result->leaf =
         (struct tlb_entry){.frame = leaf_frame(walk->format, leaf, level) | MUT(72, 0, offset_of_4k(walk)),
                            .rights = walk->rights,
-                           .dirty = MUT(10, (leaf & ENTRY_D) != 0, is_write(walk->params->type)),
+                           .dirty = MUT(10, (leaf & ENTRY_D) != 0, mmu_writes(walk->params->type)),
                            .global = (global & ENTRY_G) && MUT(26, mode->pge, true),
                            .memory = leaf_memory(leaf, level, mode->pat_mask)};
 }

@@ -17,6 +17,7 @@
 #define MMU_ABI_VERSION 2
 
 enum mmu_type { MMU_READ, MMU_WRITE, MMU_FETCH, MMU_MODIFY }; /* MODIFY: locked read-modify-write, a write throughout */
+static inline bool mmu_writes(enum mmu_type type) { return type == MMU_WRITE || type == MMU_MODIFY; }
 enum mmu_mode {
     MMU_SUPERVISOR,
     MMU_USER,
