@@ -56,7 +56,7 @@ static_assert(MMU_HIT_OFF == 0 && MMU_HIT_L1 == 1 && MMU_HIT_L2 == 2 && MMU_HIT_
               "mmu_hit_t");
 
 /* entry_t and debug_tag_t */
-enum { ENTRY_RW = 1, ENTRY_US = 2, ENTRY_NX = 4, ENTRY_D = 8, ENTRY_MEMORY = 4, ENTRY_FRAME = 7 };
+enum { WORD_RW = 1, WORD_US = 2, WORD_NX = 4, WORD_D = 8, WORD_MEMORY = 4, WORD_FRAME = 7 };
 enum { TAG_PCID = 36, TAG_CLASS = 48, TAG_G = 50, TAG_FRAGMENT = 51 };
 
 /* Cycles without a completion, beside those the memory was given, after which the hardware counts as hung. */
@@ -427,12 +427,12 @@ mmu_tlb_entry debug_entry(mmu *m, unsigned array, unsigned set, unsigned way) {
     bool page = array < ARRAY_PSC_PDE && entry.tlb_class != TLB_PDE;
     bool pae = m->ports->cr4 & CR4_PAE;
     unsigned shift = !page || entry.tlb_class == TLB_4K ? 12 : entry.tlb_class == TLB_1G ? 30 : pae ? 21 : 22;
-    entry.pa = bits >> ENTRY_FRAME << 12 >> shift << shift; /* below it, what the first access happened to have */
-    entry.memory = (uint8_t)(bits >> ENTRY_MEMORY & 7);
-    entry.writable = bits & ENTRY_RW;
-    entry.user = bits & ENTRY_US;
-    entry.execute_disable = bits & ENTRY_NX;
-    entry.dirty = bits & ENTRY_D;
+    entry.pa = bits >> WORD_FRAME << 12 >> shift << shift; /* below it, what the first access happened to have */
+    entry.memory = (uint8_t)(bits >> WORD_MEMORY & 7);
+    entry.writable = bits & WORD_RW;
+    entry.user = bits & WORD_US;
+    entry.execute_disable = bits & WORD_NX;
+    entry.dirty = bits & WORD_D;
     entry.global = tag >> TAG_G & 1;
     entry.fragment = tag >> TAG_FRAGMENT & 1;
     return entry;

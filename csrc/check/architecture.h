@@ -7,18 +7,6 @@
 #include "ntmmu/machine.h"
 #include "report.h"
 
-/* Bits of a table entry of any level and mode, SDM tables 4-4 to 4-19. */
-enum {
-    ENTRY_P = 1 << 0,
-    ENTRY_RW = 1 << 1,
-    ENTRY_US = 1 << 2,
-    ENTRY_A = 1 << 5,
-    ENTRY_D = 1 << 6,
-    ENTRY_PS = 1 << 7,
-    ENTRY_G = 1 << 8
-};
-#define ENTRY_NX ((pte_t)1 << 63)
-
 #define PCIDS       4096u
 #define PCID_GLOBAL PCIDS /* stands for the entries that every PCID may use */
 #define TABLE_WORDS 1024u
@@ -181,7 +169,7 @@ struct architecture {
     const struct mmu_request *requests;
     struct mmu_result *results;
     size_t number, count; /* of the oldest; of those that the MMU has been given at once */
-    bool marked_leaf;                  /* it set A or D of an entry that can only be its leaf */
+    bool marked_leaf;     /* it set A or D of an entry that can only be its leaf */
     struct report report;
     bool failed, reported;
     struct slot *slots;

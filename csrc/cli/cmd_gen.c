@@ -12,7 +12,6 @@
 struct gen_options {
     struct gen_config config;
     const char *out, *cpu, *lines[LINES_MAX];
-    const char *mode_word;
     unsigned line_count;
 };
 
@@ -42,20 +41,20 @@ static void parse_number(const char *name, const char *arg, uint64_t *out, struc
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
-    static const char *const kinds[] = {"mmu", "nt", NULL}, *const modes[] = {"32", "pae", "long", NULL};
     struct gen_options *o = state->input;
     int index;
     switch (key) {
     case OPTION_KIND:
-        if ((index = word_index(arg, kinds)) < 0) { argp_error(state, "--kind: found '%s', expected mmu or nt", arg); }
+        if ((index = word_index(arg, gen_kind_names)) < 0) {
+            argp_error(state, "--kind: found '%s', expected mmu or nt", arg);
+        }
         o->config.kind = (enum gen_kind)index;
         return 0;
     case OPTION_MODE:
-        if ((index = word_index(arg, modes)) < 0) {
+        if ((index = word_index(arg, gen_mode_names)) < 0) {
             argp_error(state, "--mode: found '%s', expected 32, pae or long", arg);
         }
         o->config.mode = (enum gen_mode)index;
-        o->mode_word = arg;
         return 0;
     case OPTION_SEED: parse_number("seed", arg, &o->config.seed, state); return 0;
     case OPTION_EVENTS:
@@ -88,8 +87,7 @@ static const struct argp parser = {
 static void show_progress(double fraction, uint64_t events) { cli_progress(fraction, events, 0); }
 
 int cmd_gen(int argc, char **argv) {
-    struct gen_options o = {.config = {.seed = 1, .events = 10000}, .out = "-", .cpu = "ref64", .mode_word = "32"};
-    o.out = NULL;
+    struct gen_options o = {.config = {.seed = 1, .events = 10000}, .cpu = "ref64"};
     cli_parse(&parser, argc, argv, &o);
     if (!o.out) { o.out = "-"; }
     char err[1024];

@@ -7,6 +7,8 @@
 
 #define PROGRESS_EVENTS 4096
 
+const char *const gen_kind_names[] = {"mmu", "nt", NULL}, *const gen_mode_names[] = {"32", "pae", "long", NULL};
+
 static void put(struct gen *gen, const char *text, bool is_event) {
     if (!gen->failed && trace_write_line(gen->writer, text, is_event)) { gen->failed = true; }
 }
@@ -62,12 +64,11 @@ bool gen_possible(const struct gen_config *config, char *err, size_t err_size) {
 }
 
 static void put_front(struct gen *gen) {
-    static const char *const kinds[] = {"mmu", "nt"}, *const modes[] = {"32", "pae", "long"};
     const struct gen_config *config = gen->config;
     if (!config->lines) {
         gen_note(gen, "# ntmmu gen --kind %s --mode %s --cpu %s --seed %" PRIu64 " --events %" PRIu64 "%s",
-                 kinds[config->kind], modes[config->mode], config->preset.name, config->seed, config->events,
-                 config->mild ? " --mild" : "");
+                 gen_kind_names[config->kind], gen_mode_names[config->mode], config->preset.name, config->seed,
+                 config->events, config->mild ? " --mild" : "");
     }
     if (config->lines) {
         for (unsigned i = 0; i < config->line_count; i++) { put(gen, config->lines[i], false); }

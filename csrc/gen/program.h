@@ -4,15 +4,6 @@
 
 #include "gen.h"
 
-#define ENTRY_P  ((uint64_t)1)
-#define ENTRY_RW ((uint64_t)2)
-#define ENTRY_US ((uint64_t)4)
-#define ENTRY_A  ((uint64_t)0x20)
-#define ENTRY_D  ((uint64_t)0x40)
-#define ENTRY_PS ((uint64_t)0x80)
-#define ENTRY_G  ((uint64_t)0x100)
-#define ENTRY_NX ((uint64_t)1 << 63)
-
 #define POOL_MAX 256
 
 struct program {

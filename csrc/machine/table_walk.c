@@ -3,8 +3,6 @@
 #include "ntmmu/mmu.h"
 #include "ntmmu/physmem.h"
 
-enum { ENTRY_P = 1, ENTRY_RW = 2, ENTRY_US = 4, ENTRY_D = 0x40, ENTRY_PS = 0x80, ENTRY_G = 0x100 };
-
 #define PAE_ADDRESS 0x000FFFFFFFFFF000ull
 
 static pte_t read_entry(const struct physmem *mem, pa_t pa, unsigned bytes) {

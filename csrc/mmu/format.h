@@ -7,17 +7,6 @@
 
 enum { LEVEL_PTE = 1, LEVEL_PDE, LEVEL_PDPTE, LEVEL_PML4E, LEVELS };
 
-/* Bits of an entry, SDM tables 4-4 to 4-20. */
-enum {
-    ENTRY_P = 1 << 0,
-    ENTRY_RW = 1 << 1,
-    ENTRY_US = 1 << 2,
-    ENTRY_A = 1 << 5,
-    ENTRY_D = 1 << 6,
-    ENTRY_PS = 1 << 7,
-    ENTRY_G = 1 << 8,
-};
-#define ENTRY_NX            ((uint64_t)1 << 63)
 #define TABLE_ADDRESS       0x000FFFFFFFFFF000ull /* of a 32-bit entry the upper half is 0 */
 #define PDPTES              4                     /* registers, with PAE */
 #define PHYSICAL_MASK(bits) (((uint64_t)1 << (bits)) - 1)

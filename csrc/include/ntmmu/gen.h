@@ -20,6 +20,7 @@
 
 enum gen_kind { GEN_MMU, GEN_NT };
 enum gen_mode { GEN_32, GEN_PAE, GEN_LONG, GEN_MODES };
+extern const char *const gen_kind_names[], *const gen_mode_names[]; /* by these numbers; NULL at the end */
 
 struct gen_config {
     enum gen_kind kind;

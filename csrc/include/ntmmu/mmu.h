@@ -141,8 +141,8 @@ struct mmu_ops {
     void (*statistics)(const struct mmu *mmu, struct mmu_statistics *out);
     /* Fills at most max valid entries, by array, set, way; returns how many there are. */
     size_t (*tlb_entries)(struct mmu *mmu, struct mmu_tlb_entry *out, size_t max);
-    /* Dumps cycles [from, to) to an FST file; path NULL closes it. Returns 0, or -1 where it cannot (the C MMU, and the RTL
-     * unless built with assertions). */
+    /* Dumps cycles [from, to) to an FST file; path NULL closes it. Returns 0, or -1 where it cannot (the C MMU, and the
+     * RTL unless built with assertions). */
     int (*wave)(struct mmu *mmu, const char *path, uint64_t from, uint64_t to);
 };
 

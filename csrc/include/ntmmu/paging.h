@@ -1,4 +1,5 @@
-/* What paging shows a kernel: the control registers it obeys (SDM volume 3, 2.5) and the error code of #PF (4.7). */
+/* What paging shows a kernel: the control registers it obeys (SDM volume 3, 2.5), the entries of its tables (4.3 to
+ * 4.5) and the error code of #PF (4.7). */
 #ifndef NTMMU_PAGING_H
 #define NTMMU_PAGING_H
 
@@ -22,6 +23,18 @@ enum mmu_control { MMU_CR0, MMU_CR3, MMU_CR4, MMU_EFER, MMU_EFLAGS_AC /* value 0
 #define EFER_LMA  ((uint64_t)1 << 10) /* read only: LME and CR0.PG */
 #define EFER_NXE  ((uint64_t)1 << 11)
 #define PAT_RESET ((uint64_t)0x0007040600070406)
+
+/* Bits of a table entry of any level and paging mode, SDM tables 4-4 to 4-20 */
+enum {
+    ENTRY_P = 1 << 0,
+    ENTRY_RW = 1 << 1,
+    ENTRY_US = 1 << 2,
+    ENTRY_A = 1 << 5,
+    ENTRY_D = 1 << 6,
+    ENTRY_PS = 1 << 7,
+    ENTRY_G = 1 << 8
+};
+#define ENTRY_NX ((uint64_t)1 << 63)
 
 /* Memory types as the PAT register has them, SDM 11.12.2 */
 enum memory_type { MEMORY_UC = 0, MEMORY_WC = 1, MEMORY_WT = 4, MEMORY_WP = 5, MEMORY_WB = 6, MEMORY_UC_MINUS = 7 };

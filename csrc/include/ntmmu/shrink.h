@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-/* A trace as text: its directives without !vmt and !end, and its events, each with the expect lines behind it. Comments are left out. */
+/* A trace as text: its directives without !vmt and !end, and its events, each with the expect lines behind it. Comments
+ * are left out. */
 struct shrink_trace {
     char **head, **event;
     size_t heads, events;
