@@ -88,7 +88,9 @@ uint8_t source_prot(unsigned prot, bool copy_on_write); /* PROT_READ|… of Linu
 bool memory_call(struct process *process, const struct lackey_call *call);
 bool start_layout(struct process *process, const struct lackey_layout *layout);
 bool map_stray_page(struct process *process, uint64_t address);
-bool map_area(struct process *process, uint64_t start, va_t base, uint64_t size, enum area_kind kind, uint8_t state);
+/* The new area, until the next one comes; NULL: failed. */
+struct area *map_area(struct process *process, uint64_t start, va_t base, uint64_t size, enum area_kind kind,
+                      uint8_t state);
 bool emit_alloc(struct process *process, va_t base, va_t size, unsigned type, uint8_t prot, const char *tag);
 bool unmap_source(struct process *process, uint64_t start, uint64_t end);
 

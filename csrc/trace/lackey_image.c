@@ -83,10 +83,9 @@ bool map_image(struct process *p, const struct image *image, uint64_t start, boo
     va_t base = space_place(&p->space, image->size, is_main ? FOLD_AT_IMAGE : FOLD_HIGH);
     if (!base) { return import_fail(p->importer, "%s does not fit into 2 GB", image->path); }
     struct event e = {.kind = EV_MAP, .map = {.sid = sid, .base = base, .size = image->size, .prot = EVENT_MAP_IMAGE}};
-    if (!import_emit(p->importer, e) || !map_area(p, start, base, image->size, AREA_IMAGE, MM_NOACCESS)) {
-        return false;
-    }
-    struct area *area = &p->space.area[space_find(&p->space, start, 1)->area];
+    if (!import_emit(p->importer, e)) { return false; }
+    struct area *area = map_area(p, start, base, image->size, AREA_IMAGE, MM_NOACCESS);
+    if (!area) { return false; }
     for (unsigned i = 0; i < image->pieces; i++) {
         const struct image_piece *piece = &image->piece[i];
         uint8_t state = (uint8_t)(piece->prot | (piece->anonymous ? PAGE_ANONYMOUS : 0));
@@ -166,8 +165,8 @@ static bool next_call(FILE *log, unsigned tid, struct lackey_call *call, char **
             call->result = result;
             return true;
         }
-        if (call->complete) { return true; }
         free(begun.text);
+        if (call->complete) { return true; }
         begun = *call;
     }
     free(begun.text);
@@ -193,7 +192,7 @@ bool mmap_image(struct process *p, const struct lackey_call *first, const char *
             strncmp(call.name, "mmap", 4) == 0 && call.success && call.args >= 6 && (call.arg[3] & MAP_FLAG_FIXED);
         uint64_t offset = is_map ? call.result - start : 0, length = is_map ? round_page(call.arg[1]) : 0;
         bool anonymous = is_map && (call.arg[3] & MAP_FLAG_ANONYMOUS);
-        if (!is_map || call.result < start || offset + length > size ||
+        if (!is_map || call.result < start || offset > size || length > size - offset || call.result & PAGE_MASK ||
             (!anonymous && (uint32_t)call.arg[4] != (uint32_t)first->arg[4])) {
             break;
         }

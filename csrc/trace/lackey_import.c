@@ -275,10 +275,10 @@ static bool complete_call(struct process *p, unsigned tid, const char *line) {
 
 static bool call_line(struct process *p, const char *line) {
     struct lackey_call call;
-    if (!lackey_call_parse(line, &call) || call.tid > 99) { return true; }
-    if (!set_thread(p, call.tid)) {
+    if (!lackey_call_parse(line, &call)) { return true; }
+    if (call.tid > 99 || !set_thread(p, call.tid)) {
         free(call.text);
-        return false;
+        return call.tid > 99;
     }
     if (call.name[0] == '\0') {
         free(call.text);

@@ -35,7 +35,7 @@ static bool parse_name(struct lackey_layout *layout, const char *text) {
 }
 
 /* "  4: file 0000128000-0000129fff    8192 rw--- d=0xfe00 i=1 o=131072  (1,47)": capitals are valgrind's own */
-static bool parse_segment(struct lackey_layout *layout, const char *text) {
+static bool parse_segment(struct lackey_input *in, struct lackey_layout *layout, const char *text) {
     char kind[8], rights[8];
     unsigned long long start, end;
     if (sscanf(text, " %*u: %7s %llx-%llx %*s %7s", kind, &start, &end, rights) != 4) { return true; }
@@ -46,6 +46,11 @@ static bool parse_segment(struct lackey_layout *layout, const char *text) {
              : strcmp(kind, "RSVN") == 0 && strstr(text, "SmUpper") != NULL ? LACKEY_RESERVE_DOWN
                                                                             : LACKEY_OTHER;
     if (s.kind == LACKEY_OTHER) { return true; }
+    uint64_t least = layout->count ? layout->segment[layout->count - 1].end : 0;
+    if (s.start >= s.end || s.start < least || ((s.start | s.end) & PAGE_MASK)) {
+        in->expected = "a segment of whole pages above the one before it";
+        return false;
+    }
     s.read = strchr(rights, 'r') != NULL;
     s.write = strchr(rights, 'w') != NULL;
     s.execute = strchr(rights, 'x') != NULL;
@@ -63,7 +68,7 @@ static bool parse_segment(struct lackey_layout *layout, const char *text) {
     return true;
 }
 
-/* A line of the debug text: "--23983:1: aspacem …". false: out of memory */
+/* A line of the debug text: "--23983:1: aspacem …". false: out of memory, or in->expected says what is wrong */
 static bool debug_line(struct lackey_input *in, const char *line) {
     unsigned pid = 0;
     int at = 0;
@@ -81,7 +86,7 @@ static bool debug_line(struct lackey_input *in, const char *line) {
         layout->complete = true;
         return true;
     }
-    return *text == '(' ? parse_name(layout, text) : parse_segment(layout, text);
+    return *text == '(' ? parse_name(layout, text) : parse_segment(in, layout, text);
 }
 
 static bool header_line(struct lackey_input *in, struct lackey_log *log, const char *line) {
@@ -120,15 +125,20 @@ static int read_file(struct lackey_input *in, const char *path, char *err, size_
     char *line = NULL;
     size_t room = 0;
     bool good = true;
-    while (good && getline(&line, &room, file) >= 0 && !(log.pid && lackey_is_access(line))) {
+    for (uint64_t number = 1; good && getline(&line, &room, file) >= 0 && !(log.pid && lackey_is_access(line));
+         number++) {
         line[strcspn(line, "\n")] = '\0';
         good = header_line(in, &log, line);
+        if (!good && in->expected) {
+            snprintf(err, err_size, "%s:%llu: found '%.200s', expected %s", path, (unsigned long long)number, line,
+                     in->expected);
+        }
         if (log.pid && strncmp(line, "SYSCALL[", 8) == 0) { break; }
     }
     free(line);
     fclose(file);
     if (good && log.pid) { good = add_log(in, &log, path) == 0; }
-    if (!good) { snprintf(err, err_size, "%s: out of memory", path); }
+    if (!good && !in->expected) { snprintf(err, err_size, "%s: out of memory", path); }
     return good ? 0 : -1;
 }
 

@@ -43,6 +43,7 @@ struct lackey_input {
     unsigned layouts;
     char *directory; /* where an archive was unpacked; NULL if none */
     char version[32], arch[16];
+    const char *expected; /* instead of a line that is wrong */
 };
 
 /* 0 or -1 with a line in err. lackey_input_close in both cases. */

@@ -8,6 +8,7 @@
 #define ADVICE_DONTNEED 4u
 #define ADVICE_FREE     8u
 #define SYNC_ASYNC      1u
+#define SOURCE_END      ((uint64_t)1 << 48) /* of a Linux process; x86-64 has no more canonical addresses */
 
 uint8_t source_prot(unsigned prot, bool copy_on_write) {
     static const uint8_t masks[8] = {MM_NOACCESS, MM_READONLY,     MM_READWRITE,         MM_READWRITE,
@@ -17,10 +18,13 @@ uint8_t source_prot(unsigned prot, bool copy_on_write) {
     return copy_on_write && mask == MM_EXECUTE_READWRITE ? MM_EXECUTE_WRITECOPY : mask;
 }
 
-bool map_area(struct process *p, uint64_t start, va_t base, uint64_t size, enum area_kind kind, uint8_t state) {
+struct area *map_area(struct process *p, uint64_t start, va_t base, uint64_t size, enum area_kind kind, uint8_t state) {
     uint32_t area = space_add_area(&p->space, base, size, kind, state);
-    return (area != UINT32_MAX && space_add_region(&p->space, start, start + size, base, area)) ||
-           import_fail(p->importer, "out of memory");
+    if (area == UINT32_MAX || !space_add_region(&p->space, start, start + size, base, area)) {
+        import_fail(p->importer, "out of memory");
+        return NULL;
+    }
+    return &p->space.area[area];
 }
 
 bool emit_alloc(struct process *p, va_t base, va_t size, unsigned type, uint8_t prot, const char *tag) {
@@ -287,8 +291,25 @@ static bool do_range(struct process *p, const struct lackey_call *c, enum event_
     return true;
 }
 
+/* Linux lets no such call succeed: the log is damaged. */
+static bool is_sound(struct process *p, const struct lackey_call *c, uint64_t address, uint64_t size) {
+    if ((address & PAGE_MASK) == 0 && address < SOURCE_END && size <= SOURCE_END - address) { return true; }
+    return import_fail(p->importer, "%s:%llu: found %s of %llx bytes at %llx, expected whole pages below %llx", p->path,
+                       (unsigned long long)p->line, c->name, (unsigned long long)size, (unsigned long long)address,
+                       (unsigned long long)SOURCE_END);
+}
+
 bool memory_call(struct process *p, const struct lackey_call *c) {
     if (!c->success) { return true; }
+    bool maps = strstr(c->name, "mmap") != NULL, moves = strcmp(c->name, "mremap") == 0;
+    bool locks = strstr(c->name, "lock") != NULL; /* from any byte on */
+    if ((maps || moves || locks || strcmp(c->name, "munmap") == 0 || strcmp(c->name, "mprotect") == 0 ||
+         strcmp(c->name, "madvise") == 0 || strcmp(c->name, "msync") == 0) &&
+        c->args >= 2 &&
+        !is_sound(p, c, (maps ? c->result : c->arg[0]) & ~(locks ? (uint64_t)PAGE_MASK : 0), c->arg[1])) {
+        return false;
+    }
+    if (moves && c->args >= 3 && !is_sound(p, c, c->result, c->arg[2])) { return false; }
     if (strcmp(c->name, "mmap2") == 0 && c->args >= 6) { return do_mmap(p, c, PAGE_SIZE); }
     if ((strcmp(c->name, "mmap") == 0 || strcmp(c->name, "old_mmap") == 0) && c->args >= 6) { return do_mmap(p, c, 1); }
     if (strcmp(c->name, "brk") == 0) { return do_brk(p, c); }
@@ -313,13 +334,12 @@ static bool start_heap(struct process *p, const struct lackey_segment *s) {
     p->heap_end = p->heap_least = s[0].end;
     if (!base) { return import_fail(p->importer, "the heap does not fit into 2 GB"); }
     if (!emit_alloc(p, base, size, EVENT_RESERVE, MM_READWRITE, "heap") ||
-        !emit_alloc(p, base, committed, EVENT_COMMIT, MM_READWRITE, "heap") ||
-        !map_area(p, s[0].start, base, size, AREA_PRIVATE, PAGE_RESERVED)) {
+        !emit_alloc(p, base, committed, EVENT_COMMIT, MM_READWRITE, "heap")) {
         return false;
     }
-    struct area *area = &p->space.area[space_find(&p->space, s[0].start, 1)->area];
-    memset(area->page, MM_READWRITE, committed >> PAGE_SHIFT);
-    return true;
+    struct area *area = map_area(p, s[0].start, base, size, AREA_PRIVATE, PAGE_RESERVED);
+    if (area) { memset(area->page, MM_READWRITE, committed >> PAGE_SHIFT); }
+    return area;
 }
 
 /* The stack with the room it may grow into; the kernel has written arguments and environment onto its first pages. */

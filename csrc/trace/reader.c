@@ -4,6 +4,7 @@
 #include "grammar.h"
 #include "source.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ struct trace_reader {
 };
 
 struct trace_reader *trace_open(const char *path, char *err, size_t err_size) {
-    struct trace_reader *r = calloc(1, sizeof *r);
+    struct trace_reader *r = malloc(sizeof *r);
+    if (r) { memset(r, 0, offsetof(struct trace_reader, copy)); }
     char *name = strdup(strcmp(path, "-") == 0 ? "(standard input)" : path);
     struct source *source = r && name ? source_open(path, err, err_size) : NULL;
     if (!source) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,9 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define TEXT_CAPACITY ((size_t)1 << 20)
-#define RAW_CAPACITY  ((size_t)1 << 18)
+/* A line and more, and no larger: one allocation that allocators still keep at hand, and that caches hold. */
+#define TEXT_CAPACITY ((size_t)SOURCE_LINE_MAX * 3 / 2)
+#define RAW_CAPACITY  ((size_t)1 << 14)
 
 struct source {
     int fd;

@@ -14,6 +14,7 @@
 
 #define LINE_ROOM         4096 /* longest formatted event */
 #define COMPRESSION_LEVEL 12
+#define START_CAPACITY    ((size_t)1 << 16) /* grows to a frame's text */
 
 struct trace_writer {
     int fd;
@@ -125,7 +126,7 @@ struct trace_writer *trace_create(const char *path, char *err, size_t err_size) 
     }
     w->fd = -1;
     w->compressed = ends_in(path, ".zst");
-    w->capacity = VMT_FRAME_TEXT + 2 * LINE_ROOM;
+    w->capacity = START_CAPACITY;
     w->path = strdup(path);
     w->text = malloc(w->capacity);
     if (w->compressed) { w->zstd = ZSTD_createCCtx(); }
@@ -150,7 +151,7 @@ struct trace_writer *trace_create(const char *path, char *err, size_t err_size) 
 static int make_room(struct trace_writer *w, size_t length) {
     if (w->used && w->used + length + 1 > VMT_FRAME_TEXT && write_frame(w) < 0) { return -1; }
     if (w->used + length + 1 <= w->capacity) { return 0; }
-    size_t capacity = w->used + length + 1;
+    size_t capacity = 2 * w->capacity + length + 1;
     char *more = realloc(w->text, capacity);
     if (!more) { return set_error(w, "out of memory"); }
     w->text = more;

@@ -155,6 +155,25 @@ TEST(LackeyImport, WrongInputIsOneLineAndLeavesNothing) {
     std::ofstream(path) << "==7== Lackey, an example Valgrind tool\n==7== Command: x\nI  0400zzzz,4\n";
     EXPECT_EQ(import(path, IMPORT_RUN, &r),
               "error: " + path + ":3: found 'I  0400zzzz,4', expected an access like 'L 04001000,4'");
+    const std::string first = "==7== Lackey, an example Valgrind tool\n";
+    for (const char *call : {"sys_munmap ( 0x1000800, 8192 )[sync] --> Success(0x0)",
+                             "sys_munmap ( 0x1000000, 18446744073709551615 )[sync] --> Success(0x0)",
+                             "sys_mmap ( 0x0, 4096, 3, 34, 4294967295, 0 ) --> [pre-success] Success(0x1000800)"}) {
+        std::ofstream(path) << first << "SYSCALL[7,1](9) " << call << "\n";
+        std::string found = import(path, IMPORT_RUN, &r), start = "error: " + path + ":2: found ";
+        EXPECT_EQ(found.substr(0, start.size()), start);
+        EXPECT_NE(found.find("expected whole pages below 1000000000000"), std::string::npos) << found;
+    }
+    const std::string layout = first +
+                               "--7:1: aspacem <<< SHOW_SEGMENTS: Memory layout at client startup (2 segments)\n"
+                               "--7:1: aspacem   1: file 0000108000-0000119fff 73728 r---- o=0 (1,47)\n";
+    for (const char *segment :
+         {"file 0000108000-0000108fff 4096 r---- o=0 (2,47)", // over the one before it
+          "file 0000120000-00001207ff 2048 r---- o=0 (2,47)", "anon 0000120000-000011ffff 0 rw---"}) {
+        std::ofstream(path) << layout << "--7:1: aspacem   2: " << segment << "\n";
+        EXPECT_EQ(import(path, IMPORT_RUN, &r), "error: " + path + ":4: found '--7:1: aspacem   2: " + segment +
+                                                    "', expected a segment of whole pages above the one before it");
+    }
     unlink(path.c_str());
     std::string archive = temporary("broken.tar.zst");
     std::ofstream(archive) << "no archive at all";
