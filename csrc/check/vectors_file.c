@@ -6,6 +6,9 @@
 #include <string.h>
 #include <zstd.h>
 
+#define READ_SIZE   16384
+#define UNPACK_SIZE 65536
+
 struct buffer {
     char *bytes;
     size_t length, capacity;
@@ -31,8 +34,8 @@ static int slurp(const char *path, struct buffer *out, char *err, size_t err_siz
     FILE *file = fopen(path, "rb");
     if (!file) { return fail_file(path, strerror(errno), err, err_size); }
     size_t got = 1;
-    while (got && reserve(out, 1 << 16) == 0) {
-        got = fread(out->bytes + out->length, 1, 1 << 16, file);
+    while (got && reserve(out, READ_SIZE) == 0) {
+        got = fread(out->bytes + out->length, 1, READ_SIZE, file);
         out->length += got;
     }
     bool bad = ferror(file) || got != 0;
@@ -45,8 +48,8 @@ static const char *decompress_stream(ZSTD_DCtx *dctx, const struct buffer *in, s
     ZSTD_inBuffer input = {.src = in->bytes, .size = in->length};
     size_t pending = 1; /* 0 exactly at the end of a frame */
     while (input.pos < input.size || pending) {
-        if (reserve(out, 1 << 20) < 0) { return "too much text for this computer's memory"; }
-        ZSTD_outBuffer output = {.dst = out->bytes + out->length, .size = 1 << 20};
+        if (reserve(out, UNPACK_SIZE) < 0) { return "too much text for this computer's memory"; }
+        ZSTD_outBuffer output = {.dst = out->bytes + out->length, .size = UNPACK_SIZE};
         size_t consumed = input.pos;
         pending = ZSTD_decompressStream(dctx, &output, &input);
         if (ZSTD_isError(pending)) { return ZSTD_getErrorName(pending); }
