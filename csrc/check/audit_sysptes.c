@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SINGLE_PTE 0x2u
 
@@ -12,47 +13,69 @@ struct space {
     const struct nt_system_ptes_view *view;
     unsigned number;
     uint32_t count;
-    uint8_t *free; /* one an entry: listed */
+    mmpte_t *entries; /* what they hold, and a 0 behind */
+    uint8_t *free;    /* one an entry: listed */
     uint32_t general, blocks;
 };
 
-static pte_t entry(struct audit *a, va_t pte) {
-    va_t va = MiGetVirtualAddressMappedByPte(pte);
-    return peek_pte(a->machine, a->system_directory, va);
+/* Tens of thousands, a table at a time: where there is none, 0. */
+static void read_entries(struct space *s) {
+    struct audit *a = s->a;
+    for (uint32_t i = 0, chunk; i < s->count; i += chunk) {
+        va_t pte = s->view->start[s->number] + PTE_SIZE * (va_t)i;
+        uint32_t left = (uint32_t)(PAGE_SIZE - (pte & PAGE_MASK)) / PTE_SIZE;
+        chunk = left < s->count - i ? left : s->count - i;
+        pte_t pde = peek_pde(a->machine, a->system_directory, MiGetVirtualAddressMappedByPte(pte));
+        if (!(pde & PTE_VALID) || (pde & PTE_LARGE)) { continue; }
+        physmem_read(a->mem, ((pa_t)pte_frame(pde) << PAGE_SHIFT) + (pte & PAGE_MASK), s->entries + i,
+                     chunk * (unsigned)PTE_SIZE);
+    }
 }
 
-/* What a free entry holds, in the form of the view: with PAE the number is the upper half (NT-12). */
-static uint32_t free_entry(struct audit *a, va_t pte) {
+static uint32_t index_of(const struct space *s, va_t pte) {
+    return (uint32_t)((pte - s->view->start[s->number]) / PTE_SIZE);
+}
+
+/* What a free entry of the space, or the one behind it, holds, in the form of the view: with PAE the number is the
+ * upper half (NT-12). */
+static uint32_t free_entry(const struct space *s, va_t pte) {
 #if MI_PAE
-    pte_t value = entry(a, pte);
+    pte_t value = s->entries[index_of(s, pte)];
     return pae_list_next(value) << PTE_FRAME_SHIFT | (uint32_t)(value & PAE_LIST_ONE_ENTRY);
 #else
-    return (uint32_t)entry(a, pte);
+    return s->entries[index_of(s, pte)];
 #endif
 }
 
 static bool list_fail(struct space *s, const char *what, va_t pte) {
+    pte_t entry = peek_pte(s->a->machine, s->a->system_directory, MiGetVirtualAddressMappedByPte(pte));
     return audit_fail(s->a, "NT-16", "system PTE space %u: %s at %08" PRIx64 " (entry %08" PRIx64 ")", s->number, what,
-                      (uint64_t)pte, entry(s->a, pte));
+                      (uint64_t)pte, entry);
 }
 
 static bool inside(const struct space *s, va_t pte, uint32_t count) {
     return pte >= s->view->start[s->number] && pte + PTE_SIZE * (va_t)count <= s->view->end[s->number];
 }
 
+static bool all_zero(const void *bytes, size_t count) {
+    const uint8_t *byte = bytes;
+    return count == 0 || (byte[0] == 0 && memcmp(byte, byte + 1, count - 1) == 0);
+}
+
 /* A run of count free entries from pte on, of which the first `used` carry list data. */
 static bool take_run(struct space *s, va_t pte, uint32_t count, uint32_t used) {
-    if (!inside(s, pte, count)) {
-        return list_fail(s, "a free list leads outside the space", pte);
-    }
-    uint32_t first = (uint32_t)((pte - s->view->start[s->number]) / PTE_SIZE);
-    for (uint32_t i = 0; i < count; i++) {
+    if (!inside(s, pte, count)) { return list_fail(s, "a free list leads outside the space", pte); }
+    uint32_t first = index_of(s, pte), data = used < count ? used : count;
+    /* of thousands all are as they must be: one by one only to say which is not */
+    bool rest =
+        all_zero(s->free + first, count) && all_zero(s->entries + first + data, (count - data) * sizeof *s->entries);
+    for (uint32_t i = 0; i < (rest ? data : count); i++) {
         va_t at = pte + PTE_SIZE * (va_t)i;
         if (s->free[first + i]) { return list_fail(s, "an entry is on two lists", at); }
-        s->free[first + i] = 1;
-        if (i >= used && entry(s->a, at) != 0) { return list_fail(s, "a free entry is not 0", at); }
-        if (entry(s->a, at) & PTE_VALID) { return list_fail(s, "a valid entry is on a free list", at); }
+        if (i >= used && s->entries[first + i] != 0) { return list_fail(s, "a free entry is not 0", at); }
+        if (s->entries[first + i] & PTE_VALID) { return list_fail(s, "a valid entry is on a free list", at); }
     }
+    memset(s->free + first, 1, count);
     return true;
 }
 
@@ -65,8 +88,8 @@ static bool walk_general(struct space *s) {
     for (uint32_t at = s->view->first_free[s->number]; at != MM_PTE_LIST_END;) {
         va_t pte = referenced(s, at);
         if (!inside(s, pte, 1)) { return list_fail(s, "a free list leads outside the space", pte); }
-        uint32_t first = free_entry(s->a, pte), count = 1;
-        if (!(first & SINGLE_PTE)) { count = free_entry(s->a, pte + PTE_SIZE) >> PTE_FRAME_SHIFT; }
+        uint32_t first = free_entry(s, pte), count = 1;
+        if (!(first & SINGLE_PTE)) { count = free_entry(s, pte + PTE_SIZE) >> PTE_FRAME_SHIFT; }
         if (pte <= end_of_last) { return list_fail(s, "runs are neither in order nor grown together", pte); }
         if (count == 0 || !take_run(s, pte, count, first & SINGLE_PTE ? 1 : 2)) {
             return list_fail(s, "a run of no entries", pte);
@@ -84,11 +107,10 @@ static bool walk_blocks(struct space *s, unsigned class) {
         va_t pte = referenced(s, at);
         if (!take_run(s, pte, size, size > 1 ? 2 : 1)) { return false; }
         last = at;
-        at = free_entry(s->a, pte) & ~(uint32_t)PAGE_MASK;
+        at = free_entry(s, pte) & ~(uint32_t)PAGE_MASK;
     }
     s->blocks += count * size;
-    if (count == 0 ||
-        (last == s->view->block[class].last && free_entry(s->a, referenced(s, last)) == MM_PTE_LIST_END)) {
+    if (count == 0 || (last == s->view->block[class].last && free_entry(s, referenced(s, last)) == MM_PTE_LIST_END)) {
         return true;
     }
     return list_fail(s, "the last block is another", referenced(s, last));
@@ -111,8 +133,7 @@ static bool walk_space(struct space *s) {
 
 /* A handed-out entry: it owns its frame (pool, stacks, P35), or maps one that is in use otherwise (MDLs), or a device.
  */
-static bool used_entry(struct audit *a, va_t pte) {
-    pte_t value = entry(a, pte);
+static bool used_entry(struct audit *a, va_t pte, pte_t value) {
     bool valid = value & PTE_VALID, transition = pte_form(value) == PTE_FORM_TRANSITION;
     pfn_t frame = pte_frame(value);
     if (pte_form(value) == PTE_FORM_PAGE_FILE) { /* a driver's pageable section */
@@ -138,12 +159,17 @@ bool audit_system_ptes(struct audit *a) {
     for (unsigned number = 0; number < MM_SYSTEM_PTE_SPACES && good; number++) {
         struct space s = {.a = a, .view = &view, .number = number};
         s.count = (uint32_t)((view.end[number] - view.start[number]) / PTE_SIZE);
-        s.free = check_alloc(s.count);
+        s.free = check_alloc(s.count + 1);
+        s.entries = check_alloc((s.count + 1) * sizeof *s.entries);
+        read_entries(&s);
         good = walk_space(&s);
-        for (uint32_t i = 0; i < s.count && good; i++) {
-            if (!s.free[i]) { good = used_entry(a, view.start[number] + PTE_SIZE * (va_t)i); }
+        for (const uint8_t *used = s.free; good && (used = memchr(used, 0, s.count - (size_t)(used - s.free)));
+             used++) {
+            uint32_t i = (uint32_t)(used - s.free);
+            good = used_entry(a, view.start[number] + PTE_SIZE * (va_t)i, s.entries[i]);
         }
         free(s.free);
+        free(s.entries);
     }
     return good;
 }

@@ -17,12 +17,14 @@ static bool MiMatches(unsigned state, unsigned locations, unsigned set, unsigned
 void MiInitializePfnMoves(struct os *os) {
     for (size_t i = 0; i < PFN_TRANSITIONS; i++) {
         const struct pfn_transition *row = &pfn_transitions[i];
+        uint32_t after[PFN_MOVE_STATES / 32] = {0};
+        for (unsigned to = 0; to < PFN_MOVE_STATES; to++) {
+            bool allowed = MiMatches(to, row->to, row->set_after, row->clear_after);
+            after[to / 32] |= (uint32_t)allowed << to % 32;
+        }
         for (unsigned from = 0; from < PFN_MOVE_STATES; from++) {
             if (!MiMatches(from, row->from, row->set_before, row->clear_before)) { continue; }
-            for (unsigned to = 0; to < PFN_MOVE_STATES; to++) {
-                bool allowed = MiMatches(to, row->to, row->set_after, row->clear_after);
-                os->PfnMoves[from][to / 32] |= (uint32_t)allowed << to % 32;
-            }
+            for (unsigned word = 0; word < PFN_MOVE_STATES / 32; word++) { os->PfnMoves[from][word] |= after[word]; }
         }
     }
 }
