@@ -3,14 +3,19 @@
 
 #include "ntmmu/trace.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define FUZZ_SUFFIX_MAX 16
+#define OUTPUT_LIMIT    (4u << 20)
 
 static char directory[64], input[96], output[96];
+static int input_fd; /* stays open: to make a file anew costs more than what most inputs do */
 
 static void remove_files(void) {
     unlink(input);
@@ -23,14 +28,25 @@ static void make_directory(void) {
     snprintf(directory, sizeof directory, "%s/ntmmu-fuzz.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(directory)) { fuzz_fail(__FILE__, __LINE__, "a directory for inputs"); }
     snprintf(output, sizeof output, "%s/output", directory);
+    setenv("TMPDIR", directory, 1); /* archives are unpacked there */
+    /* One line may say that a kernel read 2 GB, which are as many pages: what writes them must end somewhere. */
+    struct rlimit limit = {OUTPUT_LIMIT, OUTPUT_LIMIT};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
     atexit(remove_files);
 }
 
 const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix) {
     make_directory();
-    snprintf(input, sizeof input, "%s/input%.*s", directory, FUZZ_SUFFIX_MAX, suffix);
-    FILE *file = fopen(input, "w");
-    FUZZ_REQUIRE(file && fwrite(data, 1, size, file) == size && fclose(file) == 0);
+    char path[sizeof input];
+    snprintf(path, sizeof path, "%s/input%.*s", directory, FUZZ_SUFFIX_MAX, suffix);
+    if (strcmp(path, input) != 0) {
+        if (*input) { close(input_fd), unlink(input); }
+        memcpy(input, path, sizeof path);
+        input_fd = open(input, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        FUZZ_REQUIRE(input_fd >= 0);
+    }
+    FUZZ_REQUIRE(pwrite(input_fd, data, size, 0) == (ssize_t)size && ftruncate(input_fd, (off_t)size) == 0);
     return input;
 }
 

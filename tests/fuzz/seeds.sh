@@ -5,6 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=$1 directory=$2
 mkdir -p "$directory"
+
+# small_capture DIRECTORY: the capture of the importer's test, less what says nothing new; what one run costs goes with its length
+small_capture() {
+    local from=tests/data/trace/lackey
+    mkdir -p "$1"
+    sed -n '1p;4,5p;10,14p;17,20p;22,28p;30,45p' $from/mini.23983.log >"$1/mini.23983.log"
+    grep -v '^==.*\(Copyright\|error\)' $from/mini.24000.log >"$1/mini.24000.log"
+    grep -E '^--23983:1: aspacem +(<<<|>>>|\(1|[1457]:|1[12]:|2[78]:)' $from/mini.stderr >"$1/mini.stderr"
+}
+
 case $target in
 trace | convert)
     for file in tests/scenarios/*.vmt; do head -c 4096 "$file" >"$directory/$(basename "$file")"; done
@@ -12,10 +22,17 @@ trace | convert)
     head -n 40 <(zstd -dc traces/true.exact.vmt.zst 2>/dev/null) >"$directory/exact"
     echo '!end' >>"$directory/exact"
     ;;
-lackey) cp tests/data/trace/lackey/* "$directory" ;;
+lackey)
+    cp tests/data/trace/lackey/* "$directory"
+    small_capture "$directory"
+    cat <(head -n 5 "$directory/mini.23983.log") "$directory/mini.stderr" <(tail -n +6 "$directory/mini.23983.log") \
+        >"$directory/with_layout"
+    ;;
 archive)
-    tar -cf "$directory/capture.tar" -C tests/data/trace lackey
+    small_capture "$directory/lackey"
+    tar -cf "$directory/capture.tar" -b 1 --format=ustar --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$directory/lackey" .
     zstd -q -f "$directory/capture.tar" -o "$directory/capture.tar.zst"
+    rm -r "$directory/lackey"
     ;;
 vectors)
     for file in tests/vectors/*.vec.zst; do
