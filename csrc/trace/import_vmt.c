@@ -38,11 +38,15 @@ static void count(struct import_report *report, const struct event *e) {
     *(access == EVENT_FETCH ? &report->ifetch : access == EVENT_LOAD ? &report->loads : &report->stores) += n;
 }
 
+/* `!vmt` and `!end`, with whatever comment: the writer has its own. */
+static bool is_frame(int kind, const char *line) { return kind == TRACE_BLANK && line[strspn(line, " \t\r")] == '!'; }
+
 static int copy_line(struct copy *c, const struct trace_item *item, int kind, const char *line) {
     bool event = kind == TRACE_EVENT;
     if (event) { count(&c->report, &item->event); }
     if (event && c->runs && is_access(&item->event)) { return runs_event(c->runs, &item->event); }
     if (c->runs && runs_close(c->runs) < 0) { return -1; }
+    if (is_frame(kind, line)) { return 0; }
     bool level = c->runs && kind == TRACE_DIRECTIVE && strcmp(item->words[0], "level") == 0;
     return trace_write_line(c->writer, level ? "!level run" : line, event);
 }

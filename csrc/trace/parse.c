@@ -9,6 +9,7 @@
 
 struct words {
     const char **word;
+    const bool *quoted;
     unsigned count, next;
     char *err;
     size_t err_size;
@@ -106,6 +107,7 @@ static bool parse_tag(struct event *event, const char *text) {
 static bool parse_rest(struct words *w, struct event *event) {
     size_t length = 0;
     for (; w->next < w->count; w->next++) {
+        if (w->quoted[w->next]) { return false; } /* it may be empty, or hold blanks */
         int put = snprintf(event->text + length, EVENT_TEXT_MAX - length, "%s%s", length ? " " : "", w->word[w->next]);
         length += (size_t)put;
         if (length >= EVENT_TEXT_MAX) { return false; }
@@ -335,7 +337,7 @@ static enum event_kind kind_of(const char *word) {
 
 bool event_parse(struct event *event, const char **words, const bool *quoted, unsigned count, char *err,
                  size_t err_size) {
-    struct words w = {words, count, 0, err, err_size};
+    struct words w = {words, quoted, count, 0, err, err_size};
     memset((char *)event + offsetof(struct event, access), 0,
            offsetof(struct event, text) - offsetof(struct event, access));
     event->text[0] = '\0';

@@ -282,6 +282,7 @@ TEST(TraceReader, BadLinesSayWhereWhatAndWhatElse) {
     EXPECT_EQ(error_of("if 0 2"), "T:2: found '2', expected 0 or 1");
     EXPECT_EQ(error_of("pool paged 10 toolong"), "T:2: found 'toolong', expected a tag of up to four characters");
     EXPECT_EQ(error_of("exec 1 \"open"), "T:2: found the end of the line, expected a closing quote");
+    EXPECT_EQ(error_of("run mpw \"\""), "T:2: found '', expected a system thread's name");
     EXPECT_EQ(error_of("expect"), "T:2: found the end of the line, expected KEY=VALUE");
     EXPECT_EQ(error_of("hypermap"), "T:2: found the end of the line, expected a frame number");
     EXPECT_EQ(error_of(std::string("I 401\0x", 7)), "T:2: found a NUL byte, expected text");

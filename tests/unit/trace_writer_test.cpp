@@ -356,6 +356,16 @@ TEST(TraceConvert, CopiesEveryLineAsItStands) {
     EXPECT_EQ(convert(packed, IMPORT_KEEP, 0, ".vmt", &error), text);
 }
 
+// What frames a trace may carry blanks and comments; a second !vmt or !end would be no trace.
+TEST(TraceConvert, TheFrameIsTheWritersOwn) {
+    std::string error;
+    for (import_level level : {IMPORT_KEEP, IMPORT_RUN}) {
+        EXPECT_EQ(convert("# first\n  !vmt 1 # one\nx 0 1\n\t!end# all\n\n# behind\n", level, 0, ".vmt", &error),
+                  "!vmt 1\n# first\nx 0 1\n\n# behind\n!end\n");
+        EXPECT_EQ(error, "");
+    }
+}
+
 // The grouping rules one by one: a store ends a load run, a store run takes loads in, fetches and data grow side by
 // side, the mode parts runs, a straddling access is two touches, another event ends everything; runs stand in order of
 // beginning.
