@@ -90,6 +90,8 @@ uint32_t audit_pool_pages(struct audit *a);
 
 /* audit_sysptes.c: free lists; pages behind system PTEs, nonpaged pool expansion among them, and their commit. */
 bool audit_system_ptes(struct audit *a);
+/* The kernel's page-table entries from the one at `pte` on, a table at a time; 0 where there is none. */
+void audit_read_ptes(struct audit *a, va_t pte, uint32_t count, mmpte_t *out);
 bool audit_direct_map(struct audit *a); /* audit_direct_map.c */
 /* audit_read.c: a frame with R set, I5 */
 bool audit_read_in_progress(struct audit *a, pfn_t frame, const struct mmpfn *pfn);

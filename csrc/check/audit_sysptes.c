@@ -18,17 +18,15 @@ struct space {
     uint32_t general, blocks;
 };
 
-/* Tens of thousands, a table at a time: where there is none, 0. */
-static void read_entries(struct space *s) {
-    struct audit *a = s->a;
-    for (uint32_t i = 0, chunk; i < s->count; i += chunk) {
-        va_t pte = s->view->start[s->number] + PTE_SIZE * (va_t)i;
+void audit_read_ptes(struct audit *a, va_t pte, uint32_t count, mmpte_t *out) {
+    memset(out, 0, count * sizeof *out);
+    for (uint32_t i = 0, chunk; i < count; i += chunk, pte += PTE_SIZE * (va_t)chunk) {
         uint32_t left = (uint32_t)(PAGE_SIZE - (pte & PAGE_MASK)) / PTE_SIZE;
-        chunk = left < s->count - i ? left : s->count - i;
+        chunk = left < count - i ? left : count - i;
         pte_t pde = peek_pde(a->machine, a->system_directory, MiGetVirtualAddressMappedByPte(pte));
         if (!(pde & PTE_VALID) || (pde & PTE_LARGE)) { continue; }
-        physmem_read(a->mem, ((pa_t)pte_frame(pde) << PAGE_SHIFT) + (pte & PAGE_MASK), s->entries + i,
-                     chunk * (unsigned)PTE_SIZE);
+        pa_t at = ((pa_t)pte_frame(pde) << PAGE_SHIFT) + (pte & PAGE_MASK);
+        physmem_read(a->mem, at, out + i, chunk * (unsigned)PTE_SIZE);
     }
 }
 
@@ -161,7 +159,7 @@ bool audit_system_ptes(struct audit *a) {
         s.count = (uint32_t)((view.end[number] - view.start[number]) / PTE_SIZE);
         s.free = check_alloc(s.count + 1);
         s.entries = check_alloc((s.count + 1) * sizeof *s.entries);
-        read_entries(&s);
+        audit_read_ptes(a, view.start[number], s.count, s.entries);
         good = walk_space(&s);
         for (const uint8_t *used = s.free; good && (used = memchr(used, 0, s.count - (size_t)(used - s.free)));
              used++) {

@@ -178,11 +178,12 @@ bool audit_system_working_set(struct audit *a) {
     nt_view_system_ws(a->os, &view);
     struct working_set w = {.a = a, .process = &view, .directory = a->system_directory, .list = SYSTEM_WS_LIST};
     bool good = audit_one(&w, 0);
-    for (va_t va = POOL_START; good && va < POOL_END; va += PAGE_SIZE) {
-        uint32_t vpn = (uint32_t)(va >> PAGE_SHIFT);
-        pte_t pte = peek_pte(a->machine, w.directory, va);
-        if ((pte & PTE_VALID) && !(w.seen[vpn / 8] >> (vpn % 8) & 1)) {
-            good = ws_fail(&w, "I3", "entry for the valid page", (uint32_t)va, 1, 0);
+    mmpte_t pool[(POOL_END - POOL_START) >> PAGE_SHIFT];
+    audit_read_ptes(a, MiGetPteAddress(POOL_START), sizeof pool / sizeof *pool, pool);
+    for (uint32_t i = 0; good && i < sizeof pool / sizeof *pool; i++) {
+        uint32_t vpn = (POOL_START >> PAGE_SHIFT) + i;
+        if ((pool[i] & PTE_VALID) && !(w.seen[vpn / 8] >> (vpn % 8) & 1)) {
+            good = ws_fail(&w, "I3", "entry for the valid page", vpn << PAGE_SHIFT, 1, 0);
         }
     }
     release(&w);

@@ -41,8 +41,7 @@ static void add_counter(void *ctx, const char *name, uint64_t value) {
         c->capacity = c->capacity ? c->capacity * 2 : 64;
         c->at = check_grow(c->at, c->capacity * sizeof *c->at);
     }
-    snprintf(c->at[c->count].name, sizeof c->at[c->count].name, "%s", name);
-    c->at[c->count++].value = value;
+    c->at[c->count++] = (struct counter){name, value};
 }
 
 void counters_read(struct machine *m, struct counters *out) {

@@ -8,7 +8,7 @@
 enum { EXPECTED_EXCEPTION = 1, EXPECTED_STATUS = 2, EXPECTED_BUGCHECK = 4, EXPECTED_LATE = 8, EXPECTED_ASSERTION = 16 };
 
 struct counter {
-    char name[48];
+    const char *name;
     uint64_t value;
 };
 

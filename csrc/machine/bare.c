@@ -23,7 +23,7 @@ static struct os *boot(struct os_machine *m, const struct os_config *config) {
     return (struct os *)m;
 }
 
-static void destroy(struct os *os) { (void)os; }
+static void destroy(struct os *os, bool cut_short) { (void)os, (void)cut_short; }
 
 static struct os_outcome page_fault(struct os *os, va_t cr2, uint32_t error_code) {
     (void)os;

@@ -139,7 +139,7 @@ struct machine *machine_create(const struct machine_config *config, char *err, s
 
 void machine_destroy(struct machine *m) {
     if (!m) { return; }
-    if (m->os) { m->config.os->destroy(m->os); }
+    if (m->os) { m->config.os->destroy(m->os, m->frozen || upcall_any_waits(m)); }
     if (m->mmu) { m->config.mmu->destroy(m->mmu); }
     process_free_all(m);
     threads_free_all(m);

@@ -6,13 +6,14 @@
 
 #define PHYSMEM_UNIT ((pa_t)4 << 20)
 #define PHYSMEM_MAX  ((pa_t)4 << 30)
+#define PHYSMEM_HUGE ((pa_t)32 << 20) /* smaller ones: to clear huge pages would take longer than all the rest of boot */
 
 uint8_t *physmem_map(pa_t size) {
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (bytes == MAP_FAILED) { return NULL; }
     /* a wish: touches all over gigabytes miss the host's TLB less often, and its own page faults cost more than the
      * simulated ones */
-    madvise(bytes, size, MADV_HUGEPAGE);
+    if (size >= PHYSMEM_HUGE) { madvise(bytes, size, MADV_HUGEPAGE); }
     return bytes;
 }
 

@@ -157,6 +157,13 @@ void upcall_signal(struct machine *m, uint64_t object) {
     }
 }
 
+bool upcall_any_waits(const struct machine *m) {
+    for (const struct upcall *call = m->all_calls; call; call = call->all) {
+        if (call->waits) { return true; }
+    }
+    return false;
+}
+
 void upcall_free_all(struct machine *m) {
     while (m->all_calls) {
         struct upcall *call = m->all_calls;

@@ -45,6 +45,7 @@ void upcall_adopt(struct upcall *call);               /* a call that waits is th
 bool upcall_pump_system(struct machine *m);           /* those of the system's that can, go on. true if any did */
 void upcall_wait(struct machine *m, uint64_t object); /* os_machine_ops.wait */
 void upcall_signal(struct machine *m, uint64_t object);
+bool upcall_any_waits(const struct machine *m);
 void upcall_free_all(struct machine *m);
 
 #endif

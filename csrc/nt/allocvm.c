@@ -1,8 +1,6 @@
 /* NtAllocateVirtualMemory (NT-77): reserve, commit, reset. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define ALLOCATION_GRANULARITY 0x10000u
 #define MM_MAXIMUM_ZERO_BITS   21u
 
@@ -59,7 +57,7 @@ static ntstatus_t MiReserve(struct os *os, struct eprocess *process, va_t start,
     ntstatus_t status = MiInsertVad(os, process, vad);
     if (status != STATUS_SUCCESS) {
         MiReturnCommitment(os, charge, process);
-        free(vad);
+        MiFreeHost(vad);
     }
     return status;
 }

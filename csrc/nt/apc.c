@@ -2,8 +2,6 @@
  * is known to the memory manager only when the thread that issued it can take the APC: at IRQL 0. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define DISPATCH_LEVEL 2u
 
 /* IopCompletePageWrite: the APC is queued, behind those that wait already. */
@@ -38,7 +36,7 @@ void KiDeliverApc(struct os *os) {
 static void MiFreeWriteList(struct mmwrite *list) {
     while (list) {
         struct mmwrite *next = list->Next;
-        free(list);
+        MiFreeHost(list);
         list = next;
     }
 }

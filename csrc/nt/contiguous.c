@@ -2,8 +2,6 @@
  * that follow each other, behind system PTEs. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define TAG_CONTIGUOUS 0x746E6F43u /* "Cont" */
 
 struct mmcontiguous { /* memory that is not the pool's */
@@ -71,13 +69,13 @@ void MmFreeContiguousMemory(struct os *os, va_t va) {
     MiReleaseSystemPtes(os, MiGetPteAddress(va), memory->Pages, 0);
     MiReturnCommitment(os, memory->Pages, NULL);
     *link = memory->Next;
-    free(memory);
+    MiFreeHost(memory);
 }
 
 void MiFreeContiguousStructures(struct os *os) {
     while (os->ContiguousMemory) {
         struct mmcontiguous *memory = os->ContiguousMemory;
         os->ContiguousMemory = memory->Next;
-        free(memory);
+        MiFreeHost(memory);
     }
 }

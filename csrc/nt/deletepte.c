@@ -1,8 +1,6 @@
 /* Destroying user PTEs, whatever form they have (NT-27 rows P23..P25, NT-66, NT-74, NT-78). */
 #include "mi.h"
 
-#include <stdlib.h>
-
 /* A trimmed private page: its frame is on a list, or still referenced by I/O or an MDL. */
 void MiDeleteTransitionPage(struct os *os, va_t pte_va, pfn_t frame) {
     struct mmpfn pfn = MiReadPfn(os, frame);
@@ -135,7 +133,7 @@ void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process) {
         }
         MiRemoveVad(os, process, vad);
         MiReturnCommitment(os, vad->CommitCharge, process);
-        free(vad);
+        MiFreeHost(vad);
     }
     MiCleanRange(os, process, MM_SHARED_USER_PAGE, MM_SHARED_USER_PAGE + PAGE_MASK); /* it has no VAD */
     MiReleaseCloneDescriptors(os, process);

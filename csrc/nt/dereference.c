@@ -2,8 +2,6 @@
  * I/O. Served in order of arrival. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 enum mmdereference_kind { DEREFERENCE_EXTEND_PAGING_FILES };
 
 struct mmdereference {
@@ -50,7 +48,7 @@ void MiDereferenceSegmentThread(struct os *os) {
         struct mmdereference *entry = os->MmDereferenceQueue;
         os->MmDereferenceQueue = entry->Next;
         MiServeDereference(os, entry);
-        free(entry);
+        MiFreeHost(entry);
     }
 }
 
@@ -58,6 +56,6 @@ void MiFreeDereferenceQueue(struct os *os) {
     while (os->MmDereferenceQueue) {
         struct mmdereference *entry = os->MmDereferenceQueue;
         os->MmDereferenceQueue = entry->Next;
-        free(entry);
+        MiFreeHost(entry);
     }
 }

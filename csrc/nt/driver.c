@@ -3,8 +3,6 @@
 #include "exports.h"
 #include "ntmmu/filedata.h"
 
-#include <stdlib.h>
-
 #define DISPATCH_LEVEL     2u
 #define SYSTEM_PTE_SPACE   0u
 #define SECTION_NOT_LOCKED 0x1010u
@@ -183,7 +181,7 @@ static void MiUnloadDriver(struct os *os, struct mi_driver *driver) {
     MiReturnCommitment(os, MiChargedPages(driver), NULL);
     while (*link != driver) { link = &(*link)->Next; }
     *link = driver->Next;
-    free(driver);
+    MiFreeHost(driver);
 }
 
 static ntstatus_t MiReadDriver(struct os *os, const struct mi_driver *driver, uint64_t file) {
@@ -249,7 +247,7 @@ struct os_service_result MiServiceDriver(struct os *os, const struct event *even
 void MiFreeDrivers(struct os *os) {
     while (os->Drivers) {
         struct mi_driver *next = os->Drivers->Next;
-        free(os->Drivers);
+        MiFreeHost(os->Drivers);
         os->Drivers = next;
     }
 }

@@ -2,8 +2,6 @@
  * IoSynchronousPageWrite (NT-43): the caller waits for the event. MmSetAddressRangeModified. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define MM_FLUSH_CLUSTER OS_IO_PAGES_MAX
 
 /* One synchronous write. It outlives the wait: the transfer may end inside it. */
@@ -70,7 +68,7 @@ static ntstatus_t MiSynchronousPageWrite(struct os *os, const struct control_are
     os->M->ops->disk_poll(os->M, true);
     while (!flush->Done) { KeWaitForSingleObject(os, flush->Event); }
     ntstatus_t status = flush->Status;
-    free(flush);
+    MiFreeHost(flush);
     return status;
 }
 

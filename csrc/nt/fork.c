@@ -3,7 +3,7 @@
  * child's. */
 #include "mi.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #define TAG_CLONE       0x6C43 /* "Cl" */
 #define FRAMES_TO_SPARE 8u
@@ -55,7 +55,7 @@ static void MiRemoveDescriptor(struct eprocess *process, struct mmclone *clone) 
         struct mmclone_descriptor *d = *at;
         if (d->Clone != clone) { continue; }
         *at = d->Next;
-        free(d);
+        MiFreeHost(d);
         clone->Processes--;
         return;
     }
@@ -80,8 +80,8 @@ static void MiFreeCloneBlock(struct os *os, struct mmclone *clone) {
     *at = clone->Next;
     for (struct eprocess *p = os->Processes; p; p = p->Next) { MiRemoveDescriptor(p, clone); }
     ExFreePool(os, clone->BasePte);
-    free(clone->CloneRefCount);
-    free(clone);
+    MiFreeHost(clone->CloneRefCount);
+    MiFreeHost(clone);
 }
 
 /* Nobody has the page any more. Taken over by its last owner, its prototype PTE is 0 already. */
@@ -215,8 +215,9 @@ static ntstatus_t MiCreateBlocks(struct fork *f) {
 static void MiGiveChild(struct fork *f, va_t va, pte_t pte) {
     if (f->count == f->capacity) {
         f->capacity = f->capacity ? 2 * f->capacity : 1024;
-        struct child_pte *ptes = realloc(f->ptes, f->capacity * sizeof *ptes);
-        if (!ptes) { MiAssert(f->os, "the host is out of memory"); }
+        struct child_pte *ptes = MiAllocateHost(f->os, f->capacity * sizeof *ptes);
+        if (f->count) { memcpy(ptes, f->ptes, f->count * sizeof *ptes); }
+        MiFreeHost(f->ptes);
         f->ptes = ptes;
     }
     f->ptes[f->count++] = (struct child_pte){va, pte};
@@ -375,7 +376,7 @@ static void MiConvertParent(struct fork *f) {
         }
         MiVisitPtes(f, vad->StartingAddress, vad->EndingAddress, MiConvertPage);
         if (f->block) { MiWriteBlock(f); }
-        free(f->prototypes);
+        MiFreeHost(f->prototypes);
         f->prototypes = NULL;
     }
     if (!f->os->Config.reference_counting) { MI_MUTANT_OF(f->os, 107, KeFlushCurrentTb(f->os, 0), (void)0); }
@@ -448,6 +449,6 @@ ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, st
         MiWriteChildPtes(&f);
         KeDetachProcess(os);
     }
-    free(f.ptes);
+    MiFreeHost(f.ptes);
     return status;
 }

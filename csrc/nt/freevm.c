@@ -1,8 +1,6 @@
 /* NtFreeVirtualMemory (NT-78): decommit and release of private memory. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 /* Gives a page the decommitted marker. Returns 1 if it was committed. */
 static uint32_t MiDecommitPage(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va,
                                struct mmptelist *list) {
@@ -60,7 +58,7 @@ static void MiReleaseWhole(struct os *os, struct eprocess *process, struct mmvad
     MiDeleteVirtualAddresses(os, process, vad->StartingAddress, vad->EndingAddress, 0, true);
     MiRemoveVad(os, process, vad);
     MiReturnCommitment(os, vad->CommitCharge, process);
-    free(vad);
+    MiFreeHost(vad);
 }
 
 /* Cuts [start, end] out of the VAD, which may leave two. */

@@ -6,7 +6,6 @@
 #include "mi.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 
 #define TAG_SUPPORT_BLOCK      0x6C427350u /* "PsBl" */
 #define DISPATCHER_EVENT_SIZE  4u          /* in longwords */
@@ -133,7 +132,7 @@ static void MiPageReadComplete(struct os *os, void *context, ntstatus_t status) 
     b.SignalState = 1;
     os->M->ops->write(os->M, block, &b, sizeof b);
     os->M->ops->signal(os->M, block);
-    free(context);
+    MiFreeHost(context);
 }
 
 void IoPageRead(struct os *os, const struct mmread *read) {

@@ -1,8 +1,6 @@
 /* NtLockVirtualMemory and NtUnlockVirtualMemory: NT-80. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define LOCK_IN_WORKING_SET 1u
 #define LOCK_IN_MEMORY      2u
 #define FLUID_PAGES         8u
@@ -91,7 +89,7 @@ ntstatus_t NtLockVirtualMemory(struct os *os, struct eprocess *process, uint32_t
         *size = (uint32_t)(end + 1 - start);
         status = again ? STATUS_WAS_LOCKED : STATUS_SUCCESS;
     }
-    free(fresh);
+    MiFreeHost(fresh);
     return status;
 }
 

@@ -2,8 +2,6 @@
  * flush (NT-16); in a process a VAD of their own, whose pages are in no working set. */
 #include "mdl.h"
 
-#include <stdlib.h>
-
 #define MI_CRASH_DUMP_PAGES 16u
 #define MI_TOO_MANY_PAGES   0x7777u
 #define MI_CACHE_CONFLICT   0x1000u
@@ -70,7 +68,7 @@ ntstatus_t MiMapLockedPagesUser(struct os *os, struct mmmdl *mdl, bool no_cache,
                           .PrivateMemory = true,
                           .Protection = MM_READWRITE};
     if (MiInsertVad(os, process, vad) != STATUS_SUCCESS) {
-        free(vad);
+        MiFreeHost(vad);
         return MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
     }
     ntstatus_t status = MiMakePageTables(os, start, vad->EndingAddress);
@@ -79,7 +77,7 @@ ntstatus_t MiMapLockedPagesUser(struct os *os, struct mmmdl *mdl, bool no_cache,
             MiDeletePageTableIfUnused(os, at);
         }
         MiRemoveVad(os, process, vad);
-        free(vad);
+        MiFreeHost(vad);
         return status;
     }
     for (uint32_t i = 0; i < mdl->Pages; i++) {
@@ -120,7 +118,7 @@ static void MiUnmapUser(struct os *os, struct mmmdl *mdl) {
     MiRemovePhysicalMapping(os, process, vad);
     MiRemoveVad(os, process, vad);
     if (attach) { KeDetachProcess(os); }
-    free(vad);
+    MiFreeHost(vad);
 }
 
 /* ---- unmapping ---- */

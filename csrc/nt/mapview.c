@@ -1,8 +1,6 @@
 /* Views: NT-66, with the rules of traces/FORMAT.md for what a captured program maps. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define X64K                 ((va_t)0x10000)
 #define MM_MAXIMUM_ZERO_BITS 21u
 
@@ -206,7 +204,7 @@ static ntstatus_t MiMapView(struct os *os, struct view_request *r) {
     r->Area->SectionRef--;
     if (!NT_SUCCESS(status)) {
         MiDereferenceControlArea(os, r->Area);
-        free(vad);
+        MiFreeHost(vad);
         return status;
     }
     r->Area->MappedViews++;
@@ -274,7 +272,7 @@ ntstatus_t NtUnmapViewOfSection(struct os *os, struct eprocess *process, uint32_
     MiRemoveVad(os, process, vad);
     MiReturnCommitment(os, vad->CommitCharge, process);
     MiReleaseView(os, vad);
-    free(vad);
+    MiFreeHost(vad);
     return STATUS_SUCCESS;
 }
 

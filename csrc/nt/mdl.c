@@ -1,8 +1,6 @@
 /* Memory descriptor lists: making them, locking and unlocking the pages of a buffer (NT-86, NT-87). */
 #include "mdl.h"
 
-#include <stdlib.h>
-
 #define POOL_TAG_MDL 0x206C644Du /* "Mdl " */
 
 /* ---- NT-86 ---- */
@@ -45,8 +43,8 @@ void IoFreeMdl(struct os *os, struct mmmdl *mdl) {
     while (*link != mdl) { link = &(*link)->Next; }
     *link = mdl->Next;
     if (mdl->Allocated) { ExFreePool(os, mdl->Address); }
-    free(mdl->Frames);
-    free(mdl);
+    MiFreeHost(mdl->Frames);
+    MiFreeHost(mdl);
 }
 
 void MiSetMdlFrame(struct os *os, struct mmmdl *mdl, uint32_t index, pfn_t frame) {
@@ -220,7 +218,7 @@ void MiFreeMdls(struct os *os) {
     while (os->Mdls != NULL) {
         struct mmmdl *mdl = os->Mdls;
         os->Mdls = mdl->Next;
-        free(mdl->Frames);
-        free(mdl);
+        MiFreeHost(mdl->Frames);
+        MiFreeHost(mdl);
     }
 }

@@ -4,6 +4,7 @@
 #include "mi.h"
 #include "ntmmu/os_access.h"
 #include "ntmmu/paging.h"
+#include <stddef.h>
 #include <stdlib.h>
 
 OS_TYPED_ACCESS(16, uint16_t);
@@ -62,8 +63,29 @@ void KeBugCheckEx(struct os *os, uint32_t code, uint64_t p1, uint64_t p2, uint64
 
 void MiAssert(struct os *os, const char *what) { os->M->ops->panic(os->M, what); }
 
+/* In front of a structure of the host: the one allocated before it, and what points here. */
+struct mmhost {
+    _Alignas(max_align_t) struct mmhost *Next;
+    struct mmhost **Link;
+};
+
 void *MiAllocateHost(struct os *os, size_t size) {
-    void *memory = calloc(1, size);
-    if (!memory) { os->M->ops->panic(os->M, "the host has no memory left"); }
-    return memory;
+    struct mmhost *host = calloc(1, sizeof *host + size);
+    if (!host) { os->M->ops->panic(os->M, "the host has no memory left"); }
+    *host = (struct mmhost){os->HostMemory, &os->HostMemory};
+    if (host->Next) { host->Next->Link = &host->Next; }
+    os->HostMemory = host;
+    return host + 1;
+}
+
+void MiFreeHost(void *memory) {
+    if (!memory) { return; }
+    struct mmhost *host = (struct mmhost *)memory - 1;
+    *host->Link = host->Next;
+    if (host->Next) { host->Next->Link = host->Link; }
+    free(host);
+}
+
+void MiFreeAllHost(struct os *os) {
+    while (os->HostMemory) { MiFreeHost(os->HostMemory + 1); }
 }

@@ -426,6 +426,7 @@ struct os {
     uint32_t FramesMissing;    /* of those that were last wanted */
     uint64_t WaitMilliseconds; /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
+    struct mmhost *HostMemory; /* all of MiAllocateHost */
     struct mmpfnlog *LoggedPfn; /* a frame each: what LOG_PFN said last. For the log, and for: */
     uint32_t PfnMoves[PFN_MOVE_STATES]
                      [PFN_MOVE_STATES / 32]; /* pfnmoves.c: from this state, a bit for each it may go to */
@@ -456,6 +457,8 @@ _Noreturn void KeBugCheckEx(struct os *os, uint32_t code, uint64_t p1, uint64_t 
 _Noreturn void MiAssert(struct os *os,
                         const char *what);        /* the model is wrong, or asked for what is not in this version */
 void *MiAllocateHost(struct os *os, size_t size); /* zeroed; panics when the host has no memory */
+void MiFreeHost(void *memory);
+void MiFreeAllHost(struct os *os); /* what is left */
 
 /* ---- pfnlist.c: NT-21..25, NT-27, NT-28 ---- */
 struct mmpfn MiReadPfn(struct os *os, pfn_t frame);

@@ -2,8 +2,6 @@
  * adjacent slots; dirty pages of files are handed to the mapped page writer. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define MM_MODIFIED_PAGE_MINIMUM 0x28u
 #define MM_HIGH_AVAILABLE        0x64u
 
@@ -158,5 +156,5 @@ void MiWriteComplete(struct os *os, struct mmwrite *write) {
                   PAGING_FILE_ENTRY_FREE);
         os->MmNumberOfActiveMdlEntries++;
     }
-    free(write);
+    MiFreeHost(write);
 }

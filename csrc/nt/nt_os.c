@@ -20,49 +20,54 @@ static struct os *nt_boot(struct os_machine *m, const struct os_config *config) 
     return os;
 }
 
+static void nt_empty_process(struct eprocess *process) {
+    for (struct mmvad *vad = MiFirstVad(process); vad; vad = MiFirstVad(process)) {
+        MiRemoveNode(&process->VadRoot, vad);
+        MiFreeHost(vad);
+    }
+    MiFreeSecuredRanges(process);
+    while (process->Clones) {
+        struct mmclone_descriptor *after = process->Clones->Next;
+        MiFreeHost(process->Clones);
+        process->Clones = after;
+    }
+    PspDereferenceQuotaBlock(process->QuotaBlock);
+}
+
 static void nt_free_processes(struct eprocess *process) {
     while (process) {
         struct eprocess *next = process->Next;
-        for (struct mmvad *vad = MiFirstVad(process); vad; vad = MiFirstVad(process)) {
-            MiRemoveNode(&process->VadRoot, vad);
-            free(vad);
-        }
-        MiFreeSecuredRanges(process);
-        while (process->Clones) {
-            struct mmclone_descriptor *after = process->Clones->Next;
-            free(process->Clones);
-            process->Clones = after;
-        }
-        PspDereferenceQuotaBlock(process->QuotaBlock);
-        free(process);
+        nt_empty_process(process);
+        MiFreeHost(process);
         process = next;
     }
 }
 
-static void nt_destroy(struct os *os) {
-    PspDereferenceQuotaBlock(os->SystemProcess.QuotaBlock);
+static void nt_destroy(struct os *os, bool cut_short) {
+    nt_empty_process(&os->SystemProcess); /* traces that name no process allocate in it */
     PspDereferenceQuotaBlock(os->DefaultQuotaBlock);
     nt_free_processes(os->Processes);
     nt_free_processes(os->ExitedProcesses);
     while (os->Threads) {
         struct ethread *next = os->Threads->Next;
-        free(os->Threads);
+        MiFreeHost(os->Threads);
         os->Threads = next;
     }
     MiCloseHandles(os, NULL);
     MiFreeDrivers(os);
     MiFreeMdls(os);
     MiFreeContiguousStructures(os);
-    MiFreeTransfers(os, free);
+    MiFreeTransfers(os, MiFreeHost);
     MiFreeSystemViews(os);
     MiFreeWrites(os);
     MiFreeDereferenceQueue(os);
     MiFreeSectionStructures(os);
     MiFreePoolStructures(os);
-    free(os->DrainedFrames);
-    free(os->MmFreePagesByColor[ZeroedPageList]);
-    free(os->MmFreePagesByColor[FreePageList]);
-    free(os->LoggedPfn);
+    MiFreeHost(os->DrainedFrames);
+    MiFreeHost(os->MmFreePagesByColor[ZeroedPageList]);
+    MiFreeHost(os->MmFreePagesByColor[FreePageList]);
+    MiFreeHost(os->LoggedPfn);
+    if (cut_short) { MiFreeAllHost(os); }
     free(os);
 }
 

@@ -2,7 +2,6 @@
  * and section ids are handles of full access; ObOpenHandle makes others. */
 #include "exports.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
@@ -125,7 +124,7 @@ void MiCloseHandles(struct os *os, const struct eprocess *process) {
             continue;
         }
         *link = handle->Next;
-        free(handle);
+        MiFreeHost(handle);
     }
 }
 
@@ -156,7 +155,7 @@ static ntstatus_t MiCallClose(struct os *os, struct eprocess *process, const str
     struct mi_handle **link = &os->Handles;
     while (*link != handle) { link = &(*link)->Next; }
     *link = handle->Next;
-    free(handle);
+    MiFreeHost(handle);
     return STATUS_SUCCESS;
 }
 

@@ -2,8 +2,6 @@
  * it may be noticed at any IRQL; a write's end queues a special kernel APC (apc.c). */
 #include "mi.h"
 
-#include <stdlib.h>
-
 struct mmtransfer {
     struct mmtransfer *Next;
     uint64_t Id;
@@ -26,7 +24,7 @@ void MiTransferEnded(struct os *os, uint64_t id, ntstatus_t status) {
     if (!transfer) { MiAssert(os, "a transfer ended that the kernel has not started"); }
     *at = transfer->Next;
     transfer->Done(os, transfer->Context, status);
-    free(transfer);
+    MiFreeHost(transfer);
 }
 
 void MiFreeTransfers(struct os *os, void (*release)(void *context)) {
@@ -34,7 +32,7 @@ void MiFreeTransfers(struct os *os, void (*release)(void *context)) {
         struct mmtransfer *transfer = os->Transfers;
         os->Transfers = transfer->Next;
         release(transfer->Context);
-        free(transfer);
+        MiFreeHost(transfer);
     }
 }
 
@@ -58,7 +56,7 @@ ntstatus_t MiReadAndWait(struct os *os, const struct os_io *io) {
     os->M->ops->disk_poll(os->M, false);
     while (!wait->Done) { KeWaitForSingleObject(os, READ_OBJECT); }
     ntstatus_t status = wait->Status;
-    free(wait);
+    MiFreeHost(wait);
     return status;
 }
 

@@ -6,25 +6,30 @@
 
 #include <stdio.h>
 
+#define FLAG_STATES 32u /* of one location */
+
 static unsigned MiPfnStateFlags(unsigned state) { return (state & PFN_STATE_LOW) | (state << 3 & PFN_STATE_HIGH); }
 
-static bool MiMatches(unsigned state, unsigned locations, unsigned set, unsigned clear) {
-    unsigned flags = MiPfnStateFlags(state), known = PFN_STATE_LOW | PFN_STATE_HIGH;
-    return (locations >> ((flags & PFN_LOCATION) >> PFN_LOCATION_SHIFT) & 1) && (~flags & set & known) == 0 &&
-           (flags & clear) == 0;
+/* Of the states in one location those that have these flags set and these clear, a bit each. */
+static uint32_t MiFlagStates(unsigned set, unsigned clear) {
+    uint32_t states = 0;
+    for (unsigned state = 0; state < FLAG_STATES; state++) {
+        unsigned flags = MiPfnStateFlags(state), known = PFN_STATE_LOW | PFN_STATE_HIGH;
+        states |= (uint32_t)((~flags & set & known) == 0 && (flags & clear) == 0) << state;
+    }
+    return states;
 }
 
 void MiInitializePfnMoves(struct os *os) {
     for (size_t i = 0; i < PFN_TRANSITIONS; i++) {
         const struct pfn_transition *row = &pfn_transitions[i];
-        uint32_t after[PFN_MOVE_STATES / 32] = {0};
-        for (unsigned to = 0; to < PFN_MOVE_STATES; to++) {
-            bool allowed = MiMatches(to, row->to, row->set_after, row->clear_after);
-            after[to / 32] |= (uint32_t)allowed << to % 32;
-        }
+        uint32_t before = MiFlagStates(row->set_before, row->clear_before);
+        uint32_t after = MiFlagStates(row->set_after, row->clear_after);
         for (unsigned from = 0; from < PFN_MOVE_STATES; from++) {
-            if (!MiMatches(from, row->from, row->set_before, row->clear_before)) { continue; }
-            for (unsigned word = 0; word < PFN_MOVE_STATES / 32; word++) { os->PfnMoves[from][word] |= after[word]; }
+            if (!(row->from >> from / FLAG_STATES & before >> from % FLAG_STATES & 1)) { continue; }
+            for (unsigned to = 0; to < PFN_MOVE_STATES / FLAG_STATES; to++) { /* locations */
+                if (row->to >> to & 1) { os->PfnMoves[from][to] |= after; }
+            }
         }
     }
 }

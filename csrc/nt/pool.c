@@ -2,7 +2,7 @@
  * that an allocation does not have to read its way through pages that may be paged out, and corruption is noticed. */
 #include "mi.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #define POOL_UNIT       8u
 #define POOL_PAGE_UNITS (PAGE_SIZE / POOL_UNIT)
@@ -34,7 +34,7 @@ struct mmpool {
     struct mmpool *next;
     bool paged, expands;
     va_t start;
-    uint32_t pages;
+    uint32_t pages, used, room; /* page[] has those below `used`: none behind was ever backed */
     struct pool_page *page;
 };
 
@@ -55,6 +55,24 @@ struct mmpoolquota {
 
 /* ---- backing ---- */
 
+static unsigned MiPoolPageState(const struct mmpool *pool, uint32_t index) {
+    return index < pool->used ? pool->page[index].state : POOL_PAGE_UNBACKED;
+}
+
+/* It is backed from now on. */
+static void MiAddPoolPage(struct os *os, struct mmpool *pool, uint32_t index) {
+    if (index >= pool->room) {
+        uint32_t room = index + 1 > 2 * pool->room ? index + 1 : 2 * pool->room;
+        struct pool_page *page = MiAllocateHost(os, room * sizeof *page);
+        if (pool->used) { memcpy(page, pool->page, pool->used * sizeof *page); }
+        MiFreeHost(pool->page);
+        pool->page = page;
+        pool->room = room;
+    }
+    if (index >= pool->used) { pool->used = index + 1; }
+    pool->page[index].state = POOL_PAGE_FREE;
+}
+
 /* Nonpaged expansion: the lowest free addresses of space 1, and frames that stay theirs for ever (P35). */
 static int64_t MiExpandNonPagedPool(struct os *os, struct mmpool *pool, uint32_t count) {
     if (!MiFramesAvailable(os, count) || !MiChargeCommitment(os, count, NULL)) { return -1; }
@@ -66,7 +84,7 @@ static int64_t MiExpandNonPagedPool(struct os *os, struct mmpool *pool, uint32_t
     uint32_t first = (uint32_t)((MiGetVirtualAddressMappedByPte(pte) - pool->start) >> PAGE_SHIFT);
     for (uint32_t i = 0; i < count; i++, pte += PTE_SIZE) {
         MiMapKernelPage(os, pte, MiRemoveAnyPage(os, MiPageColor(os, MiGetVirtualAddressMappedByPte(pte))), 0);
-        pool->page[first + i].state = POOL_PAGE_FREE;
+        MiAddPoolPage(os, pool, first + i);
     }
     return first;
 }
@@ -75,7 +93,7 @@ static bool MiBackPages(struct os *os, struct mmpool *pool, uint32_t first, uint
     if (!MiChargeCommitment(os, count, NULL)) { return false; }
     for (uint32_t i = first; i < first + count; i++) {
         MiWritePte(os, MiGetPteAddress(pool->start + (i << PAGE_SHIFT)), pte_demand_zero(MM_READWRITE));
-        pool->page[i].state = POOL_PAGE_FREE;
+        MiAddPoolPage(os, pool, i);
     }
     return true;
 }
@@ -83,8 +101,8 @@ static bool MiBackPages(struct os *os, struct mmpool *pool, uint32_t first, uint
 /* First page of count adjacent ones without blocks; backed: only such. -1: none. */
 static int64_t MiFindPoolRun(const struct mmpool *pool, uint32_t count, bool backed) {
     uint32_t run = 0;
-    for (uint32_t i = 0; i < pool->pages; i++) {
-        unsigned state = pool->page[i].state;
+    for (uint32_t i = 0; i < (backed ? pool->used : pool->pages); i++) {
+        unsigned state = MiPoolPageState(pool, i);
         bool fits = state == POOL_PAGE_FREE || (!backed && state == POOL_PAGE_UNBACKED);
         run = fits ? run + 1 : 0;
         if (run == count) { return (int64_t)i - count + 1; }
@@ -94,7 +112,7 @@ static int64_t MiFindPoolRun(const struct mmpool *pool, uint32_t count, bool bac
 
 static uint32_t MiUnbackedPages(const struct mmpool *pool, uint32_t first, uint32_t limit) {
     uint32_t count = 0;
-    while (first + count < pool->pages && count < limit && pool->page[first + count].state == POOL_PAGE_UNBACKED) {
+    while (first + count < pool->pages && count < limit && MiPoolPageState(pool, first + count) == POOL_PAGE_UNBACKED) {
         count++;
     }
     return count;
@@ -103,7 +121,7 @@ static uint32_t MiUnbackedPages(const struct mmpool *pool, uint32_t first, uint3
 /* Paged pool: what is missing of these pages, and some more. */
 static bool MiExpandPagedPool(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
     for (uint32_t i = first; i < first + count; i++) {
-        if (pool->page[i].state != POOL_PAGE_UNBACKED) { continue; }
+        if (MiPoolPageState(pool, i) != POOL_PAGE_UNBACKED) { continue; }
         uint32_t least = MiUnbackedPages(pool, i, first + count - i);
         uint32_t more = MiUnbackedPages(pool, i, POOL_EXPANSION_PAGES);
         if (!MiBackPages(os, pool, i, more > least ? more : least) && !MiBackPages(os, pool, i, least)) {
@@ -208,7 +226,7 @@ static va_t MiTakeBlock(struct os *os, struct mmpool *pool, uint32_t index, uint
 
 static va_t MiAllocateBlock(struct os *os, struct mmpool *pool, uint32_t units, bool aligned, uint32_t tag) {
     uint32_t block = 0;
-    for (uint32_t i = 0; i < pool->pages; i++) {
+    for (uint32_t i = 0; i < pool->used; i++) {
         uint32_t unit = MiFindBlock(&pool->page[i], units, aligned, &block);
         if (unit < POOL_PAGE_UNITS) { return MiTakeBlock(os, pool, i, block, unit, units, tag); }
     }
@@ -266,7 +284,7 @@ static void MiFreeBlock(struct os *os, struct mmpool *pool, va_t va) {
         }
     }
     if (units == POOL_PAGE_UNITS) {
-        free(page->block);
+        MiFreeHost(page->block);
         page->block = NULL;
         MiReleasePoolPages(os, pool, index, 1);
         return;
@@ -343,7 +361,7 @@ static void MiReturnBlockQuota(struct os *os, va_t va) {
     if (quota == NULL) { return; }
     *link = quota->Next;
     PsReturnPoolQuota(os, quota->Process, quota->Paged, quota->Bytes);
-    free(quota);
+    MiFreeHost(quota);
 }
 
 static struct mmpool *MiPoolOfAddress(struct os *os, va_t va) {
@@ -361,13 +379,13 @@ void ExFreePool(struct os *os, va_t va) {
     if (!pool) { KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_DOUBLE_FREE, 0, 0, va); }
     MiCheckPoolIrql(os, pool->paged, 0);
     uint32_t index = (uint32_t)((va - pool->start) >> PAGE_SHIFT);
-    struct pool_page *page = &pool->page[index];
-    if (page->state == POOL_PAGE_BLOCKS && (va & PAGE_MASK) && va % POOL_UNIT == 0) {
+    struct pool_page *page = index < pool->used ? &pool->page[index] : NULL;
+    if (page && page->state == POOL_PAGE_BLOCKS && (va & PAGE_MASK) && va % POOL_UNIT == 0) {
         MiFreeBlock(os, pool, va);
         MiReturnBlockQuota(os, va);
         return;
     }
-    if (page->state != POOL_PAGE_RUN || (va & PAGE_MASK)) {
+    if (!page || page->state != POOL_PAGE_RUN || (va & PAGE_MASK)) {
         KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_DOUBLE_FREE, 0, 0, va);
     }
     MiCountPoolUse(os, pool->paged, page->tag, page->run << PAGE_SHIFT, false);
@@ -383,8 +401,7 @@ static struct mmpool *MiCreatePool(struct os *os, bool paged, bool expands, va_t
     pool->expands = expands;
     pool->start = start;
     pool->pages = (uint32_t)((end - start) >> PAGE_SHIFT);
-    pool->page = MiAllocateHost(os, pool->pages * sizeof *pool->page);
-    for (uint32_t i = 0; i < pool->pages && !expands; i++) { pool->page[i].state = POOL_PAGE_FREE; }
+    for (uint32_t i = 0; i < pool->pages && !expands; i++) { MiAddPoolPage(os, pool, i); }
     return pool;
 }
 
@@ -394,7 +411,7 @@ void MiInitializePools(struct os *os) {
     os->PagedPool = MiCreatePool(os, true, true, MM_PAGED_POOL_START, (va_t)MM_PAGED_POOL_END + 1);
     for (uint32_t i = 0; i < POOL_EXPANSION_PAGES; i++) { /* boot's, before anything is charged */
         MiWritePte(os, MiGetPteAddress(MM_PAGED_POOL_START + (i << PAGE_SHIFT)), pte_demand_zero(MM_READWRITE));
-        os->PagedPool->page[i].state = POOL_PAGE_FREE;
+        MiAddPoolPage(os, os->PagedPool, i);
     }
 }
 
@@ -404,21 +421,21 @@ void MiFreePoolStructures(struct os *os) {
         while (list[i]) {
             struct mmpool *pool = list[i];
             list[i] = pool->next;
-            for (uint32_t k = 0; k < pool->pages; k++) { free(pool->page[k].block); }
-            free(pool->page);
-            free(pool);
+            for (uint32_t k = 0; k < pool->used; k++) { MiFreeHost(pool->page[k].block); }
+            MiFreeHost(pool->page);
+            MiFreeHost(pool);
         }
     }
     os->PagedPool = os->NonPagedPool = NULL;
     while (os->PoolTags) {
         struct mmpooltag *tag = os->PoolTags;
         os->PoolTags = tag->Next;
-        free(tag);
+        MiFreeHost(tag);
     }
     while (os->PoolQuotas) {
         struct mmpoolquota *quota = os->PoolQuotas;
         os->PoolQuotas = quota->Next;
-        free(quota);
+        MiFreeHost(quota);
     }
 }
 

@@ -2,8 +2,6 @@
  * until somebody touches it. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define RANGE_WORDS 3u /* section, offset, size */
 
 struct read_list {
@@ -88,7 +86,7 @@ static uint32_t MiPfExecuteReadList(struct prefetch *p) {
         MiWaitForInPageComplete(p->os, item->Read.Block); /* a page that could not be read is unread as before */
         pages += item->Read.Count;
         p->First = item->Next;
-        free(item);
+        MiFreeHost(item);
     }
     return pages;
 }

@@ -2,7 +2,6 @@
 #include "mi.h"
 #include "ntmmu/eprocess.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Directory, hyperspace table and working-set list. With PAE: four directories, their page of pointers, two tables. */
 #define PROCESS_TABLES         (MM_DIRECTORIES + MM_HYPER_TABLES)
@@ -184,7 +183,7 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
     if (!NT_SUCCESS(status)) {
         if (process->Address) { ExFreePool(os, process->Address); }
         PspDereferenceQuotaBlock(process->QuotaBlock);
-        free(process);
+        MiFreeHost(process);
         return status;
     }
     PspInitializeProcessObject(os, process, PsLookupProcess(os, ppid));
@@ -221,7 +220,7 @@ void PspExitThread(struct os *os, struct ethread *thread) {
     }
     MmDeleteKernelStack(os, thread);
     ExFreePool(os, thread->Address);
-    free(thread);
+    MiFreeHost(thread);
 }
 
 struct eprocess *PsLookupProcess(const struct os *os, uint32_t pid) {

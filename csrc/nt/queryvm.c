@@ -1,7 +1,6 @@
 /* NtQueryVirtualMemory: NT-82. What it finds goes into the caller's memory. */
 #include "mi.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MEMORY_BASIC       0u
@@ -190,6 +189,6 @@ ntstatus_t NtQueryVirtualMemory(struct os *os, struct eprocess *process, const s
     }
     if (result.Bytes >= sizeof *actual) { memcpy(actual, result.Data, sizeof *actual); }
     if (NT_SUCCESS(status)) { *actual = result.Actual; }
-    free(result.Data);
+    MiFreeHost(result.Data);
     return NT_SUCCESS(copied) ? status : copied;
 }

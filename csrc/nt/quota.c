@@ -2,8 +2,6 @@
  * children inherit it. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 struct eprocess_quota_block {
     uint32_t References;
     uint64_t Usage[QUOTA_TYPES], Peak[QUOTA_TYPES], Limit[QUOTA_TYPES];
@@ -37,7 +35,7 @@ void PspReferenceQuotaBlock(struct eprocess *process, struct eprocess_quota_bloc
 }
 
 void PspDereferenceQuotaBlock(struct eprocess_quota_block *block) {
-    if (block != NULL && --block->References == 0) { free(block); }
+    if (block != NULL && --block->References == 0) { MiFreeHost(block); }
 }
 
 void PspInheritQuota(struct os *os, struct eprocess *process, const struct eprocess *parent) {
@@ -50,7 +48,7 @@ ntstatus_t PsCreateQuotaBlock(struct os *os, struct eprocess *process, const uin
     struct eprocess_quota_block *block = MiAllocateHost(os, sizeof *block), *old = process->QuotaBlock;
     for (unsigned type = 0; type < QUOTA_TYPES; type++) { block->Limit[type] = limit[type] ? limit[type] : UINT64_MAX; }
     if (!PsCharge(block, QUOTA_PAGE_FILE, process->CommitCharge)) {
-        free(block);
+        MiFreeHost(block);
         return STATUS_PAGEFILE_QUOTA_EXCEEDED;
     }
     PsReturn(os, old, QUOTA_PAGE_FILE, process->CommitCharge);

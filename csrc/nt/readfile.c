@@ -4,8 +4,6 @@
 #include "exports.h"
 #include "mdl.h"
 
-#include <stdlib.h>
-
 #define READ_OBJECT  0xE0000001u /* what all of them wait for; each asks whether it was its own */
 #define NEVER_OBJECT 0xE0000002u /* the APC that is not delivered */
 
@@ -26,7 +24,7 @@ static ntstatus_t MiReadAndWaitForApc(struct os *os, const struct os_io *io) {
     os->M->ops->disk_poll(os->M, false);
     while (!read->Done) { KeWaitForSingleObject(os, READ_OBJECT); }
     ntstatus_t status = read->Status;
-    free(read);
+    MiFreeHost(read);
     if (MiCanTakeApc(os)) { return status; }
     if (log_wants(os->M->log, LOG_SIGNAL)) { log_send(os->M->log, LOG_SIGNAL, LOG_DEADLOCK, 0, 0, 0, 0); }
     for (;;) { KeWaitForSingleObject(os, NEVER_OBJECT); }

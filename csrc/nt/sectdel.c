@@ -2,8 +2,6 @@
  * what a file system asks before it truncates, deletes or purges a file. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 enum { FLUSH_FOR_DELETE, FLUSH_FOR_WRITE };
 
 /* ---- the two queues ---- */
@@ -83,7 +81,7 @@ static void MiDestroySubsection(struct os *os, struct subsection *s) {
     }
     if (s->BasePte) { ExFreePool(os, s->BasePte); }
     MiFreeSubsection(os, s);
-    free(s);
+    MiFreeHost(s);
 }
 
 void MiDestroyControlArea(struct os *os, struct control_area *area) {
@@ -106,7 +104,7 @@ void MiDestroyControlArea(struct os *os, struct control_area *area) {
     if (area->Segment) { ExFreePool(os, area->Segment); }
     ExFreePool(os, area->Address);
     MiReturnCommitment(os, area->CommitCharge, NULL);
-    free(area);
+    MiFreeHost(area);
 }
 
 /* ---- references ---- */

@@ -4,7 +4,6 @@
 
 #include "ntmmu/filedata.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define TAG_PROTOTYPES          0x7453 /* "St" */
@@ -160,7 +159,7 @@ static void MiForgetControlArea(struct os *os, struct control_area *area) {
     struct control_area **at = &os->ControlAreas;
     while (*at != area) { at = &(*at)->Next; }
     *at = area->Next;
-    free(area);
+    MiFreeHost(area);
 }
 
 static struct control_area *MiCreateControlArea(struct os *os, uint32_t sid, uint64_t size, unsigned protection) {
@@ -187,7 +186,7 @@ static ntstatus_t MiOpenSection(struct os *os, const struct section_object *what
         if (s->Address) { ExFreePool(os, s->Address); }
         s->ControlArea->SectionRef--;
         MiDereferenceControlArea(os, s->ControlArea);
-        free(s);
+        MiFreeHost(s);
         return status;
     }
     s->Next = os->Sections;
@@ -412,7 +411,7 @@ static ntstatus_t MiCloseSection(struct os *os, uint32_t sid) {
         ExFreePool(os, s->Address);
         s->ControlArea->SectionRef--;
         MiDereferenceControlArea(os, s->ControlArea);
-        free(s);
+        MiFreeHost(s);
         return STATUS_SUCCESS;
     }
     return STATUS_INVALID_HANDLE;
@@ -433,7 +432,7 @@ void MiFreeSectionStructures(struct os *os) {
     while (os->Sections) {
         struct section_object *s = os->Sections;
         os->Sections = s->Next;
-        free(s);
+        MiFreeHost(s);
     }
     while (os->ControlAreas) {
         struct control_area *area = os->ControlAreas;
@@ -441,19 +440,19 @@ void MiFreeSectionStructures(struct os *os) {
         while (area->Subsections) {
             struct subsection *s = area->Subsections;
             area->Subsections = s->Next;
-            free(s);
+            MiFreeHost(s);
         }
-        free(area);
+        MiFreeHost(area);
     }
     while (os->Files) {
         struct file_object *file = os->Files;
         os->Files = file->Next;
-        free(file);
+        MiFreeHost(file);
     }
     while (os->CloneBlocks) {
         struct mmclone *clone = os->CloneBlocks;
         os->CloneBlocks = clone->Next;
-        free(clone->CloneRefCount);
-        free(clone);
+        MiFreeHost(clone->CloneRefCount);
+        MiFreeHost(clone);
     }
 }

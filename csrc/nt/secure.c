@@ -2,8 +2,6 @@
  * would take the access away are refused. Also MmSetBankedSection. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 struct mmsecure {
     struct mmsecure *Next;
     uint32_t Handle;
@@ -50,7 +48,7 @@ bool MmUnsecureVirtualMemory(struct os *os, uint32_t handle) {
     while ((entry = *link) && entry->Handle != handle) { link = &entry->Next; }
     if (!entry) { return false; }
     *link = entry->Next;
-    free(entry);
+    MiFreeHost(entry);
     return true;
 }
 
@@ -67,7 +65,7 @@ void MiFreeSecuredRanges(struct eprocess *process) {
     while (process->Secured) {
         struct mmsecure *entry = process->Secured;
         process->Secured = entry->Next;
-        free(entry);
+        MiFreeHost(entry);
     }
 }
 

@@ -1,7 +1,6 @@
 /* Events of a trace become calls of services. What concerns memory of a process acts on the process that runs. */
 #include "mi.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TAG_TRACE 0x63617254u /* "Trac" */
@@ -177,7 +176,7 @@ static result_t MiDrain(struct os *os, const struct event *event) {
             size_t room = os->DrainedCount ? 2ull * os->DrainedCount : 1;
             uint32_t *frames = MiAllocateHost(os, room * sizeof *frames);
             if (os->DrainedCount) { memcpy(frames, os->DrainedFrames, os->DrainedCount * sizeof *frames); }
-            free(os->DrainedFrames);
+            MiFreeHost(os->DrainedFrames);
             os->DrainedFrames = frames;
         }
         pfn_t frame = MiRemovePageFromList(os, list);
@@ -193,18 +192,18 @@ static result_t MiUndrain(struct os *os, const struct event *event) {
     uint32_t count = event->amount.count < os->DrainedCount ? (uint32_t)event->amount.count : os->DrainedCount;
     if (count < event->amount.count) { return MiResult(STATUS_INVALID_PARAMETER, 0, 0); }
     uint32_t *back = MiAllocateHost(os, (count + 1) * sizeof *back);
-    memcpy(back, os->DrainedFrames, count * sizeof *back);
+    if (count) { memcpy(back, os->DrainedFrames, count * sizeof *back); }
     uint32_t kept = os->DrainedCount - count, room = 1;
     while (room < kept) { room *= 2; }
     uint32_t *frames = MiAllocateHost(os, room * sizeof *frames);
-    memcpy(frames, os->DrainedFrames + count, kept * sizeof *frames);
-    free(os->DrainedFrames);
+    if (kept) { memcpy(frames, os->DrainedFrames + count, kept * sizeof *frames); }
+    MiFreeHost(os->DrainedFrames);
     os->DrainedFrames = frames;
     os->DrainedCount = kept;
     for (uint32_t i = 0; i < count; i++) {
         MiInsertPfnInList(os, FreePageList, back[i], (struct mmpfn){.Flags = TransitionPage << PFN_LOCATION_SHIFT});
     }
-    free(back);
+    MiFreeHost(back);
     return MiResult(STATUS_SUCCESS, os->MmAvailablePages, 0);
 }
 

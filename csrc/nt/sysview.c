@@ -3,8 +3,6 @@
  * PTE alone. */
 #include "mi.h"
 
-#include <stdlib.h>
-
 #define X64K              ((va_t)0x10000)
 #define SYSTEM_PDE(os_va) (MM_SYSTEM_PAGE_PTES + MiGetPdeIndex(os_va) * PTE_SIZE)
 
@@ -114,7 +112,7 @@ ntstatus_t MmUnmapViewInSystemSpace(struct os *os, uint32_t base) {
     MiFlushPteList(os, &list, true, 0);
     *link = view->Next;
     struct control_area *area = view->ControlArea;
-    free(view);
+    MiFreeHost(view);
     area->MappedViews--;
     area->SystemViews--;
     MiDereferenceControlArea(os, area);
@@ -125,6 +123,6 @@ void MiFreeSystemViews(struct os *os) {
     while (os->SystemViews) {
         struct mmsystemview *view = os->SystemViews;
         os->SystemViews = view->Next;
-        free(view);
+        MiFreeHost(view);
     }
 }

@@ -163,7 +163,7 @@ bool events_next(struct bytes *bytes, struct event *event) {
 }
 
 void events_config(struct bytes *bytes, struct machine_config *config) {
-    static const uint32_t ram[] = {0, 0x40000, 0x80000, 0x100000};
+    static const uint32_t ram[] = {0x200000, 0x40000, 0x80000, 0x100000}; /* most of 64 MB would only take time */
     uint8_t choice = byte(bytes), rules = byte(bytes);
     struct os_config *os = &config->os_config;
     os->profile = (enum os_profile)(choice % 3);

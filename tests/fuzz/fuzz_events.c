@@ -39,12 +39,12 @@ static enum check_verdict expect_outcome(struct check *check) {
     return item.word_count ? check_expect(check, &item) : CHECK_OK;
 }
 
-static void replay(struct machine *m[2], struct bytes *bytes) {
+static void replay(struct machine *m[2], struct bytes *bytes, bool often) {
     char err[512];
     bool bare = machine_os_ops(m[0]) == &bare_os_ops; /* shadow memory and the audit know processes */
     struct check_config config = {.machine = {m[0], m[1]},
                                   .flags = bare ? CHECK_LOCKSTEP | CHECK_EXPECT : CHECK_ALL,
-                                  .audit_interval = 16,
+                                  .audit_interval = often ? 8 : 0, /* anyway at the end, and the end may be anywhere */
                                   .trace = "fuzz"};
     struct check *check = check_create(&config, err, sizeof err);
     FUZZ_REQUIRE(check);
@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct machine_config config = {.mmu = &mmu_c_ops, .preset = preset};
     events_config(&bytes, &config);
     struct machine *m[2] = {machine(&config), machine(&config)};
-    if (m[0] && m[1]) { replay(m, &bytes); }
+    if (m[0] && m[1]) { replay(m, &bytes, size > 1 && data[1] & EVENTS_AUDIT_OFTEN); }
     for (unsigned k = 0; k < 2; k++) {
         if (m[k]) { machine_destroy(m[k]); }
     }

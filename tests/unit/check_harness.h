@@ -89,7 +89,7 @@ inline struct os *boot(os_machine *m, const os_config *) {
     return reinterpret_cast<struct os *>(o);
 }
 
-inline void destroy(struct os *os) { delete os_of(os); }
+inline void destroy(struct os *os, bool) { delete os_of(os); }
 
 inline os_outcome page_fault(struct os *os, va_t cr2, uint32_t error_code) {
     FakeOs *o = os_of(os);

@@ -90,7 +90,7 @@ os *fake_boot(os_machine *m, const os_config *) {
     return reinterpret_cast<os *>(f);
 }
 
-void fake_destroy(os *o) { delete fake(o); }
+void fake_destroy(os *o, bool) { delete fake(o); }
 
 os_outcome fake_fault(os *o, va_t cr2, uint32_t) {
     Fake *f = fake(o);

@@ -20,7 +20,7 @@ extern "C" {
 // A kernel that does nothing: the records come from the test. Its state is the pid that runs.
 static uint64_t idle_ram(const os_config *, char *, size_t) { return 4 << 20; }
 static os *idle_boot(os_machine *, const os_config *) { return reinterpret_cast<os *>(new uint32_t(1)); }
-static void idle_destroy(os *o) { delete reinterpret_cast<uint32_t *>(o); }
+static void idle_destroy(os *o, bool) { delete reinterpret_cast<uint32_t *>(o); }
 static os_outcome idle_fault(os *, va_t, uint32_t) { return {}; }
 static os_service_result idle_service(os *, const event *) { return {}; }
 static void idle_tick(os *) {}

@@ -149,7 +149,8 @@ struct os_ops {
     uint64_t (*ram_size)(const struct os_config *config, char *err, size_t err_size);
     /* Boots: builds everything in memory, loads the control registers. */
     struct os *(*boot)(struct os_machine *m, const struct os_config *config);
-    void (*destroy)(struct os *os);
+    /* cut_short: calls that wait, or stopped the machine, will never free what they have allocated for themselves. */
+    void (*destroy)(struct os *os, bool cut_short);
     /* KiTrap0E (NT-45). Bugchecks do not return. May wait, as may service. */
     struct os_outcome (*page_fault)(struct os *os, va_t cr2, uint32_t error_code);
     /* Every event that is not an access and not the machine's own (EV_IRQL, EV_INTERRUPTS, EV_POKE, EV_POKE_QUAD,
