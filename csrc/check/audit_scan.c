@@ -400,16 +400,30 @@ static bool scan_kernel_pdes(struct scan *s) {
     return true;
 }
 
-/* Page tables charged to commit: a bit for each, NT-37; they must be those that VADs cover. */
-static bool scan_bitmap(struct scan *s) {
-    struct audit *a = s->a;
-    uint32_t covered[USER_PDES / 32] = {0};
+/* The process has been charged for what its VADs say and for the page tables that they cover; while a call that has the
+ * address-creation mutex waits, also for what it is about to put there: the charge comes first (NT-95). */
+static bool count_commit(struct scan *s, const uint32_t covered[USER_PDES / 32]) {
+    uint32_t expected = s->vads.commit, found = s->process->commit_charge;
+    for (uint32_t i = 0; i < USER_PDES / 32; i++) { expected += (uint32_t)__builtin_popcount(covered[i]); }
+    s->a->commit += found + PROCESS_COMMIT;
+    if (found == expected || (found > expected && s->process->changing)) { return true; }
+    return audit_fail(s->a, "I7", "process %u: commit charge expected %x, found %x", s->process->pid, expected, found);
+}
+
+static void find_covered(const struct scan *s, uint32_t covered[USER_PDES / 32]) {
     for (size_t i = 0; i < s->vads.count; i++) {
         for (va_t t = s->vads.at[i].start >> MM_PDE_SHIFT; t <= s->vads.at[i].end >> MM_PDE_SHIFT && t < USER_PDES;
              t++) {
             covered[t / 32] |= 1u << (t % 32);
         }
     }
+}
+
+/* Page tables charged to commit: a bit for each, NT-37; they must be those that VADs cover. */
+static bool scan_bitmap(struct scan *s) {
+    struct audit *a = s->a;
+    uint32_t covered[USER_PDES / 32] = {0};
+    find_covered(s, covered);
     const va_t bitmap = working_set_layout(a->machine).bitmap;
     for (uint32_t i = 0; i < USER_PDES / 32; i++) {
         uint32_t found = peek32(a->machine, s->process->directory_base[0], bitmap + 4 * (va_t)i);
@@ -417,23 +431,15 @@ static bool scan_bitmap(struct scan *s) {
             return audit_fail(a, "I7", "process %u: page-table bitmap word %x expected %08x, found %08x",
                               s->process->pid, i, covered[i], found);
         }
-        a->commit += (uint32_t)__builtin_popcount(found);
     }
-    a->commit += s->vads.commit + PROCESS_COMMIT;
-    return true;
+    return count_commit(s, covered);
 }
 
-/* Page tables that VADs cover are charged, whether or not the bitmap can be seen. */
-static void count_covered(struct scan *s) {
+/* The bitmap of an outswapped process cannot be seen. */
+static bool scan_swapped_commit(struct scan *s) {
     uint32_t covered[USER_PDES / 32] = {0};
-    for (size_t i = 0; i < s->vads.count; i++) {
-        for (va_t t = s->vads.at[i].start >> MM_PDE_SHIFT; t <= s->vads.at[i].end >> MM_PDE_SHIFT && t < USER_PDES;
-             t++) {
-            covered[t / 32] |= 1u << (t % 32);
-        }
-    }
-    for (uint32_t i = 0; i < USER_PDES / 32; i++) { s->a->commit += (uint32_t)__builtin_popcount(covered[i]); }
-    s->a->commit += s->vads.commit + PROCESS_COMMIT;
+    find_covered(s, covered);
+    return count_commit(s, covered);
 }
 
 /* A table of an outswapped process, behind an entry in transition, or in the paging file: then frame is 0. words: what
@@ -479,7 +485,7 @@ static bool scan_swapped_directory(struct scan *s, unsigned number, pte_t entry,
 static bool scan_outswapped(struct scan *s) {
     struct audit *a = s->a;
     nt_view_vads(a->os, s->process->pid, add_vad, &s->vads);
-    count_covered(s);
+    if (!scan_swapped_commit(s)) { return false; }
     uint32_t at = s->process->eprocess + EPROCESS_PAGE_DIRECTORY_PTE;
     pfn_t object = pte_frame(peek_pte(a->machine, a->system_directory, at));
     mmpte_t entry = 0;

@@ -175,8 +175,9 @@ static void report_service(struct machine *m, const struct event *event, ntstatu
     m->result.service_out[1] = out[1];
     if (NT_SUCCESS(status)) {
         follow(m, event);
-    } else if (m->rule_fired) {
-        m->counts.injected_failures++;
+    } else {
+        if (threads_makes(event)) { threads_creation_failed(m, event); }
+        m->counts.injected_failures += m->rule_fired;
     }
     log_send(&m->log, LOG_STATUS, status, out[0], out[1], 0, 0);
 }

@@ -157,6 +157,9 @@ bool threads_all_wait(const struct machine *m);
 bool threads_current_is_stuck(struct machine *m);
 /* A change of the machine or of a CPU, of no process: never held back. */
 bool threads_is_machine_step(const struct event *event);
+bool threads_makes(const struct event *event);
+/* Its thread never begins: what was held back for it goes. */
+void threads_creation_failed(struct machine *m, const struct event *event);
 void threads_pump(struct machine *m); /* runs what can run again */
 void threads_free_all(struct machine *m);
 

@@ -94,6 +94,8 @@ static struct held_event *copy_event(struct machine *m, const struct event *even
     return h;
 }
 
+bool threads_makes(const struct event *event) { return event->kind == EV_FORK || event->kind == EV_THREAD_CREATE; }
+
 static bool is_access(const struct event *event) { return event->kind == EV_ACCESS || event->kind == EV_RUN; }
 
 bool threads_is_machine_step(const struct event *event) {
@@ -187,6 +189,7 @@ static bool creation_is_held(const struct machine *m, uint32_t tid) {
 
 static bool intercept_switch(struct machine *m, const struct event *event) {
     struct machine_thread *t = find_thread(m, event->sw.tid);
+    if (t && !t->born && !t->stuck) { t = NULL; } /* its creation failed; another may follow */
     if (!t && creation_is_held(m, event->sw.tid)) {
         t = make_thread(m, event->sw.tid, 0, false);
         stick(m, t);
@@ -299,16 +302,26 @@ static bool waits(const struct machine_thread *t) {
     return call && call->object != 0;
 }
 
-/* A program that has ended does nothing of what the trace has it do afterwards. */
+/* A thread that has ended, or never began, does nothing of what the trace has it do afterwards. */
 static void drop_held(struct machine *m, struct machine_thread *t) {
-    for (struct held_event *h = t->first; h;) {
-        struct held_event *after = h->next;
-        free(h);
+    while (t->first) {
+        struct held_event *h = t->first;
+        t->first = h->next;
         m->held--;
-        h = after;
+        m->held_foreign -= h->foreign;
+        if (threads_makes(&h->event)) { threads_creation_failed(m, &h->event); }
+        free(h);
     }
-    t->first = NULL;
+    t->last = &t->first;
     t->first_barrier = UINT64_MAX;
+}
+
+void threads_creation_failed(struct machine *m, const struct event *event) {
+    struct machine_thread *t = find_thread(m, event->kind == EV_FORK ? event->fork.tid : event->thread.tid);
+    if (!t || t->born || !t->stuck) { return; }
+    unstick(m, t);
+    drop_held(m, t);
+    if (m->logical == t) { m->logical = threads_current(m); }
 }
 
 static bool run_thread(struct machine *m, struct machine_thread *t) {
@@ -319,8 +332,8 @@ static bool run_thread(struct machine *m, struct machine_thread *t) {
         if (!run_first(m, t)) { return true; }
         struct held_event *done = t->first;
         t->first = done->next;
-        if (t->exited && m->config.ends_unhandled) { drop_held(m, t); }
         if (!t->first) { t->last = &t->first; }
+        if (t->exited && m->config.ends_unhandled) { drop_held(m, t); }
         m->held--;
         if (done->foreign) { m->held_foreign--; }
         if (done->event.index == t->first_barrier) { find_barrier(t); } /* else none has gone */

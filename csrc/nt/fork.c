@@ -439,6 +439,7 @@ static ntstatus_t MiForkInParent(struct fork *f) {
 
 ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, struct eprocess *child) {
     struct fork f = {.os = os, .parent = parent, .child = child};
+    if (!MiLockAddressCreation(os, child)) { MiAssert(os, "a process ends before it is made"); }
     bool attach = PsGetCurrentProcess(os) != parent;
     if (attach) { KeAttachProcess(os, parent); }
     ntstatus_t status = MiForkInParent(&f);
@@ -449,6 +450,7 @@ ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, st
         MiWriteChildPtes(&f);
         KeDetachProcess(os);
     }
+    MiUnlockAddressCreation(os, child);
     MiFreeHost(f.ptes);
     return status;
 }

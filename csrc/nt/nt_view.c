@@ -47,6 +47,7 @@ static void mi_view_processes(const struct os *os, bool (*visit)(void *ctx, cons
             .max_ws = vm->MaximumWorkingSet,
             .commit_charge = process->CommitCharge,
             .locked_pages = process->NumberOfLockedPages,
+            .changing = process->AddressCreationDepth != 0,
             .pde_fault_count = process->PdeFaultCount,
             .exiting = process->Exiting,
             .image = process->ImageName,

@@ -17,6 +17,7 @@ struct nt_process_view {
     uint32_t working_set_page;  /* frame */
     uint32_t page_fault_count, peak_ws, ws_size, min_ws, max_ws;
     uint32_t commit_charge, locked_pages;
+    bool changing; /* somebody has the address-creation mutex */
     const uint32_t *pde_fault_count; /* 768 entries, NT-37 */
     bool exiting;
     const char *image;
