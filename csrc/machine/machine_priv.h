@@ -41,7 +41,7 @@ struct progress {
 struct held_event {
     struct held_event *next;
     struct progress progress;
-    bool foreign; /* concerns a process that is not its thread's */
+    bool foreign; /* concerns a process that is not its thread's, or makes one */
     struct event event;
 };
 

@@ -136,6 +136,10 @@ static uint32_t process_of(struct machine *m, const struct event *event, uint32_
     }
 }
 
+static bool makes_process(const struct event *event, uint32_t pid) {
+    return event->kind == EV_FORK && event->fork.pid == pid;
+}
+
 static void find_barrier(struct machine_thread *t) {
     t->first_barrier = UINT64_MAX;
     for (const struct held_event *h = t->first; h; h = h->next) {
@@ -151,7 +155,7 @@ static void hold(struct machine *m, struct machine_thread *t, const struct event
     *t->last = h;
     t->last = &h->next;
     m->held++;
-    h->foreign = process_of(m, event, t->pid) != t->pid;
+    h->foreign = event->kind == EV_FORK || process_of(m, event, t->pid) != t->pid;
     m->held_foreign += h->foreign;
     if (!is_access(event) && t->first_barrier == UINT64_MAX) { t->first_barrier = event->index; }
     stick(m, t);
@@ -199,10 +203,10 @@ static bool intercept_switch(struct machine *m, const struct event *event) {
     return t->stuck;
 }
 
-/* Did U keep an event before INDEX that concerns the process PID, which is not its own? */
+/* Did U keep an event before INDEX that concerns the process PID, which is not its own, or makes it? */
 static bool holds_for(struct machine *m, const struct machine_thread *u, uint32_t pid, uint64_t index) {
     for (const struct held_event *h = u->first; h && h->event.index < index; h = h->next) {
-        if (process_of(m, &h->event, u->pid) == pid) { return true; }
+        if (process_of(m, &h->event, u->pid) == pid || makes_process(&h->event, pid)) { return true; }
     }
     return false;
 }

@@ -1,6 +1,7 @@
 /* Fork: NT-73. The parent's private pages get prototype PTEs of their own (clones) and become copy-on-write in both;
  * views are inherited. First the parent's tables are changed, in its context; then the child's are written, in the
- * child's. */
+ * child's. A fork may wait for a page table or for a page of clones, and others run meanwhile, other forks too: what it
+ * has done so far to a page is then complete. */
 #include "mi.h"
 
 #include <string.h>
@@ -18,12 +19,14 @@ struct fork {
     struct eprocess *parent, *child;
     struct child_pte *ptes; /* ascending */
     size_t count, capacity;
-    uint32_t page_tables;  /* of the child: charged, until its VADs cover them */
-    uint32_t charge;       /* pages of commit the child inherits */
-    uint32_t pages;        /* counting: of the VAD that have to become clones */
-    struct mmclone *block; /* converting: of the VAD */
-    mmpte_t *prototypes;   /* what goes into the block's prototype PTEs */
-    uint32_t next;         /* index of the next one */
+    uint32_t page_tables;           /* of the child: charged, until its VADs cover them */
+    uint32_t charge;                /* pages of commit the child inherits */
+    uint32_t pages;                 /* counting: of the VAD that have to become clones */
+    struct mmclone *unused, **last; /* blocks made for it that have no page yet, in the order of the VADs */
+    struct mmclone *block;          /* converting: the next page becomes a clone in it, */
+    uint32_t next, stored;          /* with this index; prototype PTEs from this one on are still here: */
+    mmpte_t prototypes[MM_PTE_PER_PAGE];
+    bool begun, unflushed; /* a page was changed; the TLB may still have it as it was */
 };
 
 /* ---- clone blocks ---- */
@@ -129,27 +132,14 @@ static bool MiInherited(const struct mmvad *vad) {
     return !vad->PhysicalMapping && !(vad->ControlArea && vad->ViewUnmap);
 }
 
-/* Calls visit for each PTE of the range that is not 0. */
-static void MiVisitPtes(struct fork *f, va_t start, va_t end, void (*visit)(struct fork *f, va_t va, pte_t pte)) {
-    mmpte_t entries[MM_PTE_PER_PAGE];
-    for (va_t va = start; va <= end;) {
-        va_t last = va | (MM_PAGE_TABLE_SPAN - 1);
-        if (last > end) { last = end; }
-        if (MiReadPte(f->os, MiGetPdeAddress(va)) != 0) {
-            if (MiMakePageTableValid(f->os, va) != STATUS_SUCCESS) {
-                MiAssert(f->os, "a page table cannot be made valid");
-            }
-            uint32_t n = (uint32_t)((last - va) >> PAGE_SHIFT) + 1;
-            f->os->M->ops->read(f->os->M, MiGetPteAddress(va), entries, n * sizeof entries[0]);
-            for (uint32_t i = 0; i < n; i++) {
-                if (entries[i]) { visit(f, va + ((va_t)i << PAGE_SHIFT), entries[i]); }
-            }
-        }
-        va = last + 1;
-    }
+/* ---- counting what the fork takes, so that it fails before anything is changed ---- */
+
+static va_t MiLastOfTable(va_t va, va_t end) {
+    va_t last = va | (MM_PAGE_TABLE_SPAN - 1);
+    return last < end ? last : end;
 }
 
-/* ---- counting what the fork takes, so that it fails before anything is changed ---- */
+static uint32_t MiForkedPages(va_t va, va_t last) { return (uint32_t)((last - va) >> PAGE_SHIFT) + 1; }
 
 static bool MiIsPrivatePage(struct os *os, pte_t pte) {
     switch (pte_form(pte)) {
@@ -161,9 +151,32 @@ static bool MiIsPrivatePage(struct os *os, pte_t pte) {
     }
 }
 
-static void MiCountPage(struct fork *f, va_t va, pte_t pte) {
-    (void)va;
-    f->pages += MiIsPrivatePage(f->os, pte);
+/* A page table that is there, or that the child needs, becomes valid; waits for a frame as long as it takes. */
+static void MiMakeForkedTableValid(struct os *os, va_t va) {
+    for (;;) {
+        ntstatus_t status = MiMakePageTableValid(os, va);
+        if (status == STATUS_SUCCESS) { return; }
+        if (status != MI_WAIT_FOR_PAGE) { MiAssert(os, "a page table cannot be made valid"); }
+        MiWaitForFrames(os, 0);
+    }
+}
+
+/* The PTEs of [va, last], which are in one page table, and how many of them are of private pages. */
+static uint32_t MiReadForkedPtes(struct os *os, va_t va, va_t last, mmpte_t *entries) {
+    uint32_t n = MiForkedPages(va, last), count = 0;
+    os->M->ops->read(os->M, MiGetPteAddress(va), entries, n * sizeof entries[0]);
+    for (uint32_t i = 0; i < n; i++) { count += MiIsPrivatePage(os, entries[i]); }
+    return count;
+}
+
+static void MiCountPages(struct fork *f, va_t start, va_t end) {
+    mmpte_t entries[MM_PTE_PER_PAGE];
+    for (va_t va = start, last; va <= end; va = last + 1) {
+        last = MiLastOfTable(va, end);
+        if (MiReadPte(f->os, MiGetPdeAddress(va)) == 0) { continue; }
+        MiMakeForkedTableValid(f->os, va);
+        f->pages += MiReadForkedPtes(f->os, va, last, entries);
+    }
 }
 
 static uint32_t MiTablesNotIn(va_t start, va_t end, va_t *covered) {
@@ -190,20 +203,31 @@ static ntstatus_t MiChargeChild(struct fork *f) {
     return MiChargeProcessCommitment(f->os, f->charge + f->page_tables, f->child);
 }
 
-static void MiFreeBlocksUntil(struct os *os, struct mmclone *stop) {
-    while (os->CloneBlocks != stop) { MiFreeCloneBlock(os, os->CloneBlocks); }
+static void MiFreeUnusedBlocks(struct fork *f) {
+    while (f->unused) {
+        struct mmclone *block = f->unused;
+        f->unused = block->NextOfFork;
+        MiFreeCloneBlock(f->os, block);
+    }
 }
 
-/* A block for each VAD with private pages; the newest is at the head of the machine's list. */
+static bool MiAddBlock(struct fork *f, uint32_t pages) {
+    struct mmclone *block = MiCreateCloneBlock(f->os, pages);
+    if (!block) { return false; }
+    *(f->unused ? f->last : &f->unused) = block;
+    f->last = &block->NextOfFork;
+    return true;
+}
+
+/* A block for each VAD with private pages. */
 static ntstatus_t MiCreateBlocks(struct fork *f) {
-    struct mmclone *before = f->os->CloneBlocks;
     for (struct mmvad *vad = MiFirstVad(f->parent); vad; vad = MiNextVad(vad)) {
         f->pages = 0;
-        if (MiInherited(vad)) { MiVisitPtes(f, vad->StartingAddress, vad->EndingAddress, MiCountPage); }
+        if (MiInherited(vad)) { MiCountPages(f, vad->StartingAddress, vad->EndingAddress); }
         uint32_t frames = f->pages / MM_PTE_PER_PAGE + 2 + f->page_tables + FRAMES_TO_SPARE;
         bool ok = MiFramesAvailableOrWanted(f->os, frames);
-        if (!ok || (f->pages && !MiCreateCloneBlock(f->os, f->pages))) {
-            MiFreeBlocksUntil(f->os, before);
+        if (!ok || (f->pages && !MiAddBlock(f, f->pages))) {
+            MiFreeUnusedBlocks(f);
             return ok ? STATUS_INSUFFICIENT_RESOURCES : MI_WAIT_FOR_PAGE;
         }
     }
@@ -247,7 +271,7 @@ static unsigned MiGiveFrameToClone(struct fork *f, pfn_t frame) {
 }
 
 static void MiStorePrototype(struct fork *f, pte_t prototype) {
-    f->prototypes[f->next] = (mmpte_t)prototype;
+    f->prototypes[f->next - f->stored] = (mmpte_t)prototype;
     f->block->CloneRefCount[f->next] = 2;
     f->block->Live++;
     f->next++;
@@ -261,7 +285,10 @@ static void MiCloneValidPage(struct fork *f, va_t va, pte_t pte) {
     if (MI_MUTANT_OF(f->os, 157, (pte & PTE_WRITE), false)) {
         changed = (pte_valid_user(frame, protection) & ~(pte_t)PTE_ACCESSED) | (pte & PTE_ACCESSED);
     }
-    if (changed != pte) { MiWritePte(f->os, MiGetPteAddress(va), changed); }
+    if (changed != pte) {
+        MiWritePte(f->os, MiGetPteAddress(va), changed);
+        f->unflushed = true;
+    }
     MiFlushForkedPage(f, va);
     MiSetWsleProtection(f->os, &f->parent->Vm, va, frame, 0);
     MiGiveChild(f, va, pte_pointer(MiNextPrototype(f)));
@@ -336,50 +363,97 @@ static void MiLogPtes(struct os *os, va_t pte_va, const mmpte_t *entries, uint32
 
 static bool MiIsResident(pte_t pte) { return pte_form(pte) == PTE_FORM_VALID || pte_form(pte) == PTE_FORM_TRANSITION; }
 
-/* Stores the block's prototype PTEs a page at a time, and raises that page's share count by those that have a frame. */
-static void MiWriteBlock(struct fork *f) {
+/* Stores the prototype PTEs of the pages converted since the last time, all in one page of the pool, and raises that
+ * page's share count by those that have a frame. */
+static void MiStorePrototypes(struct fork *f) {
     struct os *os = f->os;
-    for (uint32_t i = 0; i < f->next;) {
-        va_t at = f->block->BasePte + (va_t)i * PTE_SIZE;
-        uint32_t room = (uint32_t)(PAGE_SIZE - (at & PAGE_MASK)) / PTE_SIZE,
-                 n = f->next - i < room ? f->next - i : room;
-        os->M->ops->write(os->M, at, &f->prototypes[i], n * PTE_SIZE);
-        MiLogPtes(os, at, &f->prototypes[i], n, true);
-        pfn_t frame = pte_frame(MiReadPte(os, MiGetPteAddress(at)));
-        struct mmpfn pfn = MiReadPfn(os, frame);
-        for (uint32_t k = i; k < i + n; k++) { pfn.u2 += MiIsResident(f->prototypes[k]); }
-        MiWritePfn(os, frame, &pfn);
-        i += n;
-    }
+    uint32_t n = f->next - f->stored;
+    if (n == 0) { return; }
+    va_t at = f->block->BasePte + (va_t)f->stored * PTE_SIZE;
+    os->M->ops->write(os->M, at, f->prototypes, n * PTE_SIZE);
+    MiLogPtes(os, at, f->prototypes, n, true);
+    pfn_t frame = pte_frame(MiReadPte(os, MiGetPteAddress(at)));
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    for (uint32_t i = 0; i < n; i++) { pfn.u2 += MiIsResident(f->prototypes[i]); }
+    MiWritePfn(os, frame, &pfn);
+    f->stored = f->next;
 }
 
-/* VADs in order take the new blocks from the oldest to the newest, as they were made. */
-static struct mmclone *MiOldestUnused(const struct os *os) {
-    struct mmclone *found = NULL;
-    for (struct mmclone *clone = os->CloneBlocks; clone && clone->Processes == 0; clone = clone->Next) {
-        found = clone;
-    }
-    return found;
+/* Before the parent can run again. */
+static void MiFlushForkedPages(struct fork *f) {
+    if (f->unflushed && !f->os->Config.reference_counting) { KeFlushCurrentTb(f->os, 0); }
+    f->unflushed = false;
 }
 
-static void MiConvertParent(struct fork *f) {
-    for (struct mmvad *vad = MiFirstVad(f->parent); vad; vad = MiNextVad(vad)) {
-        if (!MiInherited(vad)) { continue; }
-        f->pages = 0;
-        MiVisitPtes(f, vad->StartingAddress, vad->EndingAddress, MiCountPage);
-        f->next = 0;
-        f->block = f->pages ? MiOldestUnused(f->os) : NULL;
-        if (f->block) {
-            f->prototypes = MiAllocateHost(f->os, f->block->Count * sizeof *f->prototypes);
-            MiAddDescriptor(f->os, f->parent, f->block);
-            MiAddDescriptor(f->os, f->child, f->block);
+static void MiLeaveBlock(struct fork *f) {
+    if (f->block && f->block->Live == 0) { MiFreeCloneBlock(f->os, f->block); }
+    f->block = NULL;
+}
+
+/* How many prototype PTEs are left in the page of the pool in which the next one is; 0 if there is none, or it is not
+ * valid: it holds nothing yet that would keep it in memory. */
+static uint32_t MiPrototypesAtHand(const struct fork *f) {
+    if (!f->block || f->next == f->block->Count || !MmIsAddressValid(f->os, MiNextPrototype(f))) { return 0; }
+    uint32_t left = f->block->Count - f->next;
+    uint32_t in_page = (uint32_t)(PAGE_SIZE - (MiNextPrototype(f) & PAGE_MASK)) / PTE_SIZE;
+    return left < in_page ? left : in_page;
+}
+
+/* May wait. pages: so many more have to become clones, if no block is left; pages became private since the count. */
+static ntstatus_t MiGetPrototypes(struct fork *f, uint32_t pages) {
+    MiFlushForkedPages(f);
+    if (!f->block || f->next == f->block->Count) {
+        if (!f->unused && !MiAddBlock(f, pages)) { return STATUS_INSUFFICIENT_RESOURCES; }
+        MiLeaveBlock(f);
+        f->block = f->unused;
+        f->unused = f->block->NextOfFork;
+        f->next = f->stored = 0;
+        MiAddDescriptor(f->os, f->parent, f->block);
+        MiAddDescriptor(f->os, f->child, f->block);
+    }
+    bool met = false;
+    while (MiMakeSystemAddressValid(f->os, MiNextPrototype(f), &met) != STATUS_SUCCESS) { MiWaitForFrames(f->os, 0); }
+    return STATUS_SUCCESS;
+}
+
+/* [va, last] is in one page table. Whatever may wait comes first, and is looked at again when somebody has waited. */
+static ntstatus_t MiConvertTable(struct fork *f, va_t va, va_t last) {
+    mmpte_t entries[MM_PTE_PER_PAGE];
+    while (va <= last && MiReadPte(f->os, MiGetPdeAddress(va)) != 0) {
+        if (!(MiReadPte(f->os, MiGetPdeAddress(va)) & PTE_VALID)) {
+            MiFlushForkedPages(f);
+            MiMakeForkedTableValid(f->os, va);
         }
-        MiVisitPtes(f, vad->StartingAddress, vad->EndingAddress, MiConvertPage);
-        if (f->block) { MiWriteBlock(f); }
-        MiFreeHost(f->prototypes);
-        f->prototypes = NULL;
+        uint32_t pages = MiReadForkedPtes(f->os, va, last, entries), room = pages ? MiPrototypesAtHand(f) : 0;
+        if (pages && !room) {
+            ntstatus_t status = MiGetPrototypes(f, pages);
+            if (!NT_SUCCESS(status)) { return status; }
+            continue;
+        }
+        f->begun = true;
+        for (const mmpte_t *entry = entries; va <= last; va += PAGE_SIZE, entry++) {
+            if (*entry == 0) { continue; }
+            if (MiIsPrivatePage(f->os, *entry) && room-- == 0) { break; }
+            MiConvertPage(f, va, *entry);
+        }
+        MiStorePrototypes(f);
     }
+    return STATUS_SUCCESS;
+}
+
+static ntstatus_t MiConvertParent(struct fork *f) {
+    ntstatus_t status = STATUS_SUCCESS;
+    for (struct mmvad *vad = MiFirstVad(f->parent); vad && NT_SUCCESS(status); vad = MiNextVad(vad)) {
+        va_t va = vad->StartingAddress, end = vad->EndingAddress;
+        if (!MiInherited(vad)) { continue; }
+        for (; va <= end && NT_SUCCESS(status); va = MiLastOfTable(va, end) + 1) {
+            status = MiConvertTable(f, va, MiLastOfTable(va, end));
+        }
+    }
+    MiLeaveBlock(f);
+    MiFreeUnusedBlocks(f);
     if (!f->os->Config.reference_counting) { MI_MUTANT_OF(f->os, 107, KeFlushCurrentTb(f->os, 0), (void)0); }
+    return status;
 }
 
 /* ---- building the child ---- */
@@ -404,7 +478,7 @@ static void MiCopyVads(struct fork *f) {
 static void MiWriteChildTable(struct fork *f, size_t first, size_t last) {
     mmpte_t entries[MM_PTE_PER_PAGE] = {0};
     va_t base = f->ptes[first].va;
-    if (MiMakePageTableValid(f->os, base) != STATUS_SUCCESS) { MiAssert(f->os, "no frame for a forked page table"); }
+    MiMakeForkedTableValid(f->os, base);
     for (size_t i = first; i < last; i++) {
         entries[(f->ptes[i].va - base) >> PAGE_SHIFT] = (mmpte_t)f->ptes[i].pte;
         MiIncrementUsedPteCount(f->os, f->ptes[i].va);
@@ -433,24 +507,25 @@ static ntstatus_t MiForkInParent(struct fork *f) {
         MiReturnCommitment(f->os, f->charge + f->page_tables, f->child);
         return status;
     }
-    MiConvertParent(f);
-    return STATUS_SUCCESS;
+    return MiConvertParent(f);
 }
 
 ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, struct eprocess *child) {
     struct fork f = {.os = os, .parent = parent, .child = child};
+    child->BeingCloned = true;
     if (!MiLockAddressCreation(os, child)) { MiAssert(os, "a process ends before it is made"); }
     bool attach = PsGetCurrentProcess(os) != parent;
     if (attach) { KeAttachProcess(os, parent); }
     ntstatus_t status = MiForkInParent(&f);
     if (attach) { KeDetachProcess(os); }
-    if (NT_SUCCESS(status)) {
+    if (NT_SUCCESS(status) || f.begun) { /* a fork that fails half-way: the child has its part, and ends */
         KeAttachProcess(os, child);
         MiCopyVads(&f);
         MiWriteChildPtes(&f);
         KeDetachProcess(os);
     }
     MiUnlockAddressCreation(os, child);
+    child->BeingCloned = false;
     MiFreeHost(f.ptes);
     return status;
 }

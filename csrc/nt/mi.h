@@ -216,7 +216,7 @@ struct control_area_list {
 
 /* Prototype PTEs that a fork made of a range of private pages. One for each range, shared by the processes. */
 struct mmclone {
-    struct mmclone *Next;
+    struct mmclone *Next, *NextOfFork;
     va_t BasePte;
     uint32_t Count;
     uint32_t Processes;      /* how many processes still have descriptors of it */
@@ -253,6 +253,7 @@ struct eprocess {
     struct mmclone_descriptor *Clones;
     struct mmsecure *Secured; /* secure.c */
     bool Exiting;
+    bool BeingCloned; /* by a fork, which may wait: nobody else knows it yet */
     unsigned AddressCreationDepth, AddressCreationWaiters; /* the mutex of NT-03 */
     struct ethread *AddressCreationOwner;
     char ImageName[EVENT_TEXT_MAX];

@@ -36,7 +36,7 @@ static result_t MiProcessCreate(struct os *os, const struct event *event) {
 
 static result_t MiProcessExit(struct os *os, const struct event *event) {
     struct eprocess *process = event->proc.pid ? PsLookupProcess(os, event->proc.pid) : NULL;
-    if (!process) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
+    if (!process || process->BeingCloned) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
     PspExitProcess(os, process);
     return MiResult(STATUS_SUCCESS, 0, 0);
 }
