@@ -43,8 +43,22 @@ static void MiDeletePointerToPrototype(struct os *os, struct eprocess *process, 
     if (MiLocateClone(os, process, prototype) != NULL) { MiDecrementCloneBlockReference(os, process, prototype); }
 }
 
+/* The last reference of a clone looks at its prototype PTE, and may wait for the page of the pool in which that is.
+ * What waits for a flush must not wait with it. True: it has waited; the PTE may be another now. */
+static bool MiWaitForLastPrototype(struct os *os, struct eprocess *process, pte_t pte, pte_t new_value,
+                                   struct mmptelist *list) {
+    if (pte_form(pte) != PTE_FORM_PROTOTYPE || pte_is_vad_lookup(pte)) { return false; }
+    va_t prototype = pte_pointer_target(pte);
+    if (!MiIsLastCloneReference(os, process, prototype) || MmIsAddressValid(os, prototype)) { return false; }
+    if (list != NULL) { MiFlushPteList(os, list, false, new_value); }
+    bool met;
+    while (MiMakeSystemAddressValid(os, prototype, &met) != STATUS_SUCCESS) { MiWaitForFreePage(os); }
+    return true;
+}
+
 bool MiDeletePte(struct os *os, struct eprocess *process, va_t pte_va, pte_t new_value, struct mmptelist *list) {
-    pte_t pte = MiReadPte(os, pte_va);
+    pte_t pte;
+    do { pte = MiReadPte(os, pte_va); } while (MiWaitForLastPrototype(os, process, pte, new_value, list));
     va_t va = MiGetVirtualAddressMappedByPte(pte_va);
     if (pte == new_value) { return false; }
     enum pte_form form = pte_form(pte);
@@ -93,8 +107,11 @@ bool MiDeleteVirtualAddresses(struct os *os, struct eprocess *process, va_t star
     for (va_t va = start; va <= end; va = (va & ~(MM_PAGE_TABLE_SPAN - 1)) + MM_PAGE_TABLE_SPAN) {
         pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
         if (pde == 0) { continue; }
-        if (!(pde & PTE_VALID) && MiMakePageTableValid(os, va) != STATUS_SUCCESS) {
-            MiAssert(os, "a trimmed page table could not be made valid again");
+        if (!(pde & PTE_VALID)) {
+            if (batch != NULL) {
+                MiFlushPteList(os, batch, false, new_value);
+            } /* what waits for a flush does not wait */
+            MiWaitForPageTable(os, va);
         }
         va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
         valid |= MiDeleteRangeOfTable(os, process, va, table_end < end ? table_end : end, new_value, batch);

@@ -106,6 +106,11 @@ static void MiReleaseClonePrototype(struct os *os, va_t prototype) {
     }
 }
 
+bool MiIsLastCloneReference(struct os *os, struct eprocess *process, va_t prototype) {
+    const struct mmclone *clone = MiLocateClone(os, process, prototype);
+    return clone && clone->CloneRefCount[(prototype - clone->BasePte) / PTE_SIZE] == 1;
+}
+
 void MiDecrementCloneBlockReference(struct os *os, struct eprocess *process, va_t prototype) {
     struct mmclone *clone = MiLocateClone(os, process, prototype);
     uint16_t *count = clone ? &clone->CloneRefCount[(prototype - clone->BasePte) / PTE_SIZE] : NULL;
@@ -151,16 +156,6 @@ static bool MiIsPrivatePage(struct os *os, pte_t pte) {
     }
 }
 
-/* A page table that is there, or that the child needs, becomes valid; waits for a frame as long as it takes. */
-static void MiMakeForkedTableValid(struct os *os, va_t va) {
-    for (;;) {
-        ntstatus_t status = MiMakePageTableValid(os, va);
-        if (status == STATUS_SUCCESS) { return; }
-        if (status != MI_WAIT_FOR_PAGE) { MiAssert(os, "a page table cannot be made valid"); }
-        MiWaitForFrames(os, 0);
-    }
-}
-
 /* The PTEs of [va, last], which are in one page table, and how many of them are of private pages. */
 static uint32_t MiReadForkedPtes(struct os *os, va_t va, va_t last, mmpte_t *entries) {
     uint32_t n = MiForkedPages(va, last), count = 0;
@@ -174,7 +169,7 @@ static void MiCountPages(struct fork *f, va_t start, va_t end) {
     for (va_t va = start, last; va <= end; va = last + 1) {
         last = MiLastOfTable(va, end);
         if (MiReadPte(f->os, MiGetPdeAddress(va)) == 0) { continue; }
-        MiMakeForkedTableValid(f->os, va);
+        MiWaitForPageTable(f->os, va);
         f->pages += MiReadForkedPtes(f->os, va, last, entries);
     }
 }
@@ -412,7 +407,7 @@ static ntstatus_t MiGetPrototypes(struct fork *f, uint32_t pages) {
         MiAddDescriptor(f->os, f->child, f->block);
     }
     bool met = false;
-    while (MiMakeSystemAddressValid(f->os, MiNextPrototype(f), &met) != STATUS_SUCCESS) { MiWaitForFrames(f->os, 0); }
+    while (MiMakeSystemAddressValid(f->os, MiNextPrototype(f), &met) != STATUS_SUCCESS) { MiWaitForFreePage(f->os); }
     return STATUS_SUCCESS;
 }
 
@@ -422,7 +417,7 @@ static ntstatus_t MiConvertTable(struct fork *f, va_t va, va_t last) {
     while (va <= last && MiReadPte(f->os, MiGetPdeAddress(va)) != 0) {
         if (!(MiReadPte(f->os, MiGetPdeAddress(va)) & PTE_VALID)) {
             MiFlushForkedPages(f);
-            MiMakeForkedTableValid(f->os, va);
+            MiWaitForPageTable(f->os, va);
         }
         uint32_t pages = MiReadForkedPtes(f->os, va, last, entries), room = pages ? MiPrototypesAtHand(f) : 0;
         if (pages && !room) {
@@ -478,7 +473,7 @@ static void MiCopyVads(struct fork *f) {
 static void MiWriteChildTable(struct fork *f, size_t first, size_t last) {
     mmpte_t entries[MM_PTE_PER_PAGE] = {0};
     va_t base = f->ptes[first].va;
-    MiMakeForkedTableValid(f->os, base);
+    MiWaitForPageTable(f->os, base);
     for (size_t i = first; i < last; i++) {
         entries[(f->ptes[i].va - base) >> PAGE_SHIFT] = (mmpte_t)f->ptes[i].pte;
         MiIncrementUsedPteCount(f->os, f->ptes[i].va);

@@ -24,6 +24,7 @@ static ntstatus_t MiDecommitPages(struct os *os, struct eprocess *process, struc
             va = last + 1;
             continue;
         }
+        if (!(MiReadPte(os, MiGetPdeAddress(va)) & PTE_VALID)) { MiFlushPteList(os, &list, false, PTE_DECOMMITTED); }
         status = MiMakePageTableValid(os, va);
         if (status != STATUS_SUCCESS) { break; }
         for (; va <= last; va += PAGE_SIZE) { returned += MiDecommitPage(os, process, vad, va, &list); }

@@ -621,6 +621,7 @@ ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, st
 /* A process lost its PTE of a clone page (deleted, exited, copied away). Count falls; at 0 the prototype is released.
  */
 void MiDecrementCloneBlockReference(struct os *os, struct eprocess *process, va_t prototype);
+bool MiIsLastCloneReference(struct os *os, struct eprocess *process, va_t prototype);
 struct mmclone *MiLocateClone(struct os *os, struct eprocess *process, va_t prototype); /* NULL: not a clone */
 void MiReleaseCloneDescriptors(struct os *os, struct eprocess *process); /* at exec and exit, after its PTEs are gone */
 ntstatus_t PspExecProcess(struct os *os, struct eprocess *process, const char *image); /* traces: `exec` */

@@ -41,6 +41,7 @@ unsigned MiPrototypeProtection(struct os *os,
 pte_t MiMakeValidPte(struct os *os, va_t va, pfn_t frame, unsigned protection);
 /* Makes the page table of a user va exist and valid (NT-47 U2). SUCCESS, MI_WAIT_FOR_PAGE or ACCESS_VIOLATION. */
 ntstatus_t MiMakePageTableValid(struct os *os, va_t va);
+void MiWaitForPageTable(struct os *os, va_t va); /* the same for who is half-way: waits for a frame as long as it takes */
 /* NT-48. false = NO. */
 bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, unsigned *protection, va_t *prototype);
 ntstatus_t MiAccessCheck(struct os *os, struct mmfault *fault, pte_t pte); /* NT-49 */

@@ -115,6 +115,12 @@ ntstatus_t MiMakePageTableValid(struct os *os, va_t va) {
     }
 }
 
+void MiWaitForPageTable(struct os *os, va_t va) {
+    ntstatus_t status;
+    while ((status = MiMakePageTableValid(os, va)) == MI_WAIT_FOR_PAGE) { MiWaitForFreePage(os); }
+    if (status != STATUS_SUCCESS) { MiAssert(os, "a page table cannot be made valid"); }
+}
+
 /* Ring 0 touches C0000000..C03FFFFF where no page table is (NT-46). */
 static ntstatus_t MiPageTableWindowFault(struct os *os, struct mmfault *fault) {
     va_t described = MiGetVirtualAddressMappedByPte(page_of(fault->Va));
