@@ -58,8 +58,11 @@ for cpu in ref64 tiny tiny-l2 tiny-unified tiny-random tiny-plru; do torture $cp
 for cpu in skylake zen2; do torture $cpu '32 pae long' 100000; done
 torture p6 '32 pae' 100000
 for cpu in ref64 tiny tiny-l2; do torture $cpu 'long' 50000 --assertions; done
-for kind in nt nt-mild; do
-    for mode in 32 pae; do add "torture.$kind.$mode" bash tests/torture/piece.sh "$build" $kind $mode ref64 2026 5000; done
+for mode in 32 pae; do
+    add "torture.nt.$mode" bash tests/torture/piece.sh "$build" nt $mode ref64 2026 5000
+    for seed in 2026 2036 2051; do # each with other memory, working sets and disk
+        add "torture.nt-mild.$mode.$seed" bash tests/torture/piece.sh "$build" nt-mild $mode ref64 $seed 5000
+    done
 done
 for file in tests/scenarios/pae/*.vmt; do
     add "scenario.pae.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --audit 1 "$file"

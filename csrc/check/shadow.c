@@ -49,6 +49,7 @@ struct shadow {
     struct open_event *open;
     struct mdl *mdls;
     struct taint *taints;
+    bool waited; /* the service whose end is looked at */
 };
 
 struct shadow *shadow_create(void) {
@@ -340,9 +341,15 @@ static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid,
                           .size = event->mdl.size,
                           .next = s->mdls};
         s->mdls = m;
-        /* what a device may write is the process's own already (NT-87) */
+        /* What a device may write is the process's own already (NT-87). A page of a section was copied before the lock
+         * waited for the next one, and the section may have changed since. */
         for (va_t va = page_of(m->base); event->mdl.write && va < m->base + m->size; va += PAGE_SIZE) {
-            ideal_store_page(s->ideal, pid, va);
+            const struct ideal_page *old = ideal_load_page(s->ideal, pid, va);
+            bool common = old && old->common;
+            struct ideal_page *own = ideal_store_page(s->ideal, pid, va);
+            for (unsigned i = 0; s->waited && common && own != old && i < IDEAL_WORDS; i++) {
+                ideal_set_unknown(own, i, true);
+            }
         }
     } else if (m && event->kind == EV_MDL_MAP) {
         m->kernel = out ? out : event->mdl.base;
@@ -470,6 +477,13 @@ static bool last_touch(const struct event *event, const struct log_record *recor
     return page_of(record->a) == page_of((event->access.va + size - 1) & 0xFFFFFFFFu);
 }
 
+static bool has_blocked(const struct records *records, uint64_t index) {
+    for (size_t i = 0; i < records->count; i++) {
+        if (records->at[i].kind == LOG_BLOCK && records->at[i].event == index) { return true; }
+    }
+    return false;
+}
+
 bool shadow_event(struct shadow *s, const struct event *event, const struct records *records, struct report *report) {
     bool done = false; /* this event's own end was seen */
     for (size_t i = 0; i < records->count; i++) {
@@ -478,6 +492,7 @@ bool shadow_event(struct shadow *s, const struct event *event, const struct reco
         const struct event *of = r->event == event->index ? event : find_event(s, r->event, event);
         if (!of || (r->kind == LOG_ACCESS && (r->cause != LOG_TRACE || !is_access(of)))) { continue; }
         if (r->kind == LOG_ACCESS && !access_event(s, of, r, report)) { return false; }
+        s->waited = of != event || has_blocked(records, of->index);
         if (r->kind == LOG_STATUS && NT_SUCCESS(r->a)) { service_event(s, of, r->pid, r->b, r->c); }
         if (r->kind == LOG_ACCESS && !last_touch(of, r)) { continue; }
         if (of == event) {

@@ -5,7 +5,7 @@
 #include "report.h"
 
 /* Kinds of records it looks at. */
-#define SHADOW_RECORDS (LOG_BIT(LOG_ACCESS) | LOG_BIT(LOG_STATUS) | LOG_BIT(LOG_EXCEPTION))
+#define SHADOW_RECORDS (LOG_BIT(LOG_ACCESS) | LOG_BIT(LOG_STATUS) | LOG_BIT(LOG_EXCEPTION) | LOG_BIT(LOG_BLOCK))
 
 struct shadow;
 

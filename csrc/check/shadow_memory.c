@@ -50,7 +50,7 @@ struct region {
     uint64_t offset;         /* of start in the section */
     struct section *section; /* NULL: private memory */
     uint8_t protection;
-    bool share;
+    bool share, copies; /* copies: mapped write-copy, which no later protection undoes (NT-79) */
 };
 
 struct leaf {
@@ -437,6 +437,11 @@ void ideal_release(struct ideal *ideal, uint32_t pid, va_t base, va_t size) {
     drop_pages(p, start, end);
 }
 
+static bool is_write_copy(unsigned protection) {
+    unsigned base = protection & 7;
+    return protection != EVENT_MAP_IMAGE && (base == MM_WRITECOPY || base == MM_EXECUTE_WRITECOPY);
+}
+
 void ideal_map(struct ideal *ideal, uint32_t pid, uint32_t sid, va_t base, va_t size, uint64_t offset,
                unsigned protection, bool share) {
     struct process *p = process_find(ideal, pid);
@@ -449,7 +454,8 @@ void ideal_map(struct ideal *ideal, uint32_t pid, uint32_t sid, va_t base, va_t 
                        .offset = offset,
                        .section = s,
                        .protection = (uint8_t)protection,
-                       .share = share};
+                       .share = share,
+                       .copies = is_write_copy(protection)};
     region_add(p, &r);
     drop_pages(p, r.start, r.end);
 }
@@ -515,11 +521,6 @@ bool ideal_region(struct ideal *ideal, uint32_t pid, va_t va, va_t *start, va_t 
 
 /* ---- loads and stores ---- */
 
-static bool is_write_copy(unsigned protection) {
-    unsigned base = protection & 7;
-    return protection != EVENT_MAP_IMAGE && (base == MM_WRITECOPY || base == MM_EXECUTE_WRITECOPY);
-}
-
 /* Whether a store into this part of a view is everybody's (else the process gets its own copy): traces/FORMAT.md. */
 static bool store_is_shared(const struct region *r, uint64_t offset) {
     if (r->section->type == EVENT_SEC_IMAGE) {
@@ -527,7 +528,7 @@ static bool store_is_shared(const struct region *r, uint64_t offset) {
         unsigned base = piece ? piece->protection & 7u : 0;
         return (base == MM_READWRITE || base == MM_EXECUTE_READWRITE) && !is_write_copy(r->protection);
     }
-    return !is_write_copy(r->protection) && (r->share || r->section->type == EVENT_SEC_PAGE);
+    return !r->copies && !is_write_copy(r->protection) && (r->share || r->section->type == EVENT_SEC_PAGE);
 }
 
 static struct ideal_page *initial_page(struct ideal *ideal, const struct region *r, va_t va) {
