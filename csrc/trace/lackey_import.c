@@ -32,7 +32,22 @@ bool import_emit(struct importer *imp, struct event event) {
     return trace_write_event(imp->writer, &event) == 0 || import_fail(imp, "write error");
 }
 
-void import_event_text(struct event *event, const char *text) { snprintf(event->text, sizeof event->text, "%s", text); }
+/* In the form that stands between quotes, as far as there is room. */
+void import_event_text(struct event *event, const char *text) {
+    char *out = event->text, *end = event->text + sizeof event->text - 1;
+    for (; *text && out < end; text++) {
+        bool escaped = *text == '\\' && text[1];
+        if (*text != '"' && *text != '\\') {
+            *out++ = *text;
+        } else if (out + 2 <= end) {
+            *out++ = '\\';
+            *out++ = escaped ? *++text : *text;
+        } else {
+            break;
+        }
+    }
+    *out = '\0';
+}
 
 /* Threads are numbered from 1 within a process, by lackey as well as here. */
 static uint32_t thread_id(const struct process *p, unsigned tid) { return p->pid * 100 + tid; }

@@ -104,6 +104,14 @@ static bool parse_tag(struct event *event, const char *text) {
     return parse_text(event, text);
 }
 
+/* As between quotes; a word without them may hold a quote, or end with a backslash. */
+static bool is_quotable(const char *text) {
+    for (; *text && *text != '"'; text++) {
+        if (*text == '\\' && *++text == '\0') { return false; }
+    }
+    return *text == '\0';
+}
+
 static bool parse_rest(struct words *w, struct event *event) {
     size_t length = 0;
     for (; w->next < w->count; w->next++) {
@@ -244,7 +252,7 @@ static bool parse_field(struct words *w, struct event *event, const struct field
     const char *text = w->word[w->next];
     void *to = (char *)event + f->offset;
     switch ((enum field_type)f->type) {
-    case FIELD_QUOTED:
+    case FIELD_QUOTED: return is_quotable(text) && parse_text(event, text);
     case FIELD_WORD: return parse_text(event, text);
     case FIELD_PROT:
     case FIELD_MAP_PROT: return parse_prot(f, to, text);

@@ -283,6 +283,9 @@ TEST(TraceReader, BadLinesSayWhereWhatAndWhatElse) {
     EXPECT_EQ(error_of("pool paged 10 toolong"), "T:2: found 'toolong', expected a tag of up to four characters");
     EXPECT_EQ(error_of("exec 1 \"open"), "T:2: found the end of the line, expected a closing quote");
     EXPECT_EQ(error_of("run mpw \"\""), "T:2: found '', expected a system thread's name");
+    EXPECT_EQ(error_of("proc+ 1 0 a\"b"), "T:2: found 'a\"b', expected an image name");
+    EXPECT_EQ(error_of("proc+ 1 0 a\\"), "T:2: found 'a\\', expected an image name");
+    EXPECT_EQ(error_of("proc+ 1 0 a\\\"b"), "");
     EXPECT_EQ(error_of("expect"), "T:2: found the end of the line, expected KEY=VALUE");
     EXPECT_EQ(error_of("hypermap"), "T:2: found the end of the line, expected a frame number");
     EXPECT_EQ(error_of(std::string("I 401\0x", 7)), "T:2: found a NUL byte, expected text");
