@@ -592,15 +592,13 @@ bool audit_scan_kernel(struct audit *a) {
 
 /* Pages of paged pool that have been given an address: charged from then on. */
 uint32_t audit_pool_pages(struct audit *a) {
+    const va_t start = kernel_ranges[PAGED_POOL_RANGE].start, end = kernel_ranges[PAGED_POOL_RANGE].end;
+    const uint32_t count = (uint32_t)((end - start) >> PAGE_SHIFT);
+    mmpte_t *entry = check_alloc(count * sizeof *entry);
+    audit_read_ptes(a, MiGetPteAddress(start), count, entry);
     uint32_t pages = 0;
-    const va_t limit = kernel_ranges[PAGED_POOL_RANGE].end;
-    for (va_t va = kernel_ranges[PAGED_POOL_RANGE].start, end; va < limit; va = end) {
-        pfn_t table;
-        if (!kernel_table(a, va, &end, &table)) { continue; }
-        for (va_t at = va; at < end && at < limit; at += PAGE_SIZE) {
-            pages += audit_entry(a, table, MiGetPteIndex(at)) != 0;
-        }
-    }
+    for (uint32_t i = 0; i < count; i++) { pages += entry[i] != 0; }
+    free(entry);
     return pages;
 }
 

@@ -236,7 +236,8 @@ void staleness_destroy(struct staleness *s) {
         s->mem->on_store = s->next_on_store;
     }
     for (pfn_t f = 0; f < s->frames; f++) {
-        if (s->tables[f]) { s->mem->watch[f] &= (uint8_t)~WATCH_BIT; }
+        if (!s->tables[f]) { continue; }
+        s->mem->watch[f] &= (uint8_t)~WATCH_BIT;
         free(s->tables[f]);
     }
     free(s->tables);

@@ -10,8 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The data as a file, for what takes a path. The name ends in SUFFIX and is valid until the next call with another
  * one; the file goes when the process ends. */
 const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix);
-/* A path in the same directory, for output. */
+/* A path in the same directory, for output, which is cut off at 4 MB. */
 const char *fuzz_output(void);
+/* Temporary files go there, too. */
+void fuzz_directory(void);
 
 /* Stops the process unless a converter's output is a trace. */
 void fuzz_require_trace(const char *path);

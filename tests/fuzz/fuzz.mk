@@ -3,7 +3,7 @@
 FUZZ_TARGETS := trace convert lackey archive vectors preset events
 FUZZ := $(BUILD)/fuzz
 FUZZ_MAKE := $(MAKE) --no-print-directory BUILD=$(FUZZ) CC=clang CXX=clang++ OPT='-O2 -g' FUZZING=1 \
-    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
+    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fsanitize-address-use-after-return=never'
 RUNS ?= 100000
 TARGETS ?= $(FUZZ_TARGETS)
 
@@ -11,7 +11,7 @@ TARGETS ?= $(FUZZ_TARGETS)
 # their comparisons is half of the time they take.
 ifdef FUZZING
 $(filter-out %/preset.o %/vectors%,$(foreach room,machine mmu nt check,$(call room_objects,$(room)))) \
-    $(BUILD)/obj/nt_pae/%.o $(BUILD)/obj/check_pae/%.o: CFLAGS += -fno-sanitize-coverage=trace-cmp
+    $(BUILD)/obj/nt_pae/%.o $(BUILD)/obj/check_pae/%.o: CFLAGS += -fno-sanitize-coverage=trace-cmp,indirect-calls
 endif
 
 .PHONY: fuzz fuzz-build fuzz-targets

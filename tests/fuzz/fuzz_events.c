@@ -20,7 +20,6 @@ static struct machine *machine(const struct machine_config *config) {
 
 static void print(const struct event *event) {
     char line[4096];
-    if (!getenv("NTMMU_FUZZ_PRINT")) { return; }
     event_format(event, line, sizeof line);
     puts(line);
     fflush(stdout);
@@ -48,16 +47,17 @@ static void replay(struct machine *m[2], struct bytes *bytes, bool often) {
                                   .trace = "fuzz"};
     struct check *check = check_create(&config, err, sizeof err);
     FUZZ_REQUIRE(check);
+    const bool printing = getenv("NTMMU_FUZZ_PRINT");
     struct event event = {0};
     enum check_verdict verdict = CHECK_OK;
     for (unsigned i = 0; verdict == CHECK_OK && !check_stopped(check) && i < EVENTS_MAX; i++) {
         if (!events_next(bytes, &event)) { break; }
-        print(&event);
+        if (printing) { print(&event); }
         verdict = check_event(check, &event);
         if (verdict == CHECK_OK) { verdict = expect_outcome(check); }
     }
     if (verdict == CHECK_OK) { verdict = check_finish(check); }
-    if (getenv("NTMMU_FUZZ_PRINT")) { fputs(check_report(check), stdout); }
+    if (printing) { fputs(check_report(check), stdout); }
     FUZZ_REQUIRE(!strstr(check_report(check), "differ"));
     check_destroy(check);
 }
@@ -65,7 +65,10 @@ static void replay(struct machine *m[2], struct bytes *bytes, bool often) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct mmu_preset preset;
     char err[512];
-    if (!*preset.name) { FUZZ_REQUIRE(preset_load(&preset, "rtl/presets", "ref64", err, sizeof err) == 0); }
+    if (!*preset.name) {
+        fuzz_directory(); /* paging files */
+        FUZZ_REQUIRE(preset_load(&preset, "rtl/presets", "ref64", err, sizeof err) == 0);
+    }
     struct bytes bytes = {data, data + size};
     struct machine_config config = {.mmu = &mmu_c_ops, .preset = preset};
     events_config(&bytes, &config);

@@ -23,21 +23,23 @@ static void remove_files(void) {
     rmdir(directory);
 }
 
-static void make_directory(void) {
+void fuzz_directory(void) {
     if (*directory) { return; }
     snprintf(directory, sizeof directory, "%s/ntmmu-fuzz.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(directory)) { fuzz_fail(__FILE__, __LINE__, "a directory for inputs"); }
-    snprintf(output, sizeof output, "%s/output", directory);
-    setenv("TMPDIR", directory, 1); /* archives are unpacked there */
-    /* One line may say that a kernel read 2 GB, which are as many pages: what writes them must end somewhere. */
-    struct rlimit limit = {OUTPUT_LIMIT, OUTPUT_LIMIT};
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &limit);
+    setenv("TMPDIR", directory, 1);
     atexit(remove_files);
 }
 
+/* One line may say that a kernel read 2 GB, which are as many pages: what writes them must end somewhere. */
+static void limit_output(void) {
+    const struct rlimit limit = {OUTPUT_LIMIT, OUTPUT_LIMIT};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
 const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix) {
-    make_directory();
+    fuzz_directory();
     char path[sizeof input];
     snprintf(path, sizeof path, "%s/input%.*s", directory, FUZZ_SUFFIX_MAX, suffix);
     if (strcmp(path, input) != 0) {
@@ -51,7 +53,11 @@ const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix) {
 }
 
 const char *fuzz_output(void) {
-    make_directory();
+    fuzz_directory();
+    if (!*output) {
+        snprintf(output, sizeof output, "%s/output", directory);
+        limit_output();
+    }
     return output;
 }
 
