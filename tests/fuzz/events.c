@@ -6,6 +6,7 @@
 #include "trace/grammar.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PROTECTIONS 32 /* five bits */
@@ -139,12 +140,8 @@ static void run(struct bytes *bytes, struct event *event) {
     event->run.count = 1 + byte(bytes) % 40;
 }
 
-bool events_next(struct bytes *bytes, struct event *event) {
+static bool next_of_bytes(struct bytes *bytes, struct event *event) {
     if (bytes->at >= bytes->end) { return false; }
-    uint64_t index = event->index + (event->kind != EV_NONE), line = event->line + 1;
-    memset(event, 0, sizeof *event);
-    event->index = index;
-    event->line = line;
     uint8_t kind = byte(bytes);
     /* half of them are accesses: something must happen to what the others make */
     event->kind = kind & 1 ? (kind & 2 ? EV_ACCESS : EV_RUN) : (enum event_kind)(1 + kind / 2 % (EV_KINDS - 1));
@@ -162,9 +159,54 @@ bool events_next(struct bytes *bytes, struct event *event) {
     return true;
 }
 
+/* What bytes seldom come to by themselves: a process that runs, memory, views, a file, a child. */
+static const char *const prologue[] = {
+    "proc+ 1 0 \"a.exe\"",
+    "thr+ 1 1",
+    "x 0 1",
+    "alloc 410000 10000 rc rw",
+    "w 410000 4 =41",
+    "sec+ 1 data 8000 \"c:\\data.bin\"",
+    "map 1 420000 8000 0 rw share",
+    "w 421000 4 =42",
+    "sec+ 2 page 10000 \"x\"",
+    "map 2 400000 10000 0 rw share",
+    "W 400 2",
+    "fork 2 1 2",
+    "proc+ 3 0 \"b.dll\"",
+    "thr+ 3 3",
+    "x 0 3",
+    "map 1 420000 8000 0 wc",
+    "w 420000 4 =43",
+    "x 0 1",
+};
+enum { PROLOGUE = sizeof prologue / sizeof *prologue, WITH_MEMORY = 5, WITH_VIEWS = 11 };
+
+/* The next line of it; false: its end. */
+static bool next_of_prologue(struct bytes *bytes, struct event *event) {
+    static const uint8_t ends[] = {0, WITH_MEMORY, WITH_VIEWS, PROLOGUE};
+    if (bytes->line >= ends[bytes->prologue % 4]) { return false; }
+    char line[80], err[200];
+    const char *words[16];
+    bool quoted[16];
+    snprintf(line, sizeof line, "%s", prologue[bytes->line++]);
+    int count = line_words(line, words, quoted, 16);
+    if (count <= 0 || !event_parse(event, words, quoted, (unsigned)count, err, sizeof err)) { abort(); }
+    return true;
+}
+
+bool events_next(struct bytes *bytes, struct event *event) {
+    uint64_t index = event->index + (event->kind != EV_NONE), line = event->line + 1;
+    memset(event, 0, sizeof *event);
+    event->index = index;
+    event->line = line;
+    return next_of_prologue(bytes, event) || next_of_bytes(bytes, event);
+}
+
 void events_config(struct bytes *bytes, struct machine_config *config) {
     static const uint32_t ram[] = {0x200000, 0x40000, 0x80000, 0x100000}; /* most of 64 MB would only take time */
     uint8_t choice = byte(bytes), rules = byte(bytes);
+    bytes->prologue = byte(bytes);
     struct os_config *os = &config->os_config;
     os->profile = (enum os_profile)(choice % 3);
     config->os = os->profile == OS_NT5PAE ? &nt_pae_os_ops : choice % 8 == 7 ? &bare_os_ops : &nt_os_ops;

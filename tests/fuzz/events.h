@@ -6,11 +6,12 @@
 
 struct bytes {
     const uint8_t *at, *end;
+    unsigned prologue, line; /* how many events come before those of the bytes, and how many have come */
 };
 
 #define EVENTS_AUDIT_OFTEN 0x80 /* of the second byte: for the caller */
 
-/* What the first two bytes choose: profile, memory, threads, disk, injected faults. The MMU and the preset are the
+/* What the first three bytes choose: profile, memory, threads, disk, injected faults. The MMU and the preset are the
  * caller's. */
 void events_config(struct bytes *bytes, struct machine_config *config);
 /* The next event, its index and line counted on; false at the end of the bytes. */

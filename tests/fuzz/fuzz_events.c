@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_directory(); /* paging files */
         FUZZ_REQUIRE(preset_load(&preset, "rtl/presets", "ref64", err, sizeof err) == 0);
     }
-    struct bytes bytes = {data, data + size};
+    struct bytes bytes = {.at = data, .end = data + size};
     struct machine_config config = {.mmu = &mmu_c_ops, .preset = preset};
     events_config(&bytes, &config);
     struct machine *m[2] = {machine(&config), machine(&config)};

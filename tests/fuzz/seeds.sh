@@ -15,6 +15,16 @@ small_capture() {
     grep -E '^--23983:1: aspacem +(<<<|>>>|\(1|[1457]:|1[12]:|2[78]:)' $from/mini.stderr >"$1/mini.stderr"
 }
 
+# shortest_sequences FILE PREFIX: of each kind of sequence in a vector file, as PREFIX-KIND
+shortest_sequences() {
+    zstd -dc "$1" | awk -v prefix="$2" '
+        function done_with() { if (text != "" && (!(kind in best) || length(text) < length(best[kind]))) best[kind] = text; text = "" }
+        /^#/ { if (header == "") header = $0; next }
+        $1 == "Q" { done_with(); kind = $3 }
+        { text = text $0 "\n" }
+        END { done_with(); for (kind in best) printf "%s\n%s", header, best[kind] > (prefix "-" kind) }'
+}
+
 case $target in
 trace | convert)
     for file in tests/scenarios/*.vmt; do head -c 4096 "$file" >"$directory/$(basename "$file")"; done
@@ -36,12 +46,25 @@ archive)
     ;;
 vectors)
     for file in tests/vectors/*.vec.zst; do
-        { zstd -dc "$file" 2>/dev/null | grep '^#' | head -n 3; zstd -dc "$file" 2>/dev/null | grep -v '^#' | shuf -n 60 \
-            --random-source=<(yes) | sort; } >"$directory/$(basename "$file" .vec.zst)" || true
+        name=$(basename "$file" .vec.zst)
+        case $name in
+        seq*) shortest_sequences "$file" "$directory/$name" ;;
+        *)
+            { zstd -dc "$file" 2>/dev/null | grep '^#' | head -n 1; zstd -dc "$file" 2>/dev/null | grep -v '^#' | shuf -n 8 \
+                --random-source=<(yes); } >"$directory/$name" || true
+            ;;
+        esac
     done
     zstd -q -f "$directory/pae" -o "$directory/pae.zst"
     ;;
 preset) cp rtl/presets/*.preset "$directory" ;;
-events) for i in 1 2 3 4 5 6 7 8; do seq "$((i * 7919))" 97 "$((i * 7919 + 40000))" | head -c 1500 >"$directory/$i"; done ;;
+events) # three bytes choose the machine and how its program begins; then bytes of all values
+    for i in {1..16}; do
+        {
+            printf "\\x$(printf %02x $((i * 53 % 256)))\\x$(printf %02x $((i * 29 % 128)))\\x0$((i % 4))"
+            seq "$((i * 7919))" 97 "$((i * 7919 + 90000))" | gzip -n -9 | tail -c +100 | head -c 400
+        } >"$directory/$i"
+    done
+    ;;
 esac
 if [ -d "tests/fuzz/found/$target" ]; then cp "tests/fuzz/found/$target"/* "$directory"; fi
