@@ -228,12 +228,14 @@ static struct audit *create(struct machine *m) {
     }
     a->boot_commit = a->memory.total_committed;
     a->boot_pool_pages = audit_pool_pages(a);
+    a->seen = check_alloc((1u << (32 - PAGE_SHIFT)) / 8);
     return a;
 }
 
 static void destroy(struct audit *a) {
     free(a->frame);
     free(a->slots);
+    free(a->seen);
     free(a);
 }
 

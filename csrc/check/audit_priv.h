@@ -42,6 +42,7 @@ struct audit {
     pfn_t first_frame; /* lowest frame that boot left free */
     uint32_t boot_commit;
     uint32_t boot_pool_pages;
+    uint8_t *seen; /* audit_ws.c: a bit for each page of an address space, all 0 between two working sets */
     /* of one run */
     struct nt_memory_view memory;
     struct frame_info *frame; /* up to and with highest_page */

@@ -31,8 +31,8 @@ struct working_set {
     uint64_t directory;
     va_t list;       /* of the process, or the system's */
     uint32_t *entry; /* all initialised ones */
-    uint32_t count;
-    uint8_t *seen; /* a bit for each page of the address space */
+    uint32_t count, first_dynamic;
+    uint8_t *seen; /* the audit's: a bit for each page of the address space */
 };
 
 static uint32_t field(const struct working_set *w, unsigned offset) {
@@ -52,9 +52,13 @@ static bool read_entries(struct working_set *w) {
                        w->count - 1);
     }
     w->entry = check_alloc(w->count * sizeof *w->entry);
+    w->first_dynamic = field(w, FIRST_DYNAMIC);
     const struct working_set_layout layout = working_set_layout(w->a->machine);
-    for (uint32_t i = 0; i < w->count; i++) {
-        w->entry[i] = peek32(w->a->machine, w->directory, w->list + (layout.entries - layout.list) + 4 * (va_t)i);
+    va_t va = w->list + (layout.entries - layout.list);
+    for (uint32_t i = 0, chunk; i < w->count; i += chunk, va += 4 * (va_t)chunk) { /* a page at a time */
+        uint32_t left = (uint32_t)(PAGE_SIZE - (va & PAGE_MASK)) / 4;
+        chunk = left < w->count - i ? left : w->count - i;
+        peek(w->a->machine, w->directory, va, w->entry + i, 4 * chunk);
     }
     return true;
 }
@@ -64,7 +68,7 @@ static bool check_entry(struct working_set *w, uint32_t index) {
     uint32_t entry = w->entry[index], va = (uint32_t)page_of(entry);
     pte_t pte = peek_pte(w->a->machine, w->directory, va);
     if (!(pte & PTE_VALID)) { return ws_fail(w, "I3", "entry: PTE of its page, entry", entry, 1, (uint32_t)pte); }
-    bool fixed = index < field(w, FIRST_DYNAMIC), locked = entry & WSLE_LOCKED;
+    bool fixed = index < w->first_dynamic, locked = entry & WSLE_LOCKED;
     if (fixed != locked) {
         return ws_fail(w, "I8", "entry: locked, as its place in the fixed part", index, fixed, locked);
     }
@@ -154,12 +158,12 @@ static bool check_vm(struct working_set *w) {
 }
 
 static bool audit_one(struct working_set *w, uint32_t valid) {
-    w->seen = check_alloc((1u << 20) / 8);
+    w->seen = w->a->seen;
     return read_entries(w) && check_entries(w, valid) && check_free_chain(w) && check_hash(w) && check_vm(w);
 }
 
 static void release(struct working_set *w) {
-    free(w->seen);
+    for (uint32_t i = 0; w->entry && i < w->count; i++) { w->seen[page_of(w->entry[i]) >> PAGE_SHIFT >> 3] = 0; }
     free(w->entry);
 }
 

@@ -125,7 +125,7 @@ static bool access_line(struct process *p, const char *line) {
     char *end;
     uint64_t address = strtoull(line + 3, &end, 16);
     uint64_t size = *end == ',' ? strtoull(end + 1, &end, 10) : 0;
-    if (size == 0 || size > PAGE_SIZE) {
+    if (size == 0 || size > PAGE_SIZE || address > UINT64_MAX - 2 * PAGE_SIZE) { /* no page wraps around */
         return import_fail(imp, "%s:%llu: found '%.*s', expected an access like 'L 04001000,4'", p->path,
                            (unsigned long long)p->line, (int)strcspn(line, "\n"), line);
     }

@@ -155,6 +155,11 @@ TEST(LackeyImport, WrongInputIsOneLineAndLeavesNothing) {
     std::ofstream(path) << "==7== Lackey, an example Valgrind tool\n==7== Command: x\nI  0400zzzz,4\n";
     EXPECT_EQ(import(path, IMPORT_RUN, &r),
               "error: " + path + ":3: found 'I  0400zzzz,4', expected an access like 'L 04001000,4'");
+    for (const char *line : {" L ffffffffffffffff,4", "I  100000000000000000000,4"}) {
+        std::ofstream(path) << "==7== Lackey, an example Valgrind tool\n" << line << "\n";
+        EXPECT_EQ(import(path, IMPORT_RUN, &r),
+                  "error: " + path + ":2: found '" + line + "', expected an access like 'L 04001000,4'");
+    }
     const std::string first = "==7== Lackey, an example Valgrind tool\n";
     for (const char *call : {"sys_munmap ( 0x1000800, 8192 )[sync] --> Success(0x0)",
                              "sys_munmap ( 0x1000000, 18446744073709551615 )[sync] --> Success(0x0)",
