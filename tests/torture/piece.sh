@@ -14,7 +14,7 @@ case $kind in
     mmu) check+=(--latency $((1 + seed % 7))) ;;
     nt) check+=(--audit 100) ;;
     nt-mild) # little memory, a slow disk and faults, of which nothing may come but what the trace expects
-        boots=(CFG-A CFG-B CFG-N5) disks=(seek:3,transfer:1 fixed:20 auto) rams=(1M 700K 2M) sets=(20:60 10:40 10:12)
+        boots=(CFG-A CFG-B CFG-N5) disks=(seek:3,transfer:1 fixed:20 auto) rams=(1M 700K 2M) sets=(20:60 10:40 10:30)
         boot=$([ "$mode" = pae ] && echo CFG-P || echo "${boots[seed % 3]}")
         gen+=(--mild --line "!boot $boot" --line '!threads auto' --line "!ws ${sets[seed / 27 % 3]}" --line "!ram ${rams[seed / 9 % 3]}")
         check+=(--audit 100 --disk "${disks[seed / 3 % 3]}")
