@@ -91,7 +91,7 @@ uint32_t audit_pool_pages(struct audit *a);
 
 /* audit_sysptes.c: free lists; pages behind system PTEs, nonpaged pool expansion among them, and their commit. */
 bool audit_system_ptes(struct audit *a);
-/* The kernel's page-table entries from the one at `pte` on, a table at a time; 0 where there is none. */
+/* The kernel's page-table entries from the one at `pte` on, a table at a time. Where there is none, *out stays. */
 void audit_read_ptes(struct audit *a, va_t pte, uint32_t count, mmpte_t *out);
 bool audit_direct_map(struct audit *a); /* audit_direct_map.c */
 /* audit_read.c: a frame with R set, I5 */

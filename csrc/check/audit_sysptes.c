@@ -19,7 +19,6 @@ struct space {
 };
 
 void audit_read_ptes(struct audit *a, va_t pte, uint32_t count, mmpte_t *out) {
-    memset(out, 0, count * sizeof *out);
     for (uint32_t i = 0, chunk; i < count; i += chunk, pte += PTE_SIZE * (va_t)chunk) {
         uint32_t left = (uint32_t)(PAGE_SIZE - (pte & PAGE_MASK)) / PTE_SIZE;
         chunk = left < count - i ? left : count - i;

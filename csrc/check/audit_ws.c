@@ -182,7 +182,7 @@ bool audit_system_working_set(struct audit *a) {
     nt_view_system_ws(a->os, &view);
     struct working_set w = {.a = a, .process = &view, .directory = a->system_directory, .list = SYSTEM_WS_LIST};
     bool good = audit_one(&w, 0);
-    mmpte_t pool[(POOL_END - POOL_START) >> PAGE_SHIFT];
+    mmpte_t pool[(POOL_END - POOL_START) >> PAGE_SHIFT] = {0};
     audit_read_ptes(a, MiGetPteAddress(POOL_START), sizeof pool / sizeof *pool, pool);
     for (uint32_t i = 0; good && i < sizeof pool / sizeof *pool; i++) {
         uint32_t vpn = (POOL_START >> PAGE_SHIFT) + i;

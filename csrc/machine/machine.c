@@ -388,8 +388,9 @@ uint64_t machine_finish(struct machine *m) {
         return m->held;
     }
     threads_pump(m);
-    for (uint64_t step = 0; m->held > 0 && step < IDLE_STEPS_LIMIT; step++) {
-        if (m->config.os_config.manual_threads && !disk_works(m)) { break; }
+    for (uint64_t step = 0, quiet = 0; m->held > 0 && step < IDLE_STEPS_LIMIT && quiet < QUIET_STEPS_LIMIT; step++) {
+        quiet = disk_works(m) ? 0 : quiet + 1;
+        if (m->config.os_config.manual_threads && quiet) { break; }
         machine_advance(m);
         threads_pump(m);
     }

@@ -25,10 +25,13 @@ void MiInitializePfnMoves(struct os *os) {
         const struct pfn_transition *row = &pfn_transitions[i];
         uint32_t before = MiFlagStates(row->set_before, row->clear_before);
         uint32_t after = MiFlagStates(row->set_after, row->clear_after);
-        for (unsigned from = 0; from < PFN_MOVE_STATES; from++) {
-            if (!(row->from >> from / FLAG_STATES & before >> from % FLAG_STATES & 1)) { continue; }
-            for (unsigned to = 0; to < PFN_MOVE_STATES / FLAG_STATES; to++) { /* locations */
-                if (row->to >> to & 1) { os->PfnMoves[from][to] |= after; }
+        for (unsigned from = 0; from < PFN_MOVE_STATES / FLAG_STATES; from++) { /* locations */
+            if (!(row->from >> from & 1)) { continue; }
+            for (uint32_t left = before; left; left &= left - 1) {
+                uint32_t *moves = os->PfnMoves[from * FLAG_STATES + (unsigned)__builtin_ctz(left)];
+                for (unsigned to = 0; to < PFN_MOVE_STATES / FLAG_STATES; to++) {
+                    if (row->to >> to & 1) { moves[to] |= after; }
+                }
             }
         }
     }

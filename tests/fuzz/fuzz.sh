@@ -8,11 +8,12 @@ cd "$(dirname "$0")/../.."
 build=$1 runs=$2
 shift 2
 jobs=${JOBS:-1}
+interrupted=72 # libFuzzer's exit code then
 slice=250000 # of one process: then all begin anew, with what the others have found
 
 # longest TARGET: bytes of an input
 longest() {
-    case $1 in archive) echo 8192 ;; events) echo 512 ;; lackey) echo 3072 ;; vectors) echo 2048 ;; *) echo 1024 ;; esac
+    case $1 in archive) echo 8192 ;; events) echo 256 ;; lackey) echo 3072 ;; vectors) echo 2048 ;; *) echo 1024 ;; esac
 }
 
 # show TARGET LOG DONE: one line that is written over; nothing if nobody looks
@@ -65,7 +66,12 @@ for target in "$@"; do
             show "$target" "$log" "$made"
             sleep 1
         done
-        for pid in "${pids[@]}"; do wait "$pid" || bad=1; done
+        for pid in "${pids[@]}"; do
+            code=0
+            wait "$pid" || code=$?
+            if [ "$code" = "$interrupted" ]; then stop; fi
+            if [ "$code" != 0 ]; then bad=1; fi
+        done
         pids=()
         more=$(awk '/stat::number_of_executed_units/ { n += $2 } END { print n + 0 }' "$log".*)
         made=$((made + more))
@@ -82,6 +88,7 @@ for target in "$@"; do
     else
         echo "$target: found something after $made runs: $found, $log.*"
         grep -ahE -m 3 'ERROR|does not hold|runtime error' "$log".* || tail -n 5 "$log.0"
+        echo "again, with who allocated what: ASAN_OPTIONS=malloc_context_size=30 $build/targets/$target INPUT"
         status=1
     fi
 done
