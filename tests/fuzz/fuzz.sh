@@ -26,8 +26,8 @@ show() {
 
 # count_time: processor_time becomes that of the children that have ended, in seconds. (A subshell would see its own.)
 count_time() {
-    times >"$build/times"
-    processor_time=$(awk 'NR == 2 { gsub(/[ms]/, " "); print $1 * 60 + $2 + $3 * 60 + $4 }' "$build/times")
+    times >"$log.times"
+    processor_time=$(awk 'NR == 2 { gsub(/[ms]/, " "); print $1 * 60 + $2 + $3 * 60 + $4 }' "$log.times")
 }
 
 pids=()
@@ -40,8 +40,9 @@ trap stop INT TERM
 
 status=0
 for target in "$@"; do
-    corpus=$build/corpus/$target found=$build/found/$target log=$build/$target.log record=$build/$target.runs
-    mkdir -p "$corpus" "$found"
+    corpus=$build/corpus/$target found=$build/found/$target log=$build/log/$target record=$build/$target.runs
+    mkdir -p "$corpus" "$found" "$build/log"
+    rm -f "$log".[0-9]*
     tests/fuzz/seeds.sh "$target" "$build/seeds/$target"
     words=()
     if [ -e "tests/fuzz/$target.dict" ]; then words=(-dict="tests/fuzz/$target.dict"); fi
@@ -73,7 +74,7 @@ for target in "$@"; do
             if [ "$code" != 0 ]; then bad=1; fi
         done
         pids=()
-        more=$(awk '/stat::number_of_executed_units/ { n += $2 } END { print n + 0 }' "$log".*)
+        more=$(awk '/stat::number_of_executed_units/ { n += $2 } END { print n + 0 }' "$log".[0-9]*)
         made=$((made + more))
         count_time
         seconds=$(awk "BEGIN { print $seconds + $processor_time - $before }")
@@ -81,13 +82,13 @@ for target in "$@"; do
     done
     [ ! -t 2 ] || printf '\r\033[K' >&2
     if [ "$bad" = 0 ]; then
-        reached=$(grep -ahoE 'DONE +cov: [0-9]+' "$log".* | awk '$3 > n { n = $3 } END { print n + 0 }')
+        reached=$(grep -ahoE 'DONE +cov: [0-9]+' "$log".[0-9]* | awk '$3 > n { n = $3 } END { print n + 0 }')
         echo "$target: $made runs in ${seconds%.*} s of processor time, nothing found, $(find "$corpus" -type f | wc -l) inputs in" \
             "the corpus, $reached places of the code reached"
         rm -f "$record"
     else
-        echo "$target: found something after $made runs: $found, $log.*"
-        grep -ahE -m 3 'ERROR|does not hold|runtime error' "$log".* || tail -n 5 "$log.0"
+        echo "$target: found something after $made runs: $found, $log.[0-9]*"
+        grep -ahE -m 3 'ERROR|does not hold|runtime error' "$log".[0-9]* || tail -n 5 "$log.0"
         echo "again, with who allocated what: ASAN_OPTIONS=malloc_context_size=30 $build/targets/$target INPUT"
         status=1
     fi
