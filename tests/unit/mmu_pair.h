@@ -45,6 +45,23 @@ class PairProgram {
         mmu_c_use_ram(b_.mmu->mmu(), {b_.memory.ram.data(), b_.memory.ram.size(), LATENCY});
     }
 
+    /* Numbers of full width: tables, frames and pages anywhere, and in registers and operands the bits that nothing looks at,
+     * too; before run(). */
+    void use_wide() {
+        wide_ = true;
+        for (unsigned level = 1; level <= POINTERS; level++) {
+            bool in_cr3 = mode_ == PAE && level == POINTERS;
+            unsigned bits = mode_ == TWO_LEVEL || in_cr3 ? 32 : preset_.physical_bits;
+            /* three times four pointers stand in 128 bytes */
+            for (pa_t &table : table_[level]) { table = random_bits(bits) & ~(pa_t)(in_cr3 ? 0x7F : 0xFFF); }
+        }
+        for (unsigned i = 0; i < REGIONS; i++) {
+            region_[i] = i % 2 ? region_[i - 1] ^ 1 : random_bits(mode_ == TWO_LEVEL ? 10 : mode_ == PAE ? 11 : 27);
+        }
+        for (unsigned &page : page_) { page = (unsigned)random_bits(index_bits()); }
+        wide_pcid_ = random_bits(12);
+    }
+
     /* The second, a C MMU, has so many walkers: only cycles may differ; before run(). */
     void other_walkers(unsigned walkers) {
         mmu_preset preset = preset_;
@@ -81,13 +98,19 @@ class PairProgram {
 
     /* A few tables of each level, from 1 MB on, so that addresses meet again: tables(level) + n * 4096. Level 5 stands
      * for the places that CR3 may have: the roots, or the PDPTEs of PAE. */
-    static constexpr unsigned TABLE_COUNT = 3, REGIONS = 6, PAGES = 10;
+    static constexpr unsigned TABLE_COUNT = 3, REGIONS = 6, PAGES = 10, POINTERS = 5;
     static constexpr uint64_t P = 1, RW = 2, US = 4, A = 32, D = 64, PS = 128, G = 256, NX = (uint64_t)1 << 63;
     static constexpr pa_t tables(unsigned level) { return 0x100000 + level * 0x10000; }
+    pa_t table(unsigned level, unsigned t) const { return wide_ ? table_[level][t] : tables(level) + t * 4096; }
+    /* PAE's four pointers, TABLE_COUNT times. */
+    pa_t pointers(unsigned t) const { return wide_ ? table_[POINTERS][0] + t * 32 : tables(POINTERS) + t * 32; }
 
     uint64_t random() { return random_ = mix64(random_); }
     uint64_t random_below(uint64_t n) { return random() % n; }
     bool one_in(uint64_t n) { return random_below(n) == 0; }
+    uint64_t random_bits(unsigned bits) { return random() >> (64 - bits); }
+    /* In a wide program, bits that nothing looks at, of those in the mask. */
+    uint64_t unseen(uint64_t mask) { return wide_ && one_in(2) ? random() & mask : 0; }
     bool has(unsigned feature) const { return preset_.features & feature; }
 
     /* Features are a strap, too. */
@@ -114,15 +137,16 @@ class PairProgram {
         static const unsigned two_level[REGIONS] = {0, 1, 2, 3, 0x201, 0x3FF};
         static const uint64_t pae[REGIONS] = {0, 1, 2, 0x201, 0x401, 0x7FF};
         static const uint64_t four_level[REGIONS] = {0, 1, 0x201, 0x40000, 0x40001, 0x7FFFFFF};
+        uint64_t number = wide_ ? region_[i] : mode_ == TWO_LEVEL ? two_level[i] : mode_ == PAE ? pae[i] : four_level[i];
         switch (mode_) {
-        case TWO_LEVEL: return (va_t)two_level[i] << 22;
-        case PAE: return (va_t)pae[i] << 21;
-        default: return (va_t)((int64_t)(four_level[i] << 37) >> 16);
+        case TWO_LEVEL: return (va_t)number << 22;
+        case PAE: return (va_t)number << 21;
+        default: return (va_t)((int64_t)(number << 37) >> 16);
         }
     }
     unsigned page_index(unsigned i) const {
         static const unsigned pages[PAGES] = {0, 1, 2, 3, 4, 16, 17, 32, 0x200, 0x3FF};
-        return pages[i] & ((1u << index_bits()) - 1);
+        return (wide_ ? page_[i] : pages[i]) & ((1u << index_bits()) - 1);
     }
     unsigned index_of(va_t va, unsigned level) const { return va >> shift(level) & ((1u << index_bits()) - 1); }
 
@@ -133,6 +157,7 @@ class PairProgram {
         last_region_ = region;
         last_va_ = region_va(region) | (va_t)page_index((unsigned)random_below(PAGES)) << 12 | random_below(4096);
         if (mode_ == FOUR_LEVEL && one_in(60)) { return last_va_ ^ (va_t)1 << (47 + random_below(17)); }
+        if (mode_ != FOUR_LEVEL) { last_va_ |= unseen(~(uint64_t)0xFFFFFFFF); }
         return last_va_;
     }
 
@@ -147,10 +172,13 @@ class PairProgram {
         return f;
     }
 
-    uint64_t random_table(unsigned level) { return tables(level) + random_below(TABLE_COUNT) * 4096; }
+    uint64_t random_table(unsigned level) { return table(level, (unsigned)random_below(TABLE_COUNT)); }
 
     uint64_t random_large(unsigned level) {
         uint64_t entry = random_below(8) << shift(level) | PS | flags();
+        if (wide_) {
+            entry |= random_bits(mode_ == TWO_LEVEL ? 32 : preset_.physical_bits) & ~(((uint64_t)1 << shift(level)) - 1);
+        }
         if (mode_ == TWO_LEVEL) {
             if (one_in(3)) { entry |= random_below(256) << 13; } /* PSE-36, perhaps beyond MAXPHYADDR */
             if (one_in(8)) { entry |= 1u << 21; }
@@ -164,6 +192,7 @@ class PairProgram {
     uint64_t random_entry(unsigned level) {
         if (level == 1) {
             uint64_t frame = random_below(16) << 12;
+            if (wide_) { frame = random_bits(mode_ == TWO_LEVEL ? 32 : preset_.physical_bits) & ~(uint64_t)0xFFF; }
             if (mode_ == TWO_LEVEL) { frame |= random_below(2) << 31; }
             return frame | flags() | (one_in(4) ? PS : 0);
         }
@@ -182,8 +211,9 @@ class PairProgram {
     }
 
     uint64_t random_root() {
-        if (mode_ == PAE) { return tables(5) + random_below(TABLE_COUNT) * 32; }
-        return random_table(root_level()) | (one_in(4) ? 0x18 : 0);
+        uint64_t high = mode_ == FOUR_LEVEL ? 0 : unseen((uint64_t)0x7FFFFFFF << 32);
+        if (mode_ == PAE) { return pointers((unsigned)random_below(TABLE_COUNT)) | high | unseen(0x1F); }
+        return random_table(root_level()) | (one_in(4) ? 0x18 : 0) | high;
     }
 
     /* PAE: a pointer, sometimes with a reserved bit, so that the load is refused. */
@@ -198,15 +228,15 @@ class PairProgram {
                 for (unsigned region = 0; region < REGIONS; region++) {
                     for (unsigned i = 0; i < (level == 1 ? PAGES : 1); i++) {
                         va_t va = region_va(region) | (va_t)page_index(i) << 12;
-                        store(tables(level) + t * 4096 + index_of(va, level) * bytes(), random_entry(level));
+                        store(table(level, t) + index_of(va, level) * bytes(), random_entry(level));
                     }
                 }
             }
         }
         for (unsigned i = 0; mode_ == PAE && i < 4 * TABLE_COUNT; i++) {
-            store(tables(5) + 8 * i, random_table(2) | P);
+            store(pointers(0) + 8 * i, random_table(2) | P);
         }
-        control(MMU_CR3, mode_ == PAE ? tables(5) : tables(root_level()));
+        control(MMU_CR3, mode_ == PAE ? pointers(0) : table(root_level(), 0));
         uint64_t efer = (mode_ == FOUR_LEVEL ? +EFER_LME : 0) | (has(CPU_NX) && one_in(2) ? +EFER_NXE : 0);
         bool efer_first = one_in(2); /* NXE counts with PAE, whichever comes first */
         if (efer_first) { control(MMU_EFER, efer); }
@@ -245,24 +275,27 @@ class PairProgram {
         static const uint64_t bits[] = {CR4_PSE, CR4_PGE, CR4_SMEP, CR4_SMAP, CR4_PCIDE, CR4_PCIDE};
         uint64_t cr4 = read(MMU_CR4) ^ bits[random_below(6)];
         if (one_in(20)) { cr4 ^= CR4_PAE; }
+        cr4 ^= unseen(~(uint64_t)(CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP));
         if ((cr4 & CR4_PCIDE) && !(read(MMU_CR4) & CR4_PCIDE) && !one_in(8)) {
-            control(MMU_CR3, tables(root_level())); /* its PCID is to be 0 */
+            control(MMU_CR3, table(root_level(), 0)); /* its PCID is to be 0 */
         }
         control(MMU_CR4, cr4);
         /* Back to the program's mode: 32-bit tables read as PAE would only fault. */
         if ((read(MMU_CR4) ^ base_cr4()) & CR4_PAE) { control(MMU_CR4, read(MMU_CR4) ^ CR4_PAE); }
     }
 
+    uint64_t random_pcid() { return wide_ && one_in(2) ? wide_pcid_ : random_below(3); }
+
     void random_cr3() {
         uint64_t cr3 = random_root();
-        if (read(MMU_CR4) & CR4_PCIDE) { cr3 = (cr3 & ~CR3_PCID) | random_below(3) | (one_in(2) ? CR3_KEEP : 0); }
+        if (read(MMU_CR4) & CR4_PCIDE) { cr3 = (cr3 & ~CR3_PCID) | random_pcid() | (one_in(2) ? CR3_KEEP : 0); }
         if (one_in(30)) { cr3 |= (uint64_t)1 << (32 + random_below(32)); }
         control(MMU_CR3, cr3);
     }
 
     void random_efer() {
         uint64_t efer = read(MMU_EFER) & ~EFER_LMA;
-        control(MMU_EFER, one_in(6) ? efer ^ EFER_LME : efer ^ EFER_NXE);
+        control(MMU_EFER, (one_in(6) ? efer ^ EFER_LME : efer ^ EFER_NXE) ^ unseen(~(uint64_t)(EFER_LME | EFER_LMA | EFER_NXE)));
         if (mode_ != FOUR_LEVEL && (read(MMU_EFER) & EFER_LME)) { control(MMU_EFER, efer & ~EFER_LME); }
     }
 
@@ -279,8 +312,8 @@ class PairProgram {
         case 1: random_cr3(); break;
         case 2:
         case 3: random_cr4(); break;
-        case 4: control(MMU_CR0, read(MMU_CR0) ^ CR0_WP); break;
-        case 5: control(MMU_EFLAGS_AC, random_below(2)); break;
+        case 4: control(MMU_CR0, read(MMU_CR0) ^ CR0_WP ^ unseen(~(uint64_t)(CR0_PE | CR0_WP | CR0_PG))); break;
+        case 5: control(MMU_EFLAGS_AC, random_below(2) ? 1 | unseen(~(uint64_t)0) : 0); break;
         case 6:
             if (one_in(4)) { control(MMU_CR0, read(MMU_CR0) ^ CR0_PG); }
             if (one_in(8)) { control(MMU_CR0, CR0_PG); }
@@ -296,7 +329,11 @@ class PairProgram {
     }
 
     void random_invpcid() {
-        uint64_t type = random_below(one_in(10) ? 6 : 4), pcid = one_in(2) ? read(MMU_CR3) & CR3_PCID : random_below(3);
+        uint64_t type = random_below(one_in(10) ? 6 : 4), pcid = one_in(2) ? read(MMU_CR3) & CR3_PCID : random_pcid();
+        if (wide_ && one_in(6)) {
+            type = one_in(2) ? type | (uint64_t)1 << random_below(64) : random();
+            if (one_in(2)) { pcid = random(); }
+        }
         if (one_in(30)) { pcid |= (uint64_t)1 << random_below(64); }
         if (one_in(30)) { pcid = CR3_PCID + random_below(2); } /* the greatest, and one more */
         va_t va = random_va();
@@ -326,7 +363,7 @@ class PairProgram {
     /* No flush here: what is stale then is stale in both. */
     void change_table() {
         if (mode_ == PAE && one_in(6)) {
-            store(tables(5) + 8 * random_below(4 * TABLE_COUNT), random_pointer());
+            store(pointers(0) + 8 * random_below(4 * TABLE_COUNT), random_pointer());
             return;
         }
         unsigned level = one_in(2) ? 1 : 1 + (unsigned)random_below(root_level());
@@ -465,7 +502,10 @@ class PairProgram {
 
     mmu_preset preset_;
     Mode mode_ = TWO_LEVEL;
-    bool like_cycles_ = true;
+    bool like_cycles_ = true, wide_ = false;
+    pa_t table_[POINTERS + 1][TABLE_COUNT] = {}; /* of wide programs */
+    uint64_t region_[REGIONS] = {}, wide_pcid_ = 0;
+    unsigned page_[PAGES] = {};
     uint64_t random_;
     Side a_, b_;
     uint64_t interference_ = 0; /* one exchange in so many is interfered with; 0 = none */

@@ -5,7 +5,7 @@
 
 namespace {
 
-constexpr unsigned SEEDS = 40, STEPS = 1500;
+constexpr unsigned SEEDS = 40, STEPS = 1500, WIDE_SEEDS = 12, WIDE_STEPS = 300;
 
 void add(mmu_statistics &sum, const mmu_statistics &one) {
     auto *to = reinterpret_cast<uint64_t *>(&sum);
@@ -64,6 +64,24 @@ TEST_P(PairTest, CAndRtlAgreeOnEveryField) {
     }
     EXPECT_EQ(modes.size(), preset.features & CPU_LONG ? 3u : preset.features & CPU_PAE ? 2u : 1u);
     expect_exercised(preset, sum, error_codes);
+}
+
+/* Numbers of full width: what only an upper bit that is lost or kept would change. */
+TEST_P(PairTest, CAndRtlAgreeOnWideNumbers) {
+    std::string model = GetParam();
+    const mmu_ops *rtl = rtl_ops(model);
+    mmu_preset preset = test_preset(model.substr(0, model.find('.')));
+    mmu_statistics sum = {};
+    for (uint64_t seed = 1; seed <= WIDE_SEEDS; seed++) {
+        PairProgram program(&mmu_c_ops, rtl, preset, seed);
+        program.use_wide();
+        std::string difference = program.run(WIDE_STEPS);
+        ASSERT_EQ(difference, "") << "seed " << seed;
+        add(sum, program.statistics());
+    }
+    for (uint64_t n : {sum.hits[ARRAY_ITLB], sum.walks, sum.table_writes, sum.faults, sum.dirty_walks, sum.invlpg, sum.cr3_writes}) {
+        EXPECT_GT(n, 0u);
+    }
 }
 
 /* *.assert: the RTL's own assertions watch, too; one that fails ends the program. */

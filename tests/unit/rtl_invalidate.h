@@ -2,7 +2,9 @@
  * INVLPG and INVPCID are taken at any cycle, walks and look-ups in flight or not. What an access may see: each
  * translation that its page has had since the last invalidation of the page that was taken no later than the access,
  * or, if the access waited behind another one when a later invalidation was taken, since that. Shared with the mutants
- * test. */
+ * test.
+ * FAULTS: pages come and go, and addresses and operands are sometimes refused; a fault forgets what was taken before its cycle.
+ * POINTERS: in PAE paging, whose CR3 writes read four pointers. */
 #ifndef TESTS_RTL_INVALIDATE_H
 #define TESTS_RTL_INVALIDATE_H
 
@@ -19,18 +21,22 @@ extern "C" {
 
 class InvalidateProgram {
   public:
-    InvalidateProgram(const std::string &object, const mmu_preset &preset, uint64_t seed)
-        : cycle_(reinterpret_cast<rtl_cycle_fn>(object_symbol(object, RTL_CYCLE_SYMBOL))),
+    enum Kind { PLAIN, FAULTS, POINTERS };
+
+    InvalidateProgram(const std::string &object, const mmu_preset &preset, uint64_t seed, Kind kind = PLAIN)
+        : kind_(kind), cycle_(reinterpret_cast<rtl_cycle_fn>(object_symbol(object, RTL_CYCLE_SYMBOL))),
           random_(seed * 0x9E3779B97F4A7C15u + 1), mmu_(object_ops(object), preset, memory_) {
         rarity_ = 5 + below(60);
         memory_.latency = [this](pa_t, bool, uint64_t) { return 1 + (uint32_t)below(6); };
         make_tables();
         mmu_.control(MMU_CR4, CR4_PAE | CR4_PGE);
-        mmu_.control(MMU_CR3, ROOT);
-        mmu_.control(MMU_EFER, EFER_LME);
+        mmu_.control(MMU_CR3, kind_ == POINTERS ? ROOT + 0x1000 : ROOT);
+        if (kind_ != POINTERS) { mmu_.control(MMU_EFER, EFER_LME); }
         mmu_.control(MMU_CR0, CR0);
-        mmu_.control(MMU_CR4, CR4);
-        mmu_.control(MMU_CR3, ROOT | PCID);
+        if (kind_ != POINTERS) {
+            mmu_.control(MMU_CR4, CR4);
+            mmu_.control(MMU_CR3, ROOT | PCID);
+        }
         for (unsigned page = 0; page < PAGES; page++) { seen_[page].push_back(frame_of(page)); }
     }
 
@@ -44,10 +50,11 @@ class InvalidateProgram {
             cycle_(mmu_.mmu(), &pins);
             if (pins.inv_valid) { invalidated(pins); }
             if (accepted) {
-                unsigned page = pins.control ? NO_PAGE : page_of(pins.request.va);
-                uint64_t since = pins.control ? 0 : since_[page];
-                waiting_.push_back({page, since, mmu_.ops()->cycles(mmu_.mmu())});
-                if (pins.control && pins.which == MMU_EFLAGS_AC) { ac_ = pins.value; }
+                bool refused = !pins.control && !canonical(pins.request.va);
+                unsigned page = pins.control || refused ? NO_PAGE : page_of(pins.request.va);
+                uint64_t since = page == NO_PAGE ? 0 : since_[page];
+                bool writes_ac = pins.control && pins.which == MMU_EFLAGS_AC;
+                waiting_.push_back({page, since, mmu_.ops()->cycles(mmu_.mmu()), refused, writes_ac, pins.value});
             }
             if (pins.rsp_valid) { answered(pins); }
         }
@@ -64,23 +71,27 @@ class InvalidateProgram {
     unsigned step() const { return step_; }
     uint64_t answers() const { return answers_; }
     uint64_t old_answers() const { return old_answers_; }
+    uint64_t faults() const { return faults_; }
 
   private:
     struct Waiting {
         unsigned page; /* NO_PAGE: a write of a control register */
         size_t since;  /* in seen_: the first translation that it may see */
         uint64_t cycle;
+        bool refused, writes_ac;
+        uint64_t value;
     };
     /* Pages in two regions of 2 MB; each region has two page tables, of which its PDE points to one. */
     static constexpr unsigned PAGES = 8, PER_REGION = 4, PCID = 5, NO_PAGE = PAGES, DRAIN = 2000;
     static constexpr uint64_t CR4 = CR4_PAE | CR4_PGE | CR4_PCIDE, CR0 = CR0_PG | CR0_PE | CR0_WP;
-    static constexpr pa_t ROOT = 0x10000;
+    static constexpr pa_t ROOT = 0x10000, ABSENT = ~(pa_t)0; /* no translation */
     static pa_t pde_at(unsigned region) { return ROOT + 0x2000 + region * 8; }
     static pa_t table(unsigned region, unsigned which) { return 0x20000 + (region * 2 + which) * 0x1000; }
     static pa_t pte_at(unsigned page, unsigned which) {
         return table(page / PER_REGION, which) + page % PER_REGION * 8;
     }
     static va_t va_of(unsigned page) { return (va_t)(page / PER_REGION) << 21 | (va_t)(page % PER_REGION) << 12; }
+    static bool canonical(va_t va) { return va >> 47 == 0 || va >> 47 == 0x1FFFF; }
     static unsigned page_of(va_t va) { return (unsigned)((va >> 21) * PER_REGION + (va >> 12 & 0x1FF)); }
 
     uint64_t below(uint64_t n) {
@@ -96,7 +107,7 @@ class InvalidateProgram {
 
     void make_tables() {
         store(ROOT, (ROOT + 0x1000) | 0x27);
-        store(ROOT + 0x1000, (ROOT + 0x2000) | 0x27);
+        store(ROOT + 0x1000, (ROOT + 0x2000) | (kind_ == POINTERS ? 1 : 0x27));
         for (unsigned region = 0; region < PAGES / PER_REGION; region++) {
             store(pde_at(region), table(region, 0) | 7);
         }
@@ -107,18 +118,23 @@ class InvalidateProgram {
 
     void new_frame(unsigned page, unsigned which) {
         store(pte_at(page, which), next_frame_ << 12 | 7 | (below(2) ? 0x60 : 0));
+        if (kind_ == FAULTS && below(3) == 0) { store(pte_at(page, which), 0); }
         next_frame_++;
     }
 
     pa_t frame_of(unsigned page) const {
         unsigned which = (load(pde_at(page / PER_REGION)) & ~(uint64_t)0xFFF) == table(page / PER_REGION, 1);
-        return load(pte_at(page, which)) & ~(uint64_t)0xFFF;
+        return frame_in(page, which);
+    }
+    pa_t frame_in(unsigned page, unsigned which) const {
+        uint64_t entry = load(pte_at(page, which));
+        return entry & 1 ? entry & ~(uint64_t)0xFFF : ABSENT;
     }
 
     /* A cached PDE may lead to the other table, so what stands there counts as seen, too, and last what is current. */
     void note(unsigned page) {
         for (unsigned which = 0; which < 2; which++) {
-            seen_[page].push_back(load(pte_at(page, which)) & ~(uint64_t)0xFFF);
+            seen_[page].push_back(frame_in(page, which));
         }
         seen_[page].push_back(frame_of(page));
     }
@@ -139,15 +155,18 @@ class InvalidateProgram {
     /* A write that changes nothing that is cached: it only has to wait for its turn. */
     void choose_control(rtl_pins &pins) {
         static const uint64_t same[] = {CR0, ROOT | PCID | CR3_KEEP, CR4, EFER_LME, 0, PAT_RESET};
+        static const uint64_t same_pae[] = {CR0, ROOT + 0x1000, CR4_PAE | CR4_PGE, 0, 0, PAT_RESET};
         pins.which = (uint8_t)below(6);
-        pins.value = pins.which == MMU_EFLAGS_AC ? below(2) : same[pins.which];
+        pins.value = pins.which == MMU_EFLAGS_AC ? below(2) : kind_ == POINTERS ? same_pae[pins.which] : same[pins.which];
     }
 
     /* What has been written, once nothing is under way: reading a register is an edge of the clock. */
     void compare_controls() {
         auto held = [this](mmu_control which) { return mmu_.ops()->read_control(mmu_.mmu(), which); };
-        bool right = held(MMU_CR0) == CR0 && held(MMU_CR3) == (ROOT | PCID) && held(MMU_CR4) == CR4 &&
-                     held(MMU_EFER) == (EFER_LME | EFER_LMA) && held(MMU_PAT) == PAT_RESET &&
+        bool pae = kind_ == POINTERS;
+        bool right = held(MMU_CR0) == CR0 && held(MMU_CR3) == (pae ? ROOT + 0x1000 : ROOT | PCID) &&
+                     held(MMU_CR4) == (pae ? CR4_PAE | CR4_PGE : CR4) &&
+                     held(MMU_EFER) == (pae ? 0 : EFER_LME | EFER_LMA) && held(MMU_PAT) == PAT_RESET &&
                      held(MMU_EFLAGS_AC) == ac_;
         if (!right) { difference_ = "a control register was written wrongly"; }
     }
@@ -165,6 +184,12 @@ class InvalidateProgram {
         pins.inv_type = below(4);
         pins.inv_pcid = PCID;
         pins.inv_va = va_of(below(4) ? last_changed_ : (unsigned)below(PAGES)) | below(4096);
+        if (kind_ == POINTERS) { pins.inv_pcid = 0; }
+        if (kind_ == FAULTS) {
+            if (below(20) == 0) { pins.request.va |= (va_t)1 << 47; }
+            if (below(10) == 0) { pins.inv_va |= (va_t)1 << 63; }
+            if (below(20) == 0) { pins.inv_pcid |= 0x1000; }
+        }
         return pins.req_valid && ready;
     }
 
@@ -172,6 +197,11 @@ class InvalidateProgram {
      */
     void invalidated(const rtl_pins &pins) {
         bool one = !pins.inv_pcid_op || pins.inv_type == 0;
+        bool refused = pins.inv_pcid_op && (pins.inv_pcid > 0xFFF || (pins.inv_type == 0 && !canonical(pins.inv_va)));
+        if (!pins.inv_done || pins.inv_vector != (refused ? +MMU_VECTOR_GP : +MMU_VECTOR_NONE)) {
+            difference_ = "an invalidation was not done";
+        }
+        if (refused || (one && !canonical(pins.inv_va))) { return; }
         for (unsigned page = 0; page < PAGES; page++) {
             if (one && page != page_of(pins.inv_va)) { continue; }
             since_[page] = seen_[page].size() - 1;
@@ -179,7 +209,6 @@ class InvalidateProgram {
                 if (waiting_[i].page == page) { waiting_[i].since = since_[page]; }
             }
         }
-        if (!pins.inv_done || pins.inv_vector != MMU_VECTOR_NONE) { difference_ = "an invalidation was not done"; }
     }
 
     void answered(const rtl_pins &pins) {
@@ -190,15 +219,20 @@ class InvalidateProgram {
         Waiting request = waiting_.front();
         waiting_.pop_front();
         answers_++;
+        if (pins.vector != MMU_VECTOR_NONE) { waiting_.clear(); }
         if (request.page == NO_PAGE) {
-            if (pins.vector != MMU_VECTOR_NONE) { difference_ = "a write of a control register was refused"; }
+            if (request.writes_ac) { ac_ = request.value; }
+            if (pins.vector != (request.refused ? +MMU_VECTOR_GP : +MMU_VECTOR_NONE)) {
+                difference_ = "wrong answer to a write of a control register or to an address that is not canonical";
+            }
             return;
         }
         const std::vector<pa_t> &seen = seen_[request.page];
-        pa_t frame = pins.pa & ~(pa_t)0xFFF;
+        pa_t frame = pins.vector == MMU_VECTOR_PF ? ABSENT : pins.pa & ~(pa_t)0xFFF;
+        faults_ += frame == ABSENT;
         bool allowed = std::find(seen.begin() + (long)request.since, seen.end(), frame) != seen.end();
         old_answers_ += frame != seen.back();
-        if (pins.vector == MMU_VECTOR_NONE && allowed) { return; }
+        if ((pins.vector == MMU_VECTOR_NONE || pins.vector == MMU_VECTOR_PF) && allowed) { return; }
         std::ostringstream out;
         out << "page " << request.page << ", taken in cycle " << request.cycle << ", answered in "
             << mmu_.ops()->cycles(mmu_.mmu()) << ": vector " << (unsigned)pins.vector << std::hex << ", frame " << frame
@@ -206,9 +240,10 @@ class InvalidateProgram {
         difference_ = out.str();
     }
 
+    Kind kind_;
     rtl_cycle_fn cycle_;
     uint64_t ac_ = 0; /* as it was written last */
-    uint64_t random_, rarity_ = 1, next_frame_ = 0x100, answers_ = 0, old_answers_ = 0;
+    uint64_t random_, rarity_ = 1, next_frame_ = 0x100, answers_ = 0, old_answers_ = 0, faults_ = 0;
     TestMemory memory_;
     TestMmu mmu_;
     std::vector<pa_t> seen_[PAGES];

@@ -128,6 +128,23 @@ TEST_P(RtlWalkers, AnExchangeForgetsWhatHasReadTheEntry) {
     EXPECT_EQ(memory.get(pde(0)), TABLES | P | RW | US | A);
 }
 
+/* Another CPU changes the PTE before each of so many exchanges: the walk begins anew, reads two entries and tries again. */
+TEST_P(RtlWalkers, ThousandsOfRestartsAreCounted) {
+    map(0x5000, 0x77000, P | RW | US);
+    uint32_t left = 5000;
+    memory.before_exchange = [&](pa_t pa) {
+        if (left > 0) {
+            left--;
+            memory.set(pa, memory.get(pa) ^ 0x200, 4); /* an ignored bit */
+        }
+    };
+    latency = 1;
+    EXPECT_EQ(go({0x5000}), Cycles{5001 * 3 * 2 + 1});
+    EXPECT_EQ(results[0].restarts, 5000);
+    EXPECT_EQ(results[0].table_total, 5001u * 3);
+    EXPECT_EQ(memory.get(pte(0x5000)), 0x77000u | P | RW | US | A);
+}
+
 /* A walk ahead to a page that is not there says nothing before its request is the head, and then all. */
 TEST_P(RtlWalkers, AFaultFoundAheadIsReportedInTurn) {
     map(0x5000, 0x77000);
