@@ -74,6 +74,16 @@ TEST_F(MmuC, StartsAtCycleZeroAndCountsControlWrites) {
     EXPECT_EQ(s.hits[ARRAY_DTLB] + s.misses[TLB_DATA][TLB_4K] + s.miss_fault[TLB_DATA], 0u);
 }
 
+TEST(MmuObject, ANameThatIsTooLongIsRefused) {
+    char err[512] = "";
+    EXPECT_EQ(mmu_load_object(("/" + std::string(5000, 'a')).c_str(), err, sizeof err), nullptr);
+    EXPECT_NE(std::string(err).find("…: found a name of 5001 characters, expected at most 4096"), std::string::npos) << err;
+}
+
+TEST_F(MmuC, HasNoWaveforms) {
+    EXPECT_EQ(mmu_->ops()->wave(mmu_->mmu(), (testing::TempDir() + "w.fst").c_str(), 0, 10), -1);
+}
+
 TEST_F(MmuC, WalkTakesTwoReadsAndAHitOneCycle) {
     uint64_t before = cycles();
     mmu_result miss = read(page(0) + 0x123);

@@ -169,6 +169,7 @@ class PairProgram {
         if (mode_ == TWO_LEVEL) { return f; }
         if (one_in(12)) { f |= NX; }
         if (one_in(40)) { f |= (uint64_t)1 << (30 + random_below(34)); } /* reserved, ignored or an address */
+        if (mode_ == FOUR_LEVEL) { f |= unseen((uint64_t)0x7FF << 52); }
         return f;
     }
 
@@ -243,6 +244,7 @@ class PairProgram {
         control(MMU_CR4, base_cr4() | (has(CPU_PGE) ? CR4_PGE : 0));
         if (!efer_first) { control(MMU_EFER, efer); }
         control(MMU_CR0, CR0_PE | CR0_PG | CR0_WP);
+        if (wide_ && mode_ == FOUR_LEVEL && has(CPU_PCID)) { control(MMU_CR4, read(MMU_CR4) | CR4_PCIDE); }
     }
 
     uint64_t base_cr4() const { return (has(CPU_PSE) ? CR4_PSE : 0) | (mode_ == TWO_LEVEL ? 0 : CR4_PAE); }
@@ -295,7 +297,7 @@ class PairProgram {
 
     void random_efer() {
         uint64_t efer = read(MMU_EFER) & ~EFER_LMA;
-        control(MMU_EFER, (one_in(6) ? efer ^ EFER_LME : efer ^ EFER_NXE) ^ unseen(~(uint64_t)(EFER_LME | EFER_LMA | EFER_NXE)));
+        control(MMU_EFER, (one_in(6) ? efer ^ EFER_LME : efer ^ EFER_NXE) ^ unseen(~(uint64_t)(EFER_LME | EFER_NXE)));
         if (mode_ != FOUR_LEVEL && (read(MMU_EFER) & EFER_LME)) { control(MMU_EFER, efer & ~EFER_LME); }
     }
 
@@ -303,6 +305,7 @@ class PairProgram {
         static const uint8_t types[] = {0, 1, 4, 5, 6, 7};
         uint64_t pat = 0;
         for (unsigned i = 0; i < 8; i++) { pat = pat << 8 | types[random_below(6)]; }
+        if (wide_ && one_in(4)) { pat = random(); }
         control(MMU_PAT, one_in(6) ? pat ^ (uint64_t)1 << random_below(64) : pat);
     }
 

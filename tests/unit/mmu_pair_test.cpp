@@ -72,7 +72,9 @@ TEST_P(PairTest, CAndRtlAgreeOnWideNumbers) {
     const mmu_ops *rtl = rtl_ops(model);
     mmu_preset preset = test_preset(model.substr(0, model.find('.')));
     mmu_statistics sum = {};
-    for (uint64_t seed = 1; seed <= WIDE_SEEDS; seed++) {
+    uint64_t first = 0; /* each model has programs of its own: what one of them misses another does not */
+    for (char c : model) { first = first * 31 + (uint8_t)c; }
+    for (uint64_t seed = first; seed < first + WIDE_SEEDS; seed++) {
         PairProgram program(&mmu_c_ops, rtl, preset, seed);
         program.use_wide();
         std::string difference = program.run(WIDE_STEPS);

@@ -99,6 +99,29 @@ TEST_F(PresetText, WrittenAndReadAgainIsTheSame) {
     }
 }
 
+TEST_F(PresetText, MemoryIsWrittenAsItWasRead) {
+    for (std::string memory : {"memory l1 64 8 4\nmemory l2 512 8 12\nmemory dram 200\n", "memory fixed 7\n"}) {
+        ASSERT_EQ(error(REST + "tlb 4k 1 1\n" + memory), "");
+        mmu_preset before = preset_;
+        FILE *file = fopen(path_.c_str(), "w");
+        preset_write(&before, file);
+        fclose(file);
+        char err[512];
+        ASSERT_EQ(preset_load(&preset_, "", path_.c_str(), err, sizeof err), 0) << err;
+        EXPECT_EQ(memcmp(&preset_.memory, &before.memory, sizeof before.memory), 0) << memory;
+        std::ifstream text(path_);
+        std::string written((std::istreambuf_iterator<char>(text)), std::istreambuf_iterator<char>());
+        EXPECT_NE(written.find("\n" + memory), std::string::npos) << written;
+    }
+}
+
+TEST_F(PresetText, ANameThatIsTooLongIsRefused) {
+    char err[512] = "";
+    std::string path = "/" + std::string(5000, 'a');
+    EXPECT_EQ(preset_load(&preset_, "", path.c_str(), err, sizeof err), -1);
+    EXPECT_NE(std::string(err).find("…: found a path of 5001 characters, expected at most 4095"), std::string::npos) << err;
+}
+
 TEST_F(PresetText, NamesWhatIsWrong) {
     const std::string sizes1 = "sizes: 4k, 2m, 1g with commas between, each once";
     const std::string sizes2 = "sizes: 4k, 2m, 1g, pde with commas between, each once";

@@ -145,6 +145,21 @@ TEST_P(RtlWalkers, ThousandsOfRestartsAreCounted) {
     EXPECT_EQ(memory.get(pte(0x5000)), 0x77000u | P | RW | US | A);
 }
 
+/* Where a page table was a 4 MB page comes to be. */
+TEST_P(RtlWalkers, ALargePageTakesThePlaceOfASmallOne) {
+    m.control(MMU_CR4, CR4_PSE);
+    map(0x5000, 0x77000);
+    go({0x5000});
+    EXPECT_EQ(results[0].pa, 0x77000u);
+    memory.set(pde(0), 0x00C00000 | 0x80 | ALL, 4);
+    m.ops()->invlpg(m.mmu(), 0x5000);
+    go({0x5000, 0x3000});
+    EXPECT_EQ(results[0].pa, 0xC05000u);
+    EXPECT_EQ(results[0].page_shift, 22);
+    EXPECT_EQ(results[1].pa, 0xC03000u);
+    EXPECT_EQ(results[1].hit, MMU_HIT_L1);
+}
+
 /* A walk ahead to a page that is not there says nothing before its request is the head, and then all. */
 TEST_P(RtlWalkers, AFaultFoundAheadIsReportedInTurn) {
     map(0x5000, 0x77000);

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# ntmmu convert and info: a recording of lackey and a trace, in each of their forms, counted by hand.
+. "$(dirname "$0")/common.inc"
+trace=$work/t.vmt
+small_trace "$trace" 'i 400000 4' 'r 410ffe 4'
+count() { # NAME VALUE: a line of `info` or none
+    grep -qE "^ *$1 +$2\$" "$work/stdout" || { cat "$work/stdout" >&2; fail "expected $1: $2"; }
+}
+expect 0 '' "$ntmmu" info "$trace"
+while read -r name value; do count "$name" "$value"; done <<'END'
+lines 9
+events 8
+accesses 4
+fetches 1
+loads 2
+stores 1
+touches 5
+processes 1
+threads 1
+index none
+END
+count "over a page's end" 1
+count 'pages \(process, page\)' 3
+
+expect 0 '' "$ntmmu" convert --from vmt "$trace" "$work/t.vmt.zst"
+grep -q '^4 accesses (1 fetches, 2 loads, 1 stores; 1 over a page.s end), 0 kernel touches, 4 other events' "$work/stdout" || { cat "$work/stdout" >&2; fail "counts of the conversion"; }
+expect 0 '' "$ntmmu" info "$work/t.vmt.zst"
+count frames 1
+count lines 9
+expect 0 '' "$ntmmu" convert --from vmt "$work/t.vmt.zst" -
+cmp "$trace" "$work/stdout" || fail "there and back is another trace"
+expect 0 '' "$ntmmu" convert --from vmt --limit 1 "$trace" -
+grep -q '^w 410000 4$' "$work/stdout" && ! grep -q '^r ' "$work/stdout" || fail "--limit 1 takes the first access alone"
+
+# 15, 1 and 3 lines of accesses in the logs of three processes
+lackey=tests/data/trace/lackey
+expect 0 '' "$ntmmu" convert --from lackey $lackey "$work/l.vmt"
+grep -q '^19 accesses' "$work/stdout" && grep -q '^3 processes' "$work/stdout" || { cat "$work/stdout" >&2; fail "counts of the recording"; }
+expect 0 '' "$ntmmu" convert --from lackey --level exact --name another $lackey "$work/e.vmt"
+grep -q '^!name another$' "$work/e.vmt" || fail "--name"
+# runs are of one page each: the two accesses over a page's end are two
+for file in l e; do
+    expect 0 '' "$ntmmu" info "$work/$file.vmt"
+    count processes 3
+    count accesses $([ $file = l ] && echo 21 || echo 19)
+    expect 0 '' "$ntmmu" check --quiet --mmu c "$work/$file.vmt"
+done
+expect 0 '' "$ntmmu" convert --from vmt --level run "$work/e.vmt" "$work/r.vmt"
+expect 0 '' "$ntmmu" info "$work/r.vmt"
+count accesses 21
+
+expect 2 'found no --from' "$ntmmu" convert "$trace" "$work/o.vmt"
+expect 2 "--from: found 'gdb', expected lackey or vmt" "$ntmmu" convert --from gdb "$trace" "$work/o.vmt"
+expect 2 'found 1 files, expected IN and OUT' "$ntmmu" convert --from vmt "$trace"
+expect 2 'found 3 files, expected IN and OUT' "$ntmmu" convert --from vmt "$trace" "$trace" "$work/o.vmt"
+expect 2 "--level: found 'word', expected run or exact" "$ntmmu" convert --from lackey --level word $lackey "$work/o.vmt"
+expect 2 'a trace can only be brought from exact to run' "$ntmmu" convert --from vmt --level exact "$trace" "$work/o.vmt"
+expect 2 "--limit: found '0', expected a number of accesses" "$ntmmu" convert --from vmt --limit 0 "$trace" "$work/o.vmt"
+expect 2 '--name: found with --from vmt' "$ntmmu" convert --from vmt --name x "$trace" "$work/o.vmt"
+expect 2 'none.vmt' "$ntmmu" convert --from vmt "$work/none.vmt" "$work/o.vmt"
+expect 2 'none.vmt' "$ntmmu" info "$work/none.vmt"
+[ ! -e "$work/o.vmt" ] || fail "a refused conversion left a file"
