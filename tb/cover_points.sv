@@ -8,8 +8,7 @@ module cover_points (
     input logic clk,
     input logic rst_n
 );
-    // ---- what is watched ----
-    logic walking, faulted, was_acts, was_fault, write, same_page_waits;
+    logic walking, faulted, was_acts, was_fault, write, same_page_waits, ahead_reads;
     logic [47:12] fault_page, filled_page;
     logic filled_large, filled_small;
 
@@ -22,6 +21,7 @@ module cover_points (
     always_ff @(posedge clk) begin : history
         was_acts <= mmu.acts;
         was_fault <= faulted;
+        ahead_reads <= mmu.ahead_taken || (ahead_reads && !(mmu.mem_rsp_valid && mmu.mem_rsp_id != 2'd0));
         if (faulted) begin
             fault_page <= mmu.va[47:12];
         end
@@ -87,7 +87,7 @@ module cover_points (
     walk_ahead: cover property (@(posedge clk) mmu.ahead_taken);
     read_ahead_is_used: cover property (@(posedge clk) mmu.early_stored);
     read_ahead_is_awaited: cover property (@(posedge clk) mmu.early_waits);
-    invlpg_during_a_walk_ahead: cover property (@(posedge clk) mmu.invlpg && mmu.ahead_valid);
+    invlpg_during_a_walk_ahead: cover property (@(posedge clk) mmu.invlpg && ahead_reads);
     exchange_while_a_walk_ahead_wants_the_port: cover property (@(posedge clk) mmu.walk_mem && mmu.mem_exchange && mmu.ahead_valid);
 
     // ---- faults ----
@@ -96,7 +96,7 @@ module cover_points (
     fault_of_rights_in_a_walk: cover property (@(posedge clk) faulted && mmu.walk_done && mmu.rsp_error[3:0] == 4'b0111);
     fault_of_rights_in_a_hit: cover property (@(posedge clk) faulted && !mmu.walk_done);
     fault_of_a_fetch: cover property (@(posedge clk) faulted && mmu.rsp_error[4]);
-    fault_with_younger_requests: cover property (@(posedge clk) faulted && mmu.u_queue.head_valid && !mmu.req_ready);
+    fault_with_younger_requests: cover property (@(posedge clk) faulted && mmu.u_queue.count_q != 3'd0);
     fault_while_a_request_arrives: cover property (@(posedge clk) faulted && mmu.req_valid && mmu.req_ready);
     fault_of_a_write_after_a_read_hit: cover property (@(posedge clk) faulted && !mmu.walk_done && write);
     not_canonical: cover property (@(posedge clk) mmu.rsp_valid && mmu.is_access && mmu.rsp_vector == VECTOR_GP);
