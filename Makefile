@@ -17,8 +17,8 @@ CFLAGS := -std=c17 $(OPT) -Wall -Wextra -Werror -fPIC -fno-semantic-interpositio
 TEST_OPT ?= -O0
 CXXFLAGS := -std=c++17 $(TEST_OPT) -Wall -Wextra -Werror -fPIC $(SANITIZE)
 LDLIBS := -lboost_context -lzstd -larchive -ljansson -ldl -lm
-NT_CFLAGS ?=
-ifneq ($(findstring --coverage,$(NT_CFLAGS)),)
+COVER_CFLAGS ?=
+ifneq ($(findstring --coverage,$(COVER_CFLAGS)),)
 LDLIBS += -lgcov
 endif
 
@@ -47,8 +47,8 @@ $(BUILD)/obj/%.o: csrc/%.c
 	@echo "  CC   $<"
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-# `make cover-nt` counts the lines of the memory manager alone.
-$(BUILD)/obj/nt/%.o: CFLAGS += $(NT_CFLAGS)
+# `make cover` counts the lines of the rooms and the program; what is compiled once more for PAE's tables is the same source.
+$(foreach room,machine mmu nt trace check report gen cli,$(eval $(BUILD)/obj/$(room)/%.o: CFLAGS += $(COVER_CFLAGS)))
 
 # The two that look for files beside the sources.
 $(BUILD)/obj/cli/preset.o $(BUILD)/obj/bench/nt_bench.o $(BUILD)/obj/bench/mmu_bench.o $(BUILD)/obj/tests/trace_import_test.o: CPPFLAGS += -DNTMMU_ROOT='"$(CURDIR)"'
@@ -237,11 +237,12 @@ torture: all $(CPUS:%=$(BUILD)/presets/%.so) ## random programs in all modes, ba
 coverage-nt: ## print which scenarios and tests cover each rule of csrc/nt/README.md
 	@tests/nt_coverage.sh
 
-cover: ## coverage of rtl/: lines, toggles, named situations; each hole with the reason why  [HTML in build/cover-rtl/html]
-	@tests/cover_rtl.sh $(BUILD)/cover-rtl
+cover: ## coverage of rtl/ (lines, toggles, named situations) and of csrc/ (lines); each hole with the reason why  [JOBS=N; HTML in build/cover-rtl/html, build/cover-c/html]
+	@JOBS=$(JOBS) tests/cover_rtl.sh $(BUILD)/cover-rtl
+	@JOBS=$(JOBS) tests/cover_c.sh $(BUILD)/cover-c
 
-cover-nt: ## line coverage of csrc/nt on the C MMU: the lines that no test runs, each with the reason why
-	@tests/cover_nt.sh $(BUILD)/cover
+cover-nt: ## the same of csrc/nt alone: the lines that no test of the memory manager runs
+	@JOBS=$(JOBS) tests/cover_c.sh $(BUILD)/cover-c nt
 
 test: deps ## install what is missing, build, run every test; ends in ctest's summary
 	@$(MAKE) --no-print-directory test-build $(TSAN)/two_machines
