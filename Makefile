@@ -30,7 +30,7 @@ CLI_OBJECTS := $(call room_objects,cli)
 TESTS := $(patsubst tests/unit/%.cpp,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.cpp))
 # The RTL builds that the tests use: CPUs of each kind of geometry, some with assertions on or with the hand-made bugs in.
 TEST_MODELS := $(patsubst %,$(BUILD)/presets/%.so,ref64 ref64-l2 i486 p6 skylake zen2 geode-lx tiny tiny-plru tiny-l2 \
-    tiny-unified tiny-random ref64.assert tiny.assert tiny-l2.assert tiny-random.assert tiny.mutate tiny-plru.mutate)
+    tiny-unified tiny-random tiny-ahead ref64.assert tiny.assert tiny-l2.assert tiny-random.assert tiny.mutate tiny-plru.mutate)
 PRESETS := $(patsubst rtl/presets/%.preset,$(BUILD)/presets/%.so,$(wildcard rtl/presets/*.preset))
 
 .PHONY: all help deps

@@ -230,7 +230,7 @@ module tlb_array #(
             for (int s = 0; s < ROWS; s++) state_q[s] <= untouched(SEED ^ NUMBER);
         end else if (change || touch) begin
             // What the address meets in each class, where that matters.
-            page_op = fill || drop == DROP_FAULT || (LEVEL != 3 && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
+            page_op = fill || drop == DROP_FAULT || (`MUT(97, LEVEL != 3, 1'b1) && (drop == DROP_PAGE || drop == DROP_PAGE_LOCAL));
             addressed = page_op && !fill;
             {match_4k, match_large, match_1g, match_pde} = '0;
             for (int c = 0; c < ALL_CLASSES; c++) begin

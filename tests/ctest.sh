@@ -54,7 +54,7 @@ torture() { # CPU MODES EVENTS [check option…]
         add "torture.$cpu.$mode${1-}" bash tests/torture/piece.sh "$build" mmu "$mode" "$cpu" 2026 "$events" "$@"
     done
 }
-for cpu in ref64 tiny tiny-l2 tiny-unified tiny-random tiny-plru; do torture $cpu '32 pae long' 300000; done
+for cpu in ref64 tiny tiny-l2 tiny-unified tiny-random tiny-ahead tiny-plru; do torture $cpu '32 pae long' 300000; done
 for cpu in skylake zen2; do torture $cpu '32 pae long' 100000; done
 torture p6 '32 pae' 100000
 for cpu in ref64 tiny tiny-l2; do torture $cpu 'long' 50000 --assertions; done
@@ -70,7 +70,7 @@ done
 add trace.p3_sh.pae "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 traces/p3_sh.vmt.zst
 add trace.p3_sh.pae.pressure "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 --ram 2M --pagefile 64M traces/p3_sh.vmt.zst
 # Other CPUs: a second level, paging-structure caches, fragments, random replacement.
-for cpu in p6 skylake zen2 geode-lx ref64-l2 tiny-l2 tiny-unified tiny-random; do
+for cpu in p6 skylake zen2 geode-lx ref64-l2 tiny-l2 tiny-unified tiny-random tiny-ahead; do
     add "trace.subshell.$cpu" "$build/ntmmu" check --quiet --cpu "$cpu" traces/subshell.vmt.zst
     add "trace.subshell.$cpu.pressure" "$build/ntmmu" check --quiet --cpu "$cpu" --ram 512K traces/subshell.vmt.zst
 done

@@ -64,7 +64,8 @@ static void evaluate(struct mmu *mmu, struct ahead_walker *walker, uint64_t cycl
 static struct ahead_walker *idle_walker(struct mmu *mmu, uint64_t cycle) {
     for (unsigned i = 0; i + 1 < mmu->config.preset.walkers; i++) {
         struct ahead_walker *walker = &mmu->ahead.walker[i];
-        if (walker->state == AHEAD_IDLE && walker->from <= cycle) { return walker; }
+        bool idle = walker->state == AHEAD_IDLE || MUT(95, false, walker->state == AHEAD_FORGOTTEN);
+        if (idle && walker->from <= cycle) { return walker; }
     }
     return NULL;
 }
@@ -155,6 +156,12 @@ static void answer_one(struct ahead *ahead, uint64_t cycle) {
         ahead->due = NEVER;
         return;
     }
+    if (MUT(94, false, ahead->due != NEVER)) { /* the head takes it for its own */
+        ahead->value = first->entry[first->level].value;
+        ahead->covered = true;
+        ahead->evaluated = cycle + 1;
+        ahead->due = NEVER;
+    }
     first->due = NEVER;
     first->from = cycle + 1;
     if (first->state == AHEAD_FORGOTTEN) {
@@ -203,7 +210,7 @@ static void forget_readers(struct ahead *ahead, pa_t pa) {
         for (unsigned level = LEVEL_PTE; level < LEVELS; level++) {
             reads = reads || (walker->entry[level].read && walker->entry[level].pa == pa);
         }
-        if (reads) { forget(walker, ahead->now); }
+        if (MUT(92, reads, false)) { forget(walker, ahead->now); }
     }
 }
 
@@ -230,11 +237,12 @@ static const struct ahead_walker *find_covered(struct mmu *mmu, pa_t pa, bool ex
         return NULL;
     }
     if (ahead->level == 0) { /* an exchange failed: the walk starts anew */
-        if (own) { forget(own, ahead->now); }
+        if (MUT(96, own, NULL)) { forget(own, ahead->now); }
         return NULL;
     }
     ahead->level--;
-    return own && own->entry[ahead->level].read && own->entry[ahead->level].pa == pa ? own : NULL;
+    bool covered = own && own->entry[ahead->level].read && MUT(93, own->entry[ahead->level].pa == pa, true);
+    return covered ? own : NULL;
 }
 
 static void go_by(struct mmu *mmu, const struct mmu_memory *memory, const struct mmu_ram *ram) {

@@ -52,6 +52,12 @@ static void drop_psc_of(struct mmu *mmu, uint64_t pcid) {
     for (unsigned i = ARRAY_PSC_PDE; i < MMU_ARRAYS; i++) { tlb_drop_if(&mmu->array[i], has_pcid, pcid); }
 }
 
+static void drop_psc_covering(struct mmu *mmu, va_t va) {
+    for (unsigned level = LEVEL_PDE; level <= mmu->mode.format->root_level; level++) {
+        tlb_drop(&mmu->array[ARRAY_PSC_PDE + level - LEVEL_PDE], psc_tag(mmu, level, va), false);
+    }
+}
+
 void drop_address(struct mmu *mmu, va_t va) {
     if (MUT(29, true, false)) { drop_first(mmu, TLB_INSTRUCTION, va); }
     drop_first(mmu, TLB_DATA, va);
@@ -59,7 +65,11 @@ void drop_address(struct mmu *mmu, va_t va) {
     for (enum tlb_side side = 0; side < MUT(46, TLB_SIDES, 0); side++) { drop_level(mmu, side, 2, TLB_PAGE_SIZES, va); }
     drop_fragments(mmu);
     drop_pdes(mmu);
-    if (MUT(47, true, false)) { drop_psc_of(mmu, mmu->mode.pcid); }
+    if (MUT(97, false, true)) {
+        drop_psc_covering(mmu, va);
+    } else if (MUT(47, true, false)) {
+        drop_psc_of(mmu, mmu->mode.pcid);
+    }
 }
 
 void drop_after_fault(struct mmu *mmu, va_t va) {
@@ -67,9 +77,7 @@ void drop_after_fault(struct mmu *mmu, va_t va) {
     if (mmu->plain) { return; }
     for (enum tlb_side side = 0; side < TLB_SIDES; side++) { drop_level(mmu, side, 2, TLB_CLASSES, va); }
     drop_fragments(mmu);
-    for (unsigned level = LEVEL_PDE; level <= mmu->mode.format->root_level; level++) {
-        tlb_drop(&mmu->array[ARRAY_PSC_PDE + level - LEVEL_PDE], psc_tag(mmu, level, va), false);
-    }
+    drop_psc_covering(mmu, va);
 }
 
 /* ---- whole contexts ---- */

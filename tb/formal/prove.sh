@@ -3,7 +3,7 @@
 # that its `bad` can never become true. A proof counts only if `reached` can (else it might say nothing) and if each
 # hand-made bug named with it breaks it; both are replayed by Yosys' own simulator, into waveforms.
 #   tb/formal/prove.sh OUT_DIR [--quick] [--docs] [NAME…]
-# --quick: those marked so, and only the first bug of the first. --docs: writes the table into docs/proofs.md.
+# --quick: those marked so, and only the first bug of the first. --docs: writes their rows into docs/proofs.md.
 # OUT_DIR gets NAME.bad.vcd (a counterexample, if there is one), NAME.reached.vcd, NAME.bug-N.vcd; look at one with
 #   gtkwave OUT_DIR/NAME.bug-N.vcd tb/formal/HARNESS.gtkw
 set -euo pipefail
@@ -156,12 +156,21 @@ while read -r name harness parameters bound bugs marked; do
 done < "$list"
 [ -s "$table" ] || { echo "$0: found no such proof, expected names of $list" >&2; exit 2; }
 
+# The rows of what was proved now, in the place of older ones; those of proofs that are no more go.
 if [ $docs = 1 ] && [ $failed = 0 ]; then
-    awk -v table="$table" '
-        /<!-- proofs -->/ { print; print "| proof | harness | parameters | proved | reached, cycles | broken by bug, cycles |"
-            print "|---|---|---|---|---|---|"; while ((getline row < table) > 0) print row; skip = 1; next }
-        /<!-- proofs end -->/ { skip = 0 }
-        !skip' docs/proofs.md > "$out/proofs.md"
+    awk -v table="$table" -v list="$list" '
+        /<!-- proofs end -->/ {
+            while ((getline row < table) > 0) { split(row, word, " "); rows[word[2]] = row }
+            while ((getline row < list) > 0) { split(row, word, " "); if (word[1] in rows) print rows[word[1]] }
+            inside = 0
+        }
+        inside { rows[$2] = $0; next }
+        { print }
+        /<!-- proofs -->/ {
+            print "| proof | harness | parameters | proved | reached, cycles | broken by bug, cycles |"
+            print "|---|---|---|---|---|---|"
+            inside = 1
+        }' docs/proofs.md > "$out/proofs.md"
     cmp -s "$out/proofs.md" docs/proofs.md || cp "$out/proofs.md" docs/proofs.md
 fi
 exit $failed

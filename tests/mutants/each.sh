@@ -9,8 +9,7 @@ while [ "$1" != -- ]; do
 done
 shift
 for file in "$@"; do
-    if ! output=$("${command[@]}" "$file" 2>&1); then
-        printf '%s: %s\n' "$file" "$output"
-        exit 1
-    fi
+    rc=0
+    output=$("${command[@]}" "$file" 2>&1) || rc=$?
+    [ $rc = 0 ] || { printf '%s: %s\n' "$file" "$output"; exit $rc; }
 done

@@ -35,14 +35,14 @@ $(BUILD)/generated/%.so: rtl/presets/%.preset $(BUILD)/generated/list.txt $(PRES
 # Those of the kernel, if there are any.
 KERNEL_MUTANTS := $(if $(wildcard tests/mutants/nt.stack),nt)
 MUTANT_OBJECTS := $(BUILD)/ntmmu $(if $(KERNEL_MUTANTS),$(BUILD)/ntmmu.mutate) $(BUILD)/mutant-programs $(BUILD)/mmu-c.mutate.so \
-    $(call models,tiny-l2 tiny-l2.mutate tiny-random.mutate) \
-    $(patsubst %,$(BUILD)/generated/%.so,tiny-l2 tiny-random tiny-unified)
+    $(call models,tiny-l2 tiny-ahead tiny-l2.mutate tiny-random.mutate tiny-ahead.mutate) \
+    $(patsubst %,$(BUILD)/generated/%.so,tiny-l2 tiny-random tiny-unified tiny-ahead)
 
-$(BUILD)/tests/mutants_test: | $(call models,tiny.mutate tiny-l2.mutate tiny-plru.mutate tiny-random.mutate tiny-l2) \
+$(BUILD)/tests/mutants_test: | $(call models,tiny.mutate tiny-l2.mutate tiny-plru.mutate tiny-random.mutate tiny-l2 tiny-ahead) \
     $(BUILD)/mmu-c.mutate.so $(BUILD)/generated/tiny-l2.so
 
 .PHONY: mutants
 mutants: $(MUTANT_OBJECTS) ## plant each known bug; which test notices it goes into docs/mutants.md
-	@rc=0; tests/mutants/run.sh --build $(BUILD) --all rtl c $(KERNEL_MUTANTS) || rc=1; \
+	@rc=0; tests/mutants/run.sh --build $(BUILD) --alone rtl c $(KERNEL_MUTANTS) || rc=1; \
 	tests/mutants/run.sh --build $(BUILD) generated || rc=1; \
 	tests/mutants/table.sh $(BUILD) > docs/mutants.md.new && mv docs/mutants.md.new docs/mutants.md && exit $$rc

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Would the tests notice? Makes each planted bug alive, runs the tests of its kind in order until one fails, and writes down
 # which did and after how many events. README.md beside this file describes the files it reads.
-#   tests/mutants/run.sh [--build DIR] [--jobs N] [--all] [--only NUMBERS] [--results FILE] KIND…
-# --all: every stage of the stack, those after the first failure, too, and the single checks (stages only:…).
+#   tests/mutants/run.sh [--build DIR] [--jobs N] [--alone|--all] [--only NUMBERS] [--results FILE] KIND…
+# --alone: the single checks (stages only:…), too, until two of them have failed. --all: these, and every stage after the first
+# failure.
 # --only: numbers with commas between. Results that the file holds already are not made again while what was tested is the
 # same. Exit code 0: each was noticed or is explained in equivalent.txt, 1: one survived, 2: cannot run.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 here=tests/mutants
-limit=${NTMMU_MUTANT_SECONDS:-120}
+limit=${NTMMU_MUTANT_SECONDS:-60} # of processor time, for one program
 
 usage() { sed -n '4s/^# *//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 cannot() { echo "run.sh: $*" >&2; exit 2; }
@@ -30,15 +31,29 @@ vectors() {
 
 # each LIST COMMAND OPTION…: `ntmmu COMMAND` on each trace of LIST.txt, with the options that stand there beside it.
 each() {
-    local list=$1 command=$2 file options
+    local list=$1 command=$2 file options rc
     shift 2
     while read -r file options; do
         # shellcheck disable=SC2086
-        "$NTMMU" "$command" --quiet "$@" $options "$file" 2>&1 || { echo "$file"; return 1; }
+        "$NTMMU" "$command" --quiet "$@" $options "$file" 2>&1 || { rc=$?; echo "$file"; return $rc; }
     done < <(sed 's/ *#.*//; /^$/d' "$here/$list.txt")
 }
 scenarios() { each scenarios "$@"; }
 traces() { each traces "$@"; }
+
+# programs KIND CPU EVENTS MODES [check option…]: random programs (tests/torture/piece.sh) of each mode.
+programs() {
+    local kind=$1 cpu=$2 events=$3 modes=$4 seed mode
+    shift 4
+    for seed in 1 2; do
+        for mode in ${modes//,/ }; do
+            REPORT_ONLY=1 tests/torture/piece.sh "$BUILD" "$kind" "$mode" "$cpu" "$seed" "$events" "$@" || return
+        done
+    done
+}
+
+# The trace that is known to find the kernel's bug that is alive, if one is.
+short() { sed -n "s/^$NTMMU_MUTANT //p" "$here/nt.short"; }
 
 # The lines `needs` and the stages of a kind, with their variables put in.
 stack() { sed 's/^ *#.*//; /^ *$/d' "$here/$1.stack" | BUILD=$BUILD NTMMU=$NTMMU PRESETS=$PRESETS PROGRAMS=$PROGRAMS \
@@ -58,39 +73,55 @@ check_of() {
     esac
 }
 
-# events TEXT: how many came before.
+# events TEXT REPORT: how many came before; end: all.
 events() {
-    if [[ $1 =~ after\ ([0-9]+) || $1 =~ event\ ([0-9]+) || $1 =~ :([0-9]+): ]]; then echo "${BASH_REMATCH[1]}"; else echo -; fi
+    if [[ $1 =~ after\ ([0-9]+) || $1 =~ event\ ([0-9]+) || $1 =~ :([0-9]+): || $2 =~ event\ ([0-9]+) ]]; then
+        echo "${BASH_REMATCH[1]}"
+    elif [[ $2 == *'at the end of the trace'* ]]; then
+        echo end
+    else
+        echo -
+    fi
 }
 
 # ---- one mutant ----
 
 # one KIND NUMBER ALL RESULTS STAMP
 one() {
-    local kind=$1 number=$2 all=$3 results=$4 stamp=$5 stage check command output text last rc
+    local kind=$1 number=$2 all=$3 results=$4 stamp=$5 stage check command output text last rc alone found=0
     export NTMMU_MUTANT=$number
     while read -r stage check command; do
         [ "$stage" != needs ] || continue
-        if [[ $stage == only:* ]] && ((!all)); then continue; fi
+        if [[ $stage == only:* ]]; then
+            ((all)) || continue
+            # One that two checks notice is noticed by no single one.
+            alone=$(awk -F'\t' -v of="$stamp $kind $number" '$1 " " $2 " " $3 == of && $4 ~ /^only:/ && $6 == "killed" { print $5 }' \
+                "$results" | sort -u)
+            [ "$(wc -w <<< "$alone")" -lt 2 ] && ! grep -qxF -e "$check" <<< "$alone" || continue
+        elif ((found && all < 2)); then
+            continue
+        fi
         if grep -qaP "^$stamp\t$kind\t$number\t$stage\t" "$results"; then
-            grep -qaP "^$stamp\t$kind\t$number\t$stage\t[^\t]*\tkilled" "$results" && ((!all)) && return
+            ! grep -qaP "^$stamp\t$kind\t$number\t$stage\t[^\t]*\tkilled" "$results" || found=1
             continue
         fi
         rc=0
-        output=$(timeout "$limit" bash -c ". $here/run.sh --stage; $command" 2>&1 | head -c 4000; exit "${PIPESTATUS[0]}") || rc=$?
+        # By the clock ten times as much, for one that waits; what does not end by itself is killed.
+        output=$(timeout -k 5 $((10 * limit)) bash -c "ulimit -c 0; ulimit -S -t $limit; . $here/run.sh --stage; $command" 2>&1 |
+            head -c 4000; exit "${PIPESTATUS[0]}") || rc=$?
         output=$(grep -av '^rtl mmu: ' <<< "$output" || true)
         text=$(head -n 1 <<< "$output" | tr '\t' ' ') last=$(tail -n 1 <<< "$output")
         [[ $last != *.vmt* ]] || text+=" ($(basename "$last"))"
-        [ $rc != 124 ] || text="time limit: $limit s"
+        if [[ $rc =~ ^(124|137|152)$ || $output == 'exit 152' ]]; then text="time limit: $limit s" output=hang; fi
         if [ $rc = 0 ]; then
             printf '%s\t%s\t%s\t%s\t%s\tsurvived\t-\t\n' "$stamp" "$kind" "$number" "$stage" "$check" >> "$results"
             continue
         fi
         [[ $text != 'ntmmu: boot:'* ]] || check=boot # none of the checks was asked
         [ "$check" != - ] || check=$(check_of "$output")
-        printf '%s\t%s\t%s\t%s\t%s\tkilled\t%s\t%s\n' "$stamp" "$kind" "$number" "$stage" "$check" "$(events "$text")" \
+        printf '%s\t%s\t%s\t%s\t%s\tkilled\t%s\t%s\n' "$stamp" "$kind" "$number" "$stage" "$check" "$(events "$text" "$output")" \
             "${text:0:200}" >> "$results"
-        ((all)) || return 0
+        found=1
     done < <(stack "$kind")
 }
 
@@ -115,7 +146,8 @@ main() {
         --jobs) jobs=$2; shift ;;
         --only) only=$2; shift ;;
         --results) results=$2; shift ;;
-        --all) all=1 ;;
+        --alone) all=1 ;;
+        --all) all=2 ;;
         -*) usage ;;
         *) kinds+=("$1") ;;
         esac

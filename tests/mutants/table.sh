@@ -17,17 +17,19 @@ function noticed(kind, n) {
 }
 function after(kind, n,    unit) {
     if (!((kind, n) in stage) || count[kind, n] == "-") return "-"
+    if (count[kind, n] == "end") return "the end"
     unit = stage[kind, n] ~ /^vectors/ ? "line " : stage[kind, n] ~ /^(pair|invalidate)/ ? "step " : "event "
     return unit count[kind, n]
 }
 function head(title, columns,    i, line) {
     line = "|"
     for (i = split(columns, part, "|"); i > 0; i--) line = line "---|"
-    print "\n" title "\n\n| " columns " |\n" line
+    print "\n" (title == "" ? "" : title "\n\n") "| " columns " |\n" line
 }
 FILENAME == equivalents { next }
 FILENAME ~ /results.tsv$/ {
     kind = $2; n = $3
+    if ($4 !~ /^only:/ && !((kind, $4) in known)) { known[kind, $4] = 1; stage_of[kind, ++stages[kind]] = $4 }
     if (n == 0) next
     tried[kind, n] = 1
     kinds[kind] = 1
@@ -35,6 +37,8 @@ FILENAME ~ /results.tsv$/ {
         single[kind, n] = single[kind, n] " " $5
     }
     if ($4 ~ /^only:/) next
+    asked[kind, $4]++
+    if ($6 == "killed") yes[kind, $4]++
     if ($6 == "killed" && !((kind, n) in stage)) {
         stage[kind, n] = $4; check[kind, n] = $5; count[kind, n] = $7
         by[kind, $4]++
@@ -99,6 +103,19 @@ END {
         }
         printf "| %s | %d | %d | %d | %d | %s |\n", title[kind], planted, found, same, missed, detail
     }
+    print "\n`tests/mutants/KIND.stack` says what the tests are. So many bugs each of them notices, of those that it was run with, which"
+    print "are at the least those that the tests before it had left:"
+    head("", "bugs | test: noticed of asked")
+    for (k = 1; k <= 4; k++) {
+        kind = order[k]
+        if (!(kind in kinds)) continue
+        detail = ""
+        for (i = 1; i <= stages[kind]; i++) {
+            s = stage_of[kind, i]
+            if ((kind, s) in asked) detail = detail (detail == "" ? "" : ", ") s " " (yes[kind, s] + 0) " of " asked[kind, s]
+        }
+        printf "| %s | %s |\n", title[kind], detail
+    }
     head("## Bugs that other MMUs had", "class | seen in | planted as | in `rtl/` noticed by | after | in `csrc/mmu/` noticed by | after")
     for (c = 1; c <= classes; c++) {
         none = ""
@@ -152,6 +169,6 @@ END {
         }
         printf "| %s | %s |\n", checks[k], row == "" ? "none among those that were run" : row
     }
-    print "\nOf the stages of one check only those count that were run (`run.sh --all`). `tests/cli/each_check_alone.sh` has one bug for each."
+    print "\nOf the stages of one check only those count that were run (`run.sh --alone`). `tests/cli/each_check_alone.sh` has one bug for each."
     print "\nThe bugs of `csrc/mmu/` (c) are in one machine here, as if both MMUs had them: lockstep cannot see such."
 }' "$build/mutants/results.tsv" "$generated" "${lists[@]}"

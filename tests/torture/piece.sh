@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One piece of a torture run: a random program straight into `ntmmu check`. What fails is written to BUILD_DIR/torture-run/, with the
 # command that makes it small.
+# REPORT_ONLY=1: its report is told and nothing else.
 # Usage: tests/torture/piece.sh BUILD_DIR mmu|nt|nt-mild MODE CPU SEED EVENTS [check option…]
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -43,6 +44,10 @@ fi
 if [ "${status[1]}" = 130 ]; then
     rm "$build/torture-report.$$"
     exit 130
+fi
+if [ "${REPORT_ONLY:-0}" = 1 ]; then
+    cat "$build/torture-report.$$" && rm "$build/torture-report.$$"
+    exit $((status[1] > 0 ? status[1] : status[0]))
 fi
 mkdir -p "$build/torture-run"
 trace=$build/torture-run/$kind-$mode-$cpu-$seed.vmt

@@ -111,6 +111,18 @@ TEST_F(Ahead, AnExchangeForgetsWhatHasReadThatEntry) {
     EXPECT_EQ(memory_.get(DIRECTORY), TABLE | P | RW | US | A);
 }
 
+/* The second's PDE is read from t + 2 to t + 11, and as it is the head then, nothing more ahead. It reads its PTE in t
+ * + 12, wants to set A in t + 17, and as another CPU has done so begins anew in t + 22, until t + 37. Then its walk
+ * ahead is forgotten: the third is looked up in t + 23 and read from in t + 24 and t + 30. */
+TEST_F(Ahead, AWalkThatBeginsAnewForgetsWhatWasReadForIt) {
+    memory_.set(OTHER_TABLE, 0x800000 | P | RW | US, 4);
+    memory_.before_exchange = [this](pa_t pa) { memory_.set(pa, memory_.get(pa) | A, 4); };
+    memory_.latency = [](pa_t pa, bool, uint64_t) { return pa == DIRECTORY + 4 ? 9u : 4u; };
+    start(2);
+    EXPECT_EQ(cycles({0x1000, OTHER, 0x2000}), (Cycles{ALONE, 27, 3}));
+    EXPECT_EQ(mmu_->statistics().walk_restarts, 1u);
+}
+
 /* As the first case: what is exchanged is not what was read. */
 TEST_F(Ahead, AnExchangeLeavesOtherWalksAlone) {
     memory_.set(TABLE + 4, 0x101000 | P | RW | US, 4);
@@ -220,7 +232,7 @@ TEST_F(Ahead, AHitForgetsItsWalk) {
 /* ---- nothing but cycles ---- */
 
 TEST(SeveralWalkers, ChangeNothingButCycles) {
-    for (const char *name : {"ref64", "tiny-l2", "tiny-unified", "tiny-random"}) {
+    for (const char *name : {"ref64", "tiny-l2", "tiny-unified", "tiny-random", "tiny-ahead"}) {
         mmu_preset preset = test_preset(name);
         preset.walkers = 1;
         for (unsigned walkers : {2u, 4u}) {

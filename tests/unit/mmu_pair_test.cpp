@@ -88,8 +88,9 @@ TEST_P(PairTest, CAndRtlAgreeOnWideNumbers) {
 
 /* *.assert: the RTL's own assertions watch, too; one that fails ends the program. */
 INSTANTIATE_TEST_SUITE_P(Presets, PairTest,
-                         testing::Values("ref64", "p6", "i486", "tiny", "tiny-plru", "tiny-l2", "tiny-unified", "tiny-random",
-                                         "tiny.assert", "tiny-l2.assert", "tiny-random.assert"),
+                         testing::Values("ref64", "p6", "i486", "tiny", "tiny-plru", "tiny-l2", "tiny-unified",
+                                         "tiny-random", "tiny-ahead", "tiny.assert", "tiny-l2.assert",
+                                         "tiny-random.assert"),
                          [](const testing::TestParamInfo<const char *> &info) {
                              std::string name = info.param;
                              std::replace_if(
@@ -98,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(Presets, PairTest,
                          });
 
 void expect_agreement_of_c_mmus(bool ram) {
-    for (const char *name : {"ref64", "p6", "tiny-l2", "tiny-unified", "tiny-random", "i486"}) {
+    for (const char *name : {"ref64", "p6", "tiny-l2", "tiny-unified", "tiny-random", "tiny-ahead", "i486"}) {
         mmu_preset preset = test_preset(name);
         mmu_statistics sum = {};
         std::set<uint32_t> error_codes;

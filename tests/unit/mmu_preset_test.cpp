@@ -79,7 +79,7 @@ TEST_F(PresetText, ReadsEverything) {
 }
 
 TEST_F(PresetText, WrittenAndReadAgainIsTheSame) {
-    for (const char *known : {"ref64", "p6", "tiny", "tiny-plru", "tiny-l2", "tiny-unified", "tiny-random"}) {
+    for (const char *known : {"ref64", "p6", "tiny", "tiny-plru", "tiny-l2", "tiny-unified", "tiny-random", "tiny-ahead"}) {
         mmu_preset preset = test_preset(known);
         FILE *file = fopen(path_.c_str(), "w");
         preset_write(&preset, file);

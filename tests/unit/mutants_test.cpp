@@ -195,7 +195,9 @@ TEST(RtlMutants, AWrongVictimOfEachPolicyIsNoticed) {
 std::string c_difference() {
     const mmu_ops *mutant = object_ops(built("mmu-c.mutate.so"));
     std::string how = pair_difference(mutant, rtl_ops("tiny-l2"), "tiny-l2");
-    return how.empty() ? vectors_difference(mutant, "tiny-l2") : how;
+    if (how.empty()) { how = vectors_difference(mutant, "tiny-l2"); }
+    /* Several walkers; what a walk that begins anew forgot shows first with seed 55. */
+    return how.empty() ? pair_difference(mutant, rtl_ops("tiny-ahead"), "tiny-ahead", 2 * SEEDS) : how;
 }
 
 TEST(CMutants, NoneAliveShowsNoDifference) {
