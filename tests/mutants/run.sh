@@ -3,7 +3,7 @@
 # which did and after how many events. README.md beside this file describes the files it reads.
 #   tests/mutants/run.sh [--build DIR] [--jobs N] [--alone|--all] [--only NUMBERS] [--results FILE] KIND…
 # --alone: the single checks (stages only:…), too, until two of them have failed. --all: these, and every stage after the first
-# failure.
+# failure; and those that equivalent.txt explains, which else are not tried.
 # --only: numbers with commas between. Results that the file holds already are not made again while what was tested is the
 # same. Exit code 0: each was noticed or is explained in equivalent.txt, 1: one survived, 2: cannot run.
 set -euo pipefail
@@ -176,10 +176,12 @@ main() {
         list=$(numbers "$kind")
         [ -z "$only" ] || list=$(grep -xF -f <(tr , '\n' <<< "$only") <<< "$list" || true)
         total=$(wc -w <<< "$list")
+        local tried=$list
+        ((all == 2)) || tried=$(grep -vxF -f <(sed -n "s/^$kind  *\([0-9]*\) .*/\1/p" $here/equivalent.txt) <<< "$list" || true)
         [ ! -t 2 ] || echo "$kind: $total mutants" >&2
         export -f one stack check_of events
         export here limit
-        [ "$total" = 0 ] || xargs -P "$jobs" -I{} bash -c "one $kind {} $all $results $stamp" <<< "$list"
+        [ -z "$tried" ] || xargs -P "$jobs" -I{} bash -c "one $kind {} $all $results $stamp" <<< "$tried"
         for number in $list; do
             grep -qaP "^$stamp\t$kind\t$number\t.*\tkilled\t" "$results" && continue
             grep -qE "^$kind +$number +[^ ]" $here/equivalent.txt && continue
