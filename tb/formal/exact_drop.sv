@@ -21,33 +21,14 @@ module exact_drop #(
     parameter int FRAGMENTS = 0,
     parameter int REPLACEMENT = 0
 ) (
-    input logic clk,
-    input logic [3:0] page,
-    input logic [1:0] large,
-    input logic pcid_bit,
-    input logic [2:0] act,
-    input logic [2:0] act_drop,
-    input logic [1:0] act_class,
-    input logic [1:0] act_pde,
-    input logic act_global,
-    input logic act_fragment,
-    input logic [1:0] act_way,
-    input logic [1:0] act_pde_way,
-    input logic ask,
-    input logic watch_set,               // fixed in the reset cycle
-    input logic [1:0] watch_way,
-    output logic bad,
-    output logic reached
+    `ARRAY_PORTS,
+    input logic [1:0] watch_way
 );
     `POWER_ON
-    logic touch, fill, pde_touch, pde_fill, change, set_q;
-    drop_t drop, drop_q;
-    logic [VA_MAX-1:12] va;
-    logic [26:0] va_large;
-    logic [63:0] debug_word;
-    logic [1:0] step_q, way_q;
+    `ARRAY_SIGNALS
+    drop_t drop_q;
+    logic [1:0] way_q;
     logic of_page, of_pcid, drops, drops_q, global_q, large_class;
-    debug_tag_t tag;
 
     small_array #(.LEVEL(LEVEL), .CLASSES(CLASSES), .SETS(SETS), .WAYS(WAYS), .FRAGMENTS(FRAGMENTS), .REPLACEMENT(REPLACEMENT))
         u_small (.*, .tag(step_q == 2'd1), .set(set_q), .way(way_q));

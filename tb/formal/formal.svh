@@ -8,6 +8,35 @@
     initial rst_n = 1'b0; \
     always_ff @(posedge clk) rst_n <= 1'b1;
 
+// Of a harness around one array, which watches a set of it, fixed in the reset cycle, through the debug port: what its world
+// chooses, before ports of its own, and what small_array.sv says.
+`define ARRAY_PORTS \
+    input logic clk, \
+    output logic bad, \
+    output logic reached, \
+    input logic [3:0] page, \
+    input logic [1:0] large, \
+    input logic pcid_bit, \
+    input logic [2:0] act, \
+    input logic [2:0] act_drop, \
+    input logic [1:0] act_class, \
+    input logic [1:0] act_pde, \
+    input logic act_global, \
+    input logic act_fragment, \
+    input logic [1:0] act_way, \
+    input logic [1:0] act_pde_way, \
+    input logic ask, \
+    input logic watch_set
+
+`define ARRAY_SIGNALS \
+    logic touch, fill, pde_touch, pde_fill, change, set_q; \
+    drop_t drop; \
+    logic [VA_MAX-1:12] va; \
+    logic [26:0] va_large; \
+    logic [63:0] debug_word; \
+    logic [1:0] step_q; \
+    debug_tag_t tag;
+
 // Of a harness around the walker: its ports, and small_walker.sv with what it says.
 `define WALKER_PORTS \
     input logic clk, \

@@ -20,34 +20,15 @@ module one_entry #(
     parameter int FRAGMENTS = 0,
     parameter int REPLACEMENT = 0
 ) (
-    input logic clk,
-    input logic [3:0] page,
-    input logic [1:0] large,
-    input logic pcid_bit,
-    input logic [2:0] act,
-    input logic [2:0] act_drop,
-    input logic [1:0] act_class,
-    input logic [1:0] act_pde,
-    input logic act_global,
-    input logic act_fragment,
-    input logic [1:0] act_way,
-    input logic [1:0] act_pde_way,
-    input logic ask,
-    input logic watch_set,               // fixed in the reset cycle
+    `ARRAY_PORTS,
     input logic [1:0] watch_a,
-    input logic [1:0] watch_b,
-    output logic bad,
-    output logic reached
+    input logic [1:0] watch_b
 );
     `POWER_ON
-    logic touch, fill, pde_touch, pde_fill, change, set_q, alike;
-    drop_t drop;
-    logic [VA_MAX-1:12] va;
-    logic [26:0] va_large;
-    logic [63:0] debug_word;
-    logic [1:0] step_q, a_q, b_q;
+    `ARRAY_SIGNALS
+    logic alike;
+    logic [1:0] a_q, b_q;
     logic [51:0] first_q;
-    debug_tag_t tag;
 
     small_array #(.LEVEL(LEVEL), .CLASSES(CLASSES), .SETS(SETS), .WAYS(WAYS), .FRAGMENTS(FRAGMENTS), .REPLACEMENT(REPLACEMENT))
         u_small (.*, .tag(step_q != 2'd0), .set(set_q), .way(step_q == 2'd1 ? a_q : b_q));
