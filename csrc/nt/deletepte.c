@@ -108,9 +108,7 @@ bool MiDeleteVirtualAddresses(struct os *os, struct eprocess *process, va_t star
         pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
         if (pde == 0) { continue; }
         if (!(pde & PTE_VALID)) {
-            if (batch != NULL) {
-                MiFlushPteList(os, batch, false, new_value);
-            } /* what waits for a flush does not wait */
+            if (batch != NULL) { MiFlushPteList(os, batch, false, new_value); } /* it must not wait, too */
             MiWaitForPageTable(os, va);
         }
         va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
