@@ -42,7 +42,13 @@ for source in tests/unit/*_test.cpp; do
         esac
     done <<<"$cases"
 done
-for file in tests/scenarios/*.vmt; do add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet "$file"; done
+for file in tests/scenarios/*.vmt; do
+    case $file in # these damage on purpose what an audit looks at
+        */NT-32-hash-corruption.vmt | */NT-55-slot-that-holds-no-page.vmt | */S-69-kernel-write-to-read-only-*.vmt) audit=10000 ;;
+        *) audit=1 ;;
+    esac
+    add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --audit $audit "$file"
+done
 # Bare programs, by hand and by the generator: in each mode of a CPU, also with the RTL's assertions on.
 for file in tests/bare/*.vmt; do
     for mmu in rtl c; do add "bare.$mmu.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --mmu $mmu "$file"; done

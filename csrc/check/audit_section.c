@@ -68,7 +68,7 @@ bool audit_sections(struct audit *a) {
     for (size_t i = 0; i < c.count && good; i++) {
         const struct area_count *area = &c.at[i];
         bool used = area->sections || area->user_views || area->view.system_views;
-        good = judge(a, area, AREA_SECTION_REF, "SectionRef", area->sections) &&
+        good = judge(a, area, AREA_SECTION_REF, "SectionRef", area->sections + area->view.held) &&
                judge(a, area, AREA_MAPPED_VIEWS, "MappedViews", area->user_views + area->view.system_views) &&
                judge(a, area, AREA_USER_REF, "UserRef", area->user_views) &&
                judge(a, area, AREA_PFN_REF, "PfnRef", a->frame ? audit_resident_prototypes(a, area->view.address) : 0);

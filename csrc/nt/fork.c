@@ -396,9 +396,11 @@ static uint32_t MiPrototypesAtHand(const struct fork *f) {
 
 /* May wait. pages: so many more have to become clones, if no block is left; pages became private since the count. */
 static ntstatus_t MiGetPrototypes(struct fork *f, uint32_t pages) {
-    MiFlushForkedPages(f);
     if (!f->block || f->next == f->block->Count) {
-        if (!f->unused && !MiAddBlock(f, pages)) { return STATUS_INSUFFICIENT_RESOURCES; }
+        if (!f->unused) {
+            MiFlushForkedPages(f);
+            if (!MiAddBlock(f, pages)) { return STATUS_INSUFFICIENT_RESOURCES; }
+        }
         MiLeaveBlock(f);
         f->block = f->unused;
         f->unused = f->block->NextOfFork;
@@ -406,6 +408,7 @@ static ntstatus_t MiGetPrototypes(struct fork *f, uint32_t pages) {
         MiAddDescriptor(f->os, f->parent, f->block);
         MiAddDescriptor(f->os, f->child, f->block);
     }
+    if (!MmIsAddressValid(f->os, MiNextPrototype(f))) { MiFlushForkedPages(f); }
     bool met = false;
     while (MiMakeSystemAddressValid(f->os, MiNextPrototype(f), &met) != STATUS_SUCCESS) { MiWaitForFreePage(f->os); }
     return STATUS_SUCCESS;

@@ -199,14 +199,14 @@ static ntstatus_t MiMapView(struct os *os, struct view_request *r) {
     if (!in_pieces && !MiExtendSection(os, r->Area, end)) { return STATUS_INSUFFICIENT_RESOURCES; }
     if (r->Area->Size < end && !r->Area->Image) { r->Area->Size = end; }
     struct mmvad *vad = MiMakeViewVad(os, r);
-    r->Area->SectionRef++; /* the section may be closed while commit is waited for */
+    MiHoldControlArea(os, r->Area); /* commit may have to be waited for */
     status = MiInsertView(os, r, vad);
-    r->Area->SectionRef--;
     if (!NT_SUCCESS(status)) {
-        MiDereferenceControlArea(os, r->Area);
+        MiReleaseControlArea(os, r->Area);
         MiFreeHost(vad);
         return status;
     }
+    r->Area->Held--, r->Area->SectionRef--; /* it is the view's now */
     r->Area->MappedViews++;
     r->Area->UserRef++;
     r->Area->Flags |= AREA_HAD_USER_REFERENCE;

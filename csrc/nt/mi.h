@@ -156,6 +156,7 @@ struct control_area {
     bool Image, Reserve, OpenedForWrite;
     uint8_t Protection; /* of the segment, NT-11 mask; a file's in a trace: rule 6 of traces/FORMAT.md */
     uint32_t SectionRef, MappedViews, UserRef, PfnRef;
+    uint32_t Held; /* of SectionRef: by calls under way, MiHoldControlArea */
     uint16_t ModWriteCount, FlushCount, SystemViews;
     uint32_t Flags; /* AREA_ bits that follow from nothing else here; CONTROL_AREA.Flags has all */
     uint32_t CommitCharge;
@@ -602,6 +603,9 @@ ntstatus_t MmSetBankedSection(struct os *os, struct eprocess *process, va_t addr
 
 /* ---- sectdel.c: NT-67; dereference.c: NT-106 ---- */
 void MiReferenceControlArea(struct os *os, struct control_area *area);
+/* By a call that may wait: its section may be closed meanwhile. */
+void MiHoldControlArea(struct os *os, struct control_area *area);
+void MiReleaseControlArea(struct os *os, struct control_area *area);
 /* After a section, view or transfer let go of it: the last one destroys what the page file backs; what a file backs
  * stays as a cache. */
 void MiDereferenceControlArea(struct os *os, struct control_area *area);

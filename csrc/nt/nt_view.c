@@ -117,6 +117,7 @@ static void mi_view_control_areas(const struct os *os, bool (*visit)(void *ctx, 
                                             .segment = area->Segment,
                                             .queue = area->Queue,
                                             .system_views = area->SystemViews,
+                                            .held = area->Held,
                                             .path = area->FileObject ? area->FileObject->Path : ""};
         if (!visit(ctx, &view)) { return; }
     }

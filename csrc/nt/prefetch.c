@@ -107,10 +107,9 @@ struct os_service_result MiServicePrefetch(struct os *os, const struct event *ev
         struct control_area *area = section->ControlArea;
         uint64_t offset = page_of(event->args.arg[i + 1]), end = event->args.arg[i + 1] + event->args.arg[i + 2];
         if (area->Size && end > area->Size) { end = area->Size; }
-        MiReferenceControlArea(os, area); /* it stays while pages of prototypes are waited for */
+        MiHoldControlArea(os, area); /* it stays while pages of prototypes are waited for */
         bool room = MiStartRange(&p, area, offset, end);
-        area->SectionRef--;
-        MiDereferenceControlArea(os, area);
+        MiReleaseControlArea(os, area);
         if (!room) { break; }
     }
     result.out[0] = MiPfExecuteReadList(&p);

@@ -77,13 +77,10 @@ static ntstatus_t MiCallCreateProcess(struct os *os, struct eprocess *process, c
     struct section_object image = {0};
     if (named) { /* referenced: it may be closed while commit is waited for */
         image = *named;
-        MiReferenceControlArea(os, image.ControlArea);
+        MiHoldControlArea(os, image.ControlArea);
     }
     status = MiCreateProcessObject(os, MI_ARGUMENT(event, 0), parent, named ? &image : NULL, &child);
-    if (image.ControlArea) {
-        image.ControlArea->SectionRef--;
-        MiDereferenceControlArea(os, image.ControlArea);
-    }
+    if (image.ControlArea) { MiReleaseControlArea(os, image.ControlArea); }
     if (!NT_SUCCESS(status)) { return status; }
     MiStore(os, child, EPROCESS_SECTION_HANDLE, section);
     MiStore(os, child, EPROCESS_DEBUG_PORT, MI_ARGUMENT(event, 6));

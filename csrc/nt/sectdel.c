@@ -115,6 +115,17 @@ void MiReferenceControlArea(struct os *os, struct control_area *area) {
     MiWriteControlArea(os, area);
 }
 
+void MiHoldControlArea(struct os *os, struct control_area *area) {
+    area->Held++;
+    MiReferenceControlArea(os, area);
+}
+
+void MiReleaseControlArea(struct os *os, struct control_area *area) {
+    area->Held--;
+    area->SectionRef--;
+    MiDereferenceControlArea(os, area);
+}
+
 /* Without sections and views, what the page file backs is gone; what a file backs stays as a cache: its pages are on
  * Standby or Modified, the next section finds them. */
 void MiDereferenceControlArea(struct os *os, struct control_area *area) {

@@ -306,11 +306,10 @@ static ntstatus_t MiCreateDataSection(struct os *os, struct section_object *what
     if (size > area->Size) { area->Size = size; }
     what->Size = size;
     what->ControlArea = area;
-    MiReferenceControlArea(os, area); /* pool for prototypes may come from unused segments: not from this one */
+    MiHoldControlArea(os, area); /* pool for prototypes may come from unused segments: not from this one */
     bool extended = MiExtendSection(os, area, size);
     status = extended ? MiOpenSection(os, what) : STATUS_INSUFFICIENT_RESOURCES;
-    area->SectionRef--;
-    MiDereferenceControlArea(os, area);
+    MiReleaseControlArea(os, area);
     return status;
 }
 

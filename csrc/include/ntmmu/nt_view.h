@@ -59,7 +59,7 @@ struct nt_control_area_view {
     uint32_t sid;          /* section that made it */
     va_t address, segment; /* segment: 0 = none yet */
     unsigned queue;        /* 0 in use, 1 on the list of unused segments, 2 on the dereference thread's */
-    uint32_t system_views;
+    uint32_t system_views, held; /* held: referenced by calls that wait */
     const char *path; /* "": page-file backed */
 };
 struct nt_section_view {
