@@ -5,6 +5,7 @@ bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, uns
     *protection = 0;
     *prototype = 0;
     const struct mmvad *vad = MiLocateAddress(process, va);
+    if (va >= process->GoingStart && va <= process->GoingEnd) { return false; }
     if (!vad || vad->PhysicalMapping) { return false; }
     if (vad->PrivateMemory) {
         *protection = vad->Protection;

@@ -104,10 +104,15 @@ ntstatus_t NtFreeVirtualMemory(struct os *os, struct eprocess *process, uint32_t
     ntstatus_t status = STATUS_SUCCESS;
     if (type == MEM_DECOMMIT) {
         status = MiDecommitPages(os, process, vad, start, end);
-    } else if (start == vad->StartingAddress && end == vad->EndingAddress) {
-        MiReleaseWhole(os, process, vad);
     } else {
-        MiReleasePart(os, process, vad, start, end);
+        process->GoingStart = start;
+        process->GoingEnd = end;
+        if (start == vad->StartingAddress && end == vad->EndingAddress) {
+            MiReleaseWhole(os, process, vad);
+        } else {
+            MiReleasePart(os, process, vad, start, end);
+        }
+        process->GoingStart = process->GoingEnd = 0;
     }
     if (status == STATUS_SUCCESS) {
         *base = (uint32_t)start;

@@ -268,8 +268,11 @@ ntstatus_t NtUnmapViewOfSection(struct os *os, struct eprocess *process, uint32_
     if (MiIsSecured(process, vad->StartingAddress, vad->EndingAddress, MM_ZERO_ACCESS)) {
         return STATUS_UNABLE_TO_FREE_VM;
     }
+    process->GoingStart = vad->StartingAddress;
+    process->GoingEnd = vad->EndingAddress;
     MiDeleteVirtualAddresses(os, process, vad->StartingAddress, vad->EndingAddress, 0, true);
     MiRemoveVad(os, process, vad);
+    process->GoingStart = process->GoingEnd = 0;
     MiReturnCommitment(os, vad->CommitCharge, process);
     MiReleaseView(os, vad);
     MiFreeHost(vad);

@@ -254,6 +254,7 @@ struct eprocess {
     struct mmclone_descriptor *Clones;
     struct mmsecure *Secured; /* secure.c */
     bool Exiting;
+    va_t GoingStart, GoingEnd; /* a call that may wait takes this range away: nobody finds a VAD there any more */
     bool BeingCloned; /* by a fork, which may wait: nobody else knows it yet */
     unsigned AddressCreationDepth, AddressCreationWaiters; /* the mutex of NT-03 */
     struct ethread *AddressCreationOwner;
