@@ -244,6 +244,7 @@ static bool run(struct audit *a, struct report *report) {
     a->report = report;
     a->failed = false;
     a->commit = 0;
+    a->changing = false;
     a->slot_count = 0;
     free(a->frame);
     a->frame = check_alloc(a->frames * sizeof *a->frame);

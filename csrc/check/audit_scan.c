@@ -519,6 +519,7 @@ static bool visit_process(void *ctx, const struct nt_process_view *process) {
     struct audit *a = ctx;
     if (process->pid == 0) { return true; } /* System: boot's frames only */
     struct scan s = {.a = a, .process = process};
+    a->changing = a->changing || process->changing;
     bool good = scan_process(&s);
     free(s.vads.at);
     return good;
@@ -650,6 +651,10 @@ static bool scan_prototype(struct audit *a, const struct nt_prototype_view *arra
 static bool visit_prototypes(void *ctx, const struct nt_prototype_view *array) {
     struct audit *a = ctx;
     struct prototype_page page = {.page = 1}; /* none */
+    if (array->clone && array->references == 0 && !a->changing) {
+        return audit_fail(a, "I4", "prototype PTEs at %08" PRIx64 " of pages that were forked: no process has them",
+                          array->base);
+    }
     for (uint32_t i = 0; i < array->count; i++) {
         if (!scan_prototype(a, array, array->base + PTE_SIZE * (va_t)i, &page)) { return false; }
     }
