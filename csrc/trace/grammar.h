@@ -61,6 +61,7 @@ enum directive_kind directive_kind(const char *name);
 bool event_parse(struct event *event, const char **words, const bool *quoted, unsigned count, char *err,
                  size_t err_size);
 
+#define LINE_WORDS_MAX 512 /* as many as a reader takes: more than any event has */
 /* Cuts LINE, in place, into words at blanks outside quotes, up to a comment. -1: too many; -2: an open quote. */
 int line_words(char *line, const char **words, bool *quoted, unsigned max);
 

@@ -9,16 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX 512
-#define VERSION   1
+#define VERSION 1
 
 struct trace_reader {
     struct source *source;
     char *path;
     uint64_t line, events;
     bool started, ended, failed;
-    const char *words[WORDS_MAX];
-    bool quoted[WORDS_MAX];
+    const char *words[LINE_WORDS_MAX];
+    bool quoted[LINE_WORDS_MAX];
     char error[1024];
     char copy[SOURCE_LINE_MAX + 1]; /* the line as it stood, before it was cut into words */
 };
@@ -168,7 +167,7 @@ static int read_directive(struct trace_reader *r, struct trace_item *item, unsig
 static int slow_line(struct trace_reader *r, struct trace_item *item, char *line, size_t length) {
     if (strlen(line) != length) { return fail(r, "found a NUL byte, expected text"); }
     memcpy(r->copy, line, length + 1);
-    int count = line_words(line, r->words, r->quoted, WORDS_MAX);
+    int count = line_words(line, r->words, r->quoted, LINE_WORDS_MAX);
     if (count == -1) { return fail(r, "found more than 512 words, expected a shorter line"); }
     if (count == -2) { return fail(r, "found the end of the line, expected a closing quote"); }
     if (count == 0) { return TRACE_BLANK; }

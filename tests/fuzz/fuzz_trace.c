@@ -6,17 +6,15 @@
 
 #include <string.h>
 
-#define WORDS_MAX 64
-
 static void require_round_trip(const struct event *event) {
     char line[4096], err[256];
-    const char *words[WORDS_MAX];
-    bool quoted[WORDS_MAX];
+    const char *words[LINE_WORDS_MAX];
+    bool quoted[LINE_WORDS_MAX];
     int length = event_format(event, line, sizeof line);
     FUZZ_REQUIRE(length > 0 && (size_t)length < sizeof line);
     char again[sizeof line];
     memcpy(again, line, (size_t)length + 1);
-    int count = line_words(line, words, quoted, WORDS_MAX);
+    int count = line_words(line, words, quoted, LINE_WORDS_MAX);
     FUZZ_REQUIRE(count > 0);
     struct event second;
     memset(&second, 0, sizeof second);
