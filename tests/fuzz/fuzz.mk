@@ -7,11 +7,11 @@ FUZZ_MAKE := $(MAKE) --no-print-directory BUILD=$(FUZZ) CC=clang CXX=clang++ OPT
 RUNS ?= 100000
 TARGETS ?= $(FUZZ_TARGETS)
 
-# The operands of comparisons tell the fuzzer which words a reader knows. The machines read none, and a call at each of
-# their comparisons is half of the time they take.
+# The operands of comparisons tell the fuzzer which words a reader knows. The machines and what writes traces read none, and a
+# call at each of their comparisons is half of the time they take.
 ifdef FUZZING
 $(filter-out %/preset.o %/vectors%,$(foreach room,machine mmu nt check,$(call room_objects,$(room)))) \
-    $(BUILD)/obj/nt_pae/%.o $(BUILD)/obj/check_pae/%.o: CFLAGS += -fno-sanitize-coverage=trace-cmp,indirect-calls
+    $(patsubst %,$(BUILD)/obj/trace/%.o,runs format writer) $(BUILD)/obj/nt_pae/%.o $(BUILD)/obj/check_pae/%.o: CFLAGS += -fno-sanitize-coverage=trace-cmp,indirect-calls
 endif
 
 .PHONY: fuzz fuzz-build fuzz-targets
