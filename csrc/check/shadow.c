@@ -492,8 +492,10 @@ bool shadow_event(struct shadow *s, const struct event *event, const struct reco
         const struct event *of = r->event == event->index ? event : find_event(s, r->event, event);
         if (!of || (r->kind == LOG_ACCESS && (r->cause != LOG_TRACE || !is_access(of)))) { continue; }
         if (r->kind == LOG_ACCESS && !access_event(s, of, r, report)) { return false; }
-        s->waited = of != event || has_blocked(records, of->index);
-        if (r->kind == LOG_STATUS && NT_SUCCESS(r->a)) { service_event(s, of, r->pid, r->b, r->c); }
+        if (r->kind == LOG_STATUS && NT_SUCCESS(r->a)) {
+            s->waited = of != event || has_blocked(records, of->index);
+            service_event(s, of, r->pid, r->b, r->c);
+        }
         if (r->kind == LOG_ACCESS && !last_touch(of, r)) { continue; }
         if (of == event) {
             done = true;

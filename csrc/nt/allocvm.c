@@ -4,8 +4,6 @@
 #define ALLOCATION_GRANULARITY 0x10000u
 #define MM_MAXIMUM_ZERO_BITS   21u
 
-static uint32_t MiPages(va_t start, va_t end) { return (uint32_t)((end + 1 - start) >> PAGE_SHIFT); }
-
 static ntstatus_t MiCheckArguments(const struct eprocess *process, uint32_t base, uint32_t zero_bits, uint32_t size,
                                    uint32_t type, int protection) {
     if (zero_bits > MM_MAXIMUM_ZERO_BITS) { return STATUS_INVALID_PARAMETER_3; }
@@ -44,7 +42,7 @@ static ntstatus_t MiChooseRange(const struct eprocess *process, uint32_t base, u
 
 static ntstatus_t MiReserve(struct os *os, struct eprocess *process, va_t start, va_t end, bool commit,
                             unsigned protection) {
-    uint32_t charge = commit ? MiPages(start, end) : 0;
+    uint32_t charge = commit ? MiRangePages(start, end) : 0;
     ntstatus_t charged = MiChargeProcessCommitment(os, charge, process);
     if (!NT_SUCCESS(charged)) { return charged; }
     struct mmvad *vad = MiAllocateHost(os, sizeof(*vad));
@@ -68,10 +66,9 @@ static ntstatus_t MiReserve(struct os *os, struct eprocess *process, va_t start,
 static uint32_t MiCountUncommitted(struct os *os, const struct mmvad *vad, va_t start, va_t end) {
     uint32_t count = 0;
     for (va_t va = start; va <= end;) {
-        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
-        va_t last = table_end < end ? table_end : end;
+        va_t last = MiLastOfTable(va, end);
         if (MiReadPte(os, MiGetPdeAddress(va)) == 0) {
-            count += vad->MemCommit ? 0 : MiPages(va, last);
+            count += vad->MemCommit ? 0 : MiRangePages(va, last);
         } else {
             for (va_t page = va; page <= last; page += PAGE_SIZE) {
                 pte_t pte = MiReadPte(os, MiGetPteAddress(page));
@@ -124,8 +121,7 @@ static ntstatus_t MiCommitPrivate(struct os *os, struct eprocess *process, struc
     ntstatus_t status = STATUS_SUCCESS;
     bool others = false;
     for (va_t va = start; va <= end;) {
-        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
-        va_t last = table_end < end ? table_end : end;
+        va_t last = MiLastOfTable(va, end);
         if (vad->MemCommit && MiReadPte(os, MiGetPdeAddress(va)) == 0) {
             others = true; /* committed, untouched */
         } else {
@@ -187,8 +183,7 @@ static ntstatus_t MiReset(struct os *os, struct eprocess *process, va_t start, v
     struct mmvad *vad = MiLocateAddress(process, start);
     if (vad == NULL || end > vad->EndingAddress || vad->PhysicalMapping) { return STATUS_CONFLICTING_ADDRESSES; }
     for (va_t va = start; va <= end && vad->ControlArea == NULL;) {
-        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
-        va_t last = table_end < end ? table_end : end;
+        va_t last = MiLastOfTable(va, end);
         if (MiReadPte(os, MiGetPdeAddress(va)) != 0) {
             for (; va <= last; va += PAGE_SIZE) { MiResetPage(os, va); }
         }

@@ -51,8 +51,7 @@ static bool MiWaitForLastPrototype(struct os *os, struct eprocess *process, pte_
     va_t prototype = pte_pointer_target(pte);
     if (!MiIsLastCloneReference(os, process, prototype) || MmIsAddressValid(os, prototype)) { return false; }
     if (list != NULL) { MiFlushPteList(os, list, false, new_value); }
-    bool met;
-    while (MiMakeSystemAddressValid(os, prototype, &met) != STATUS_SUCCESS) { MiWaitForFreePage(os); }
+    MiWaitForSystemAddress(os, prototype);
     return true;
 }
 
@@ -111,8 +110,7 @@ bool MiDeleteVirtualAddresses(struct os *os, struct eprocess *process, va_t star
             if (batch != NULL) { MiFlushPteList(os, batch, false, new_value); } /* it must not wait, too */
             MiWaitForPageTable(os, va);
         }
-        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
-        valid |= MiDeleteRangeOfTable(os, process, va, table_end < end ? table_end : end, new_value, batch);
+        valid |= MiDeleteRangeOfTable(os, process, va, MiLastOfTable(va, end), new_value, batch);
         if (MiUsedPteCount(os, va) == 0) {
             if (batch != NULL) {
                 MiFlushPteList(os, batch, false, new_value); /* the PTEs must be stored before their table goes */

@@ -139,13 +139,6 @@ static bool MiInherited(const struct mmvad *vad) {
 
 /* ---- counting what the fork takes, so that it fails before anything is changed ---- */
 
-static va_t MiLastOfTable(va_t va, va_t end) {
-    va_t last = va | (MM_PAGE_TABLE_SPAN - 1);
-    return last < end ? last : end;
-}
-
-static uint32_t MiForkedPages(va_t va, va_t last) { return (uint32_t)((last - va) >> PAGE_SHIFT) + 1; }
-
 static bool MiIsPrivatePage(struct os *os, pte_t pte) {
     switch (pte_form(pte)) {
     case PTE_FORM_VALID:
@@ -158,7 +151,7 @@ static bool MiIsPrivatePage(struct os *os, pte_t pte) {
 
 /* The PTEs of [va, last], which are in one page table, and how many of them are of private pages. */
 static uint32_t MiReadForkedPtes(struct os *os, va_t va, va_t last, mmpte_t *entries) {
-    uint32_t n = MiForkedPages(va, last), count = 0;
+    uint32_t n = MiRangePages(va, last), count = 0;
     os->M->ops->read(os->M, MiGetPteAddress(va), entries, n * sizeof entries[0]);
     for (uint32_t i = 0; i < n; i++) { count += MiIsPrivatePage(os, entries[i]); }
     return count;
@@ -409,8 +402,7 @@ static ntstatus_t MiGetPrototypes(struct fork *f, uint32_t pages) {
         MiAddDescriptor(f->os, f->child, f->block);
     }
     if (!MmIsAddressValid(f->os, MiNextPrototype(f))) { MiFlushForkedPages(f); }
-    bool met = false;
-    while (MiMakeSystemAddressValid(f->os, MiNextPrototype(f), &met) != STATUS_SUCCESS) { MiWaitForFreePage(f->os); }
+    MiWaitForSystemAddress(f->os, MiNextPrototype(f));
     return STATUS_SUCCESS;
 }
 

@@ -18,8 +18,7 @@ static ntstatus_t MiDecommitPages(struct os *os, struct eprocess *process, struc
     uint32_t returned = 0;
     ntstatus_t status = STATUS_SUCCESS;
     for (va_t va = start; va <= end;) {
-        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
-        va_t last = table_end < end ? table_end : end;
+        va_t last = MiLastOfTable(va, end);
         if (!vad->MemCommit && MiReadPte(os, MiGetPdeAddress(va)) == 0) {
             va = last + 1;
             continue;
@@ -40,10 +39,9 @@ static ntstatus_t MiDecommitPages(struct os *os, struct eprocess *process, struc
 static uint32_t MiCountCommittedPages(struct os *os, const struct mmvad *vad, va_t start, va_t end) {
     uint32_t committed = 0;
     for (va_t va = start; va <= end;) {
-        va_t table_end = va | (MM_PAGE_TABLE_SPAN - 1);
-        va_t last = table_end < end ? table_end : end;
+        va_t last = MiLastOfTable(va, end);
         if (MiReadPte(os, MiGetPdeAddress(va)) == 0) {
-            committed += vad->MemCommit ? (uint32_t)((last + 1 - va) >> PAGE_SHIFT) : 0;
+            committed += vad->MemCommit ? MiRangePages(va, last) : 0;
         } else {
             for (va_t page = va; page <= last; page += PAGE_SIZE) {
                 pte_t pte = MiReadPte(os, MiGetPteAddress(page));

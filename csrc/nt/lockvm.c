@@ -5,8 +5,6 @@
 #define LOCK_IN_MEMORY      2u
 #define FLUID_PAGES         8u
 
-static uint32_t MiPages(va_t start, va_t end) { return (uint32_t)((end + 1 - start) >> PAGE_SHIFT); }
-
 /* Locked pages that are mapped once more are in no working set there, and so not to be locked in it. */
 static bool MiIsPhysicalMapping(const struct eprocess *process, va_t va) {
     const struct mmvad *vad = MiLocateAddress(process, va);
@@ -72,7 +70,7 @@ ntstatus_t NtLockVirtualMemory(struct os *os, struct eprocess *process, uint32_t
     if (status != STATUS_SUCCESS) { return status; }
     va_t start = page_of(*base), end = ((va_t)*base + *size - 1) | PAGE_MASK;
     if (!MiLockFits(os, &process->Vm, start, end)) { return STATUS_WORKING_SET_QUOTA; }
-    uint32_t pages = MiPages(start, end), done = 0;
+    uint32_t pages = MiRangePages(start, end), done = 0;
     bool *fresh = MiAllocateHost(os, pages * sizeof *fresh), again = false;
     for (; done < pages && status == STATUS_SUCCESS; done += status == STATUS_SUCCESS) {
         va_t va = start + ((va_t)done << PAGE_SHIFT);

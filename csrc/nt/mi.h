@@ -495,6 +495,13 @@ void MiDecrementReferenceCount(struct os *os, pfn_t frame);
 void MiIncrementReferenceCount(struct os *os, pfn_t frame);
 void MiSetPfnDeleted(struct os *os, pfn_t frame); /* PteAddress = deleted: goes to Free when unreferenced */
 void MiCaptureDirty(struct os *os, pfn_t frame, pte_t valid_pte); /* NT-28 */
+/* A range of pages is given by its first and its last byte. */
+static inline uint32_t MiRangePages(va_t start, va_t end) { return (uint32_t)((end + 1 - start) >> PAGE_SHIFT); }
+/* The end of the part of [va, end] that is in one page table. */
+static inline va_t MiLastOfTable(va_t va, va_t end) {
+    va_t last = va | (MM_PAGE_TABLE_SPAN - 1);
+    return last < end ? last : end;
+}
 static inline uint32_t MiPageColor(struct os *os, va_t va) {
     return (uint32_t)(va >> PAGE_SHIFT) & os->MmSecondaryColorMask;
 }

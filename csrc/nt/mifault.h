@@ -61,6 +61,7 @@ void MiMakeTransitionPageValid(struct os *os, struct mmfault *fault, pfn_t frame
 /* Faults like the kernel on a system address until it is valid. *met: it was not, so what the caller knows may be out
  * of date. SUCCESS or MI_WAIT_FOR_PAGE; bugchecks if it cannot be had. */
 ntstatus_t MiMakeSystemAddressValid(struct os *os, va_t va, bool *met);
+void MiWaitForSystemAddress(struct os *os, va_t va); /* as MiWaitForPageTable */
 /* NT-45 (5): a system page could not be read. */
 _Noreturn void MiKernelInPageError(struct os *os, const struct mmfault *fault);
 

@@ -115,6 +115,11 @@ ntstatus_t MiMakePageTableValid(struct os *os, va_t va) {
     }
 }
 
+void MiWaitForSystemAddress(struct os *os, va_t va) {
+    bool met;
+    while (MiMakeSystemAddressValid(os, va, &met) != STATUS_SUCCESS) { MiWaitForFreePage(os); }
+}
+
 void MiWaitForPageTable(struct os *os, va_t va) {
     ntstatus_t status;
     while ((status = MiMakePageTableValid(os, va)) == MI_WAIT_FOR_PAGE) { MiWaitForFreePage(os); }
