@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The data as a file, for what takes a path. The name ends in SUFFIX and is valid until the next call with another
  * one; the file goes when the process ends. */
 const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix);
-/* A path in the same directory, for output, which is cut off at 4 MB. */
+/* A path in the same directory, for output, which is cut off at 64 KB. */
 const char *fuzz_output(void);
 /* Temporary files go there, too. */
 void fuzz_directory(void);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define FUZZ_SUFFIX_MAX 16
-#define OUTPUT_LIMIT    (4u << 20)
+#define OUTPUT_LIMIT    (64u << 10)
 
 static char directory[64], input[96], output[96];
 static int input_fd; /* stays open: to make a file anew costs more than what most inputs do */
