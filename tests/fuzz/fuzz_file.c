@@ -31,11 +31,14 @@ void fuzz_directory(void) {
     atexit(remove_files);
 }
 
-/* One line may say that a kernel read 2 GB, which are as many pages: what writes them must end somewhere. */
-static void limit_output(void) {
-    const struct rlimit limit = {OUTPUT_LIMIT, OUTPUT_LIMIT};
+/* One line may say that a kernel read 2 GB, which are as many pages: what writes them must end somewhere. Only they:
+ * the fuzzer's log is a file, too. */
+static void limit_output(rlim_t bytes) {
+    struct rlimit limit;
     signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &limit);
+    FUZZ_REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    FUZZ_REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 }
 
 const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix) {
@@ -54,14 +57,11 @@ const char *fuzz_file(const uint8_t *data, size_t size, const char *suffix) {
 
 const char *fuzz_output(void) {
     fuzz_directory();
-    if (!*output) {
-        snprintf(output, sizeof output, "%s/output", directory);
-        limit_output();
-    }
+    snprintf(output, sizeof output, "%s/output", directory);
     return output;
 }
 
-void fuzz_require_trace(const char *path) {
+static void require_trace(const char *path) {
     char err[1024];
     struct trace_reader *reader = trace_open(path, err, sizeof err);
     FUZZ_REQUIRE(reader);
@@ -70,6 +70,20 @@ void fuzz_require_trace(const char *path) {
     do { kind = trace_next(reader, &item); } while (kind != TRACE_EOF && kind != TRACE_ERROR);
     FUZZ_REQUIRE(kind == TRACE_EOF);
     trace_close(reader);
+}
+
+void fuzz_import(fuzz_importer *import, const char *suffix, enum import_level level, const uint8_t *data, size_t size) {
+    char err[1024] = "";
+    const char *input = fuzz_file(data, size, suffix);
+    const struct import_options options = {.inputs = &input, .input_count = 1, .output = fuzz_output(), .level = level};
+    limit_output(OUTPUT_LIMIT);
+    int failed = import(&options, err, sizeof err);
+    limit_output(RLIM_INFINITY);
+    if (failed) {
+        FUZZ_REQUIRE(*err);
+    } else {
+        require_trace(options.output);
+    }
 }
 
 _Noreturn void fuzz_fail(const char *file, int line, const char *what) {
