@@ -14,7 +14,7 @@
 
 #define LINE_ROOM         4096 /* longest formatted event */
 #define COMPRESSION_LEVEL 12
-#define START_CAPACITY    ((size_t)1 << 16) /* grows to a frame's text */
+#define START_CAPACITY    ((size_t)1 << 16) /* plain text is written when it is full, else it grows to a frame's text */
 
 struct trace_writer {
     int fd;
@@ -149,7 +149,8 @@ struct trace_writer *trace_create(const char *path, char *err, size_t err_size) 
 
 /* Room for LENGTH more bytes and a newline; starts the next frame when this one is full. */
 static int make_room(struct trace_writer *w, size_t length) {
-    if (w->used && w->used + length + 1 > VMT_FRAME_TEXT && write_frame(w) < 0) { return -1; }
+    size_t full = w->compressed ? VMT_FRAME_TEXT : START_CAPACITY;
+    if (w->used && w->used + length + 1 > full && write_frame(w) < 0) { return -1; }
     if (w->used + length + 1 <= w->capacity) { return 0; }
     size_t capacity = 2 * w->capacity + length + 1;
     char *more = realloc(w->text, capacity);
