@@ -39,6 +39,7 @@ int physmem_init(struct physmem *mem, pa_t size) {
         return -1;
     }
     mem->borrowed = false;
+    memset(mem->watch, PHYSMEM_FRESH, size >> PAGE_SHIFT);
     return 0;
 }
 
@@ -66,9 +67,10 @@ void physmem_write_outside(struct physmem *mem, pa_t pa, const void *data, unsig
     if (mem->device) { memcpy(mem->device + (pa - PHYSMEM_DEVICE_BASE), data, bytes); }
 }
 
-void physmem_write_watched(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
-    if (mem->on_store) { mem->on_store(mem->watcher, pa, bytes, data); }
-    memcpy(mem->bytes + pa, data, bytes);
+void physmem_tell(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
+    uint8_t *watch = &mem->watch[pa >> PAGE_SHIFT];
+    *watch &= (uint8_t)~PHYSMEM_FRESH;
+    if (*watch && mem->on_store) { mem->on_store(mem->watcher, pa, bytes, data); }
 }
 
 static uint64_t hash_frame(uint64_t hash, pfn_t frame, const uint8_t *bytes) {
@@ -84,7 +86,9 @@ static uint64_t hash_frame(uint64_t hash, pfn_t frame, const uint8_t *bytes) {
 
 uint64_t physmem_hash(const struct physmem *mem) {
     uint64_t hash = 0;
-    for (pa_t pa = 0; pa < mem->size; pa += PAGE_SIZE) { hash = hash_frame(hash, pa >> PAGE_SHIFT, mem->bytes + pa); }
+    for (pfn_t frame = 0; frame < mem->size >> PAGE_SHIFT; frame++) {
+        if (!physmem_is_fresh(mem, frame)) { hash = hash_frame(hash, frame, mem->bytes + (frame << PAGE_SHIFT)); }
+    }
     for (pa_t at = 0; mem->device && at < PHYSMEM_DEVICE_SIZE; at += PAGE_SIZE) {
         hash = hash_frame(hash, (PHYSMEM_DEVICE_BASE + at) >> PAGE_SHIFT, mem->device + at);
     }

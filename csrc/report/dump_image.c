@@ -16,7 +16,7 @@ static bool is_zero(const uint8_t *page) {
 static int write_memory(const struct physmem *mem, int fd) {
     if (ftruncate(fd, (off_t)mem->size)) { return -1; }
     for (pa_t pa = 0; pa < mem->size; pa += PAGE_SIZE) {
-        if (is_zero(mem->bytes + pa)) { continue; }
+        if (physmem_is_fresh(mem, pa >> PAGE_SHIFT) || is_zero(mem->bytes + pa)) { continue; }
         if (pwrite(fd, mem->bytes + pa, PAGE_SIZE, (off_t)pa) != (ssize_t)PAGE_SIZE) { return -1; }
     }
     return 0;

@@ -69,4 +69,32 @@ TEST(Physmem, AnnouncedStoresAreHeardWhereSomebodyWatches) {
     EXPECT_EQ(physmem_read32(&m.mem, 0x3000), 0u) << "an announcement stores nothing";
 }
 
+TEST(Physmem, AFrameIsFreshUntilSomethingIsStored) {
+    Memory m;
+    std::vector<pa_t> heard;
+    m.mem.watcher = &heard;
+    m.mem.on_store = [](void *watcher, pa_t pa, unsigned, const void *) {
+        static_cast<std::vector<pa_t> *>(watcher)->push_back(pa);
+    };
+    uint8_t value = 0;
+    physmem_fill(&m.mem, 0x1000, 0, PAGE_SIZE);
+    EXPECT_TRUE(physmem_is_fresh(&m.mem, 1)) << "zeroes over zeroes";
+    physmem_fill(&m.mem, 0x1000, 5, 1);
+    physmem_write(&m.mem, 0x2FFF, &value, 1);
+    physmem_announce(&m.mem, 0x3000, &value, 1);
+    for (pfn_t frame = 1; frame <= 3; frame++) { EXPECT_FALSE(physmem_is_fresh(&m.mem, frame)) << frame; }
+    EXPECT_TRUE(physmem_is_fresh(&m.mem, 4));
+    EXPECT_TRUE(heard.empty()) << "a fresh frame is not a watched one";
+    physmem_fill(&m.mem, 0x1000, 0, PAGE_SIZE);
+    EXPECT_EQ(physmem_read32(&m.mem, 0x1000), 0u);
+
+    std::vector<uint8_t> bytes(MB4, 7);
+    physmem borrowed;
+    ASSERT_EQ(physmem_init_over(&borrowed, bytes.data(), MB4, nullptr), 0);
+    EXPECT_FALSE(physmem_is_fresh(&borrowed, 0)) << "who knows what its owner has stored";
+    physmem_fill(&borrowed, 0, 0, PAGE_SIZE);
+    EXPECT_EQ(bytes[0], 0);
+    physmem_fini(&borrowed);
+}
+
 } // namespace

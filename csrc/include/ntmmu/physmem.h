@@ -5,7 +5,10 @@
 #include "ntmmu/types.h"
 #include <string.h>
 
-/* watch: one byte a frame, non-zero if watcher wants to hear of stores into that frame before they happen. */
+/* watch: one byte a frame. PHYSMEM_FRESH: nothing has been stored there yet, it is all 0, and who fills, hashes or
+ * searches memory need not make the host back it. Any other bit: watcher wants to hear of stores into that frame before
+ * they happen. */
+#define PHYSMEM_FRESH 0x80
 struct physmem {
     uint8_t *bytes;
     pa_t size;
@@ -32,13 +35,15 @@ void physmem_unmap(uint8_t *bytes, pa_t size);
 /* Beyond RAM: the device; outside of it a read gives all ones and a store is lost, as on a PC. */
 void physmem_read_outside(const struct physmem *mem, pa_t pa, void *out, unsigned bytes);
 void physmem_write_outside(struct physmem *mem, pa_t pa, const void *data, unsigned bytes);
-void physmem_write_watched(struct physmem *mem, pa_t pa, const void *data, unsigned bytes);
+void physmem_tell(struct physmem *mem, pa_t pa, const void *data, unsigned bytes); /* of a store, before it happens */
 
 /* Somebody else is about to store there, past physmem_write. The range must not cross a frame. */
 static inline void physmem_announce(struct physmem *mem, pa_t pa, const void *data, unsigned bytes) {
-    if (pa <= mem->size - bytes && mem->watch[pa >> PAGE_SHIFT] && mem->on_store) {
-        mem->on_store(mem->watcher, pa, bytes, data);
-    }
+    if (pa <= mem->size - bytes && mem->watch[pa >> PAGE_SHIFT]) { physmem_tell(mem, pa, data, bytes); }
+}
+
+static inline bool physmem_is_fresh(const struct physmem *mem, pfn_t frame) {
+    return mem->watch[frame] & PHYSMEM_FRESH;
 }
 
 /* The range must not cross a frame. */
@@ -55,19 +60,16 @@ static inline void physmem_write(struct physmem *mem, pa_t pa, const void *data,
         physmem_write_outside(mem, pa, data, bytes);
         return;
     }
-    if (mem->watch[pa >> PAGE_SHIFT]) {
-        physmem_write_watched(mem, pa, data, bytes);
-    } else {
-        memcpy(mem->bytes + pa, data, bytes);
-    }
+    if (mem->watch[pa >> PAGE_SHIFT]) { physmem_tell(mem, pa, data, bytes); }
+    memcpy(mem->bytes + pa, data, bytes);
 }
 
 static inline void physmem_fill(struct physmem *mem, pa_t pa, uint8_t byte, unsigned bytes) {
-    if (pa > mem->size - bytes) { return; }
-    if (mem->watch[pa >> PAGE_SHIFT] && mem->on_store) {
+    if (pa > mem->size - bytes || (byte == 0 && physmem_is_fresh(mem, pa >> PAGE_SHIFT))) { return; }
+    if (mem->watch[pa >> PAGE_SHIFT]) {
         uint8_t data[PAGE_SIZE];
         memset(data, byte, bytes);
-        mem->on_store(mem->watcher, pa, bytes, data);
+        physmem_tell(mem, pa, data, bytes);
     }
     memset(mem->bytes + pa, byte, bytes);
 }
