@@ -8,6 +8,9 @@
 #include "ntmmu/pte.h"
 #include "peek.h"
 
+#define PAGED_POOL     0xE1000000u
+#define PAGED_POOL_END 0xE2000000u
+
 enum frame_owner {
     OWNER_NONE,
     OWNER_PRIVATE, /* a valid PTE that is no prototype's */
@@ -76,6 +79,28 @@ static inline pte_t audit_entry(const struct audit *a, pfn_t table, uint32_t ind
     physmem_read(a->mem, ((pa_t)table << PAGE_SHIFT) + (pa_t)index * PTE_SIZE, &entry, sizeof entry);
     return entry;
 }
+static inline bool audit_is_memory(const struct audit *a, pfn_t frame) { return frame < a->mem->size >> PAGE_SHIFT; }
+/* A table in the host's memory. NULL: nothing has ever been in it, or there is no such frame. */
+static inline const uint8_t *audit_table(const struct audit *a, pfn_t table) {
+    bool empty = !audit_is_memory(a, table) || physmem_is_fresh(a->mem, table);
+    return empty ? NULL : a->mem->bytes + ((pa_t)table << PAGE_SHIFT);
+}
+/* The first entry that is not 0 of a table, from *index up to `end`, and where it is; false: there is none. An audit
+ * looks at every entry, and most are 0. */
+static inline bool audit_next_entry(const struct audit *a, pfn_t table, uint32_t end, uint32_t *index, pte_t *entry) {
+    const uint8_t *page = audit_table(a, table);
+    *entry = (mmpte_t)~0ull; /* what memory that is not there reads as */
+    if (!audit_is_memory(a, table)) { return *index < end; }
+    for (uint32_t i = *index; page && i < end; i++) {
+        mmpte_t value;
+        memcpy(&value, page + (size_t)i * PTE_SIZE, sizeof value);
+        if (value == 0) { continue; }
+        *index = i;
+        *entry = value;
+        return true;
+    }
+    return false;
+}
 /* The system's directories lie one behind the other. */
 static inline pfn_t audit_system_directory(const struct audit *a, va_t va) {
     return a->memory.system_directory + MiGetPdeIndex(va) / MM_PTE_PER_PAGE;
@@ -90,10 +115,13 @@ bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pi
 void audit_slot(struct audit *a, pte_t pte, uint32_t where);
 uint32_t audit_pool_pages(struct audit *a);
 
+/* The kernel's page table for va; false: there is none. */
+bool audit_kernel_table(const struct audit *a, va_t va, pfn_t *table);
+/* The first page from *va up to `end` whose entry in the kernel's tables is not 0; false: there is none. */
+bool audit_next_kernel_entry(const struct audit *a, va_t end, va_t *va, pfn_t *table, pte_t *pte);
+
 /* audit_sysptes.c: free lists; pages behind system PTEs, nonpaged pool expansion among them, and their commit. */
 bool audit_system_ptes(struct audit *a);
-/* The kernel's page-table entries from the one at `pte` on, a table at a time. Where there is none, *out stays. */
-void audit_read_ptes(struct audit *a, va_t pte, uint32_t count, mmpte_t *out);
 bool audit_direct_map(struct audit *a); /* audit_direct_map.c */
 /* audit_read.c: a frame with R set, I5 */
 bool audit_read_in_progress(struct audit *a, pfn_t frame, const struct mmpfn *pfn);

@@ -35,9 +35,8 @@ static const struct {
     va_t start, end;
 } kernel_ranges[] = {
     {0xC0C00000u, 0xC1000000u}, /* system working-set list */
-    {0xE1000000u, 0xE2000000u}, /* paged pool */
+    {PAGED_POOL, PAGED_POOL_END},
 };
-#define PAGED_POOL_RANGE 1
 
 bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pid, uint32_t pte, pfn_t containing) {
     if (frame >= a->frames) {
@@ -243,9 +242,8 @@ static bool check_used(struct scan *s, uint32_t index, uint32_t used) {
 static bool scan_table(struct scan *s, uint32_t index, pfn_t table) {
     struct audit *a = s->a;
     uint32_t used = 0, resident = 0;
-    for (uint32_t i = 0; i < ENTRIES; i++) {
-        pte_t pte = audit_entry(a, table, i);
-        if (pte == 0) { continue; }
+    pte_t pte;
+    for (uint32_t i = 0; audit_next_entry(a, table, ENTRIES, &i, &pte); i++) {
         va_t va = ((va_t)index << MM_PDE_SHIFT) | ((va_t)i << PAGE_SHIFT);
         used++;
         if (pte & PTE_VALID) {
@@ -320,8 +318,8 @@ static bool scan_hyperspace(struct scan *s, unsigned number) {
     a->frame[last].entries++;
     s->valid++;
     if (!audit_own(a, table, OWNER_PRIVATE, pid, (uint32_t)pde_address(index), last)) { return false; }
-    for (uint32_t i = number ? 0 : HYPERSPACE_FIRST; i < ENTRIES; i++) {
-        pte_t pte = audit_entry(a, table, i);
+    pte_t pte;
+    for (uint32_t i = number ? 0 : HYPERSPACE_FIRST; audit_next_entry(a, table, ENTRIES, &i, &pte); i++) {
         va_t pte_va = MiGetPteAddress(HYPERSPACE) + (number * ENTRIES + i) * PTE_SIZE;
         if (!(pte & PTE_VALID)) { continue; }
         a->frame[table].entries++;
@@ -390,8 +388,10 @@ static bool scan_kernel_pdes(struct scan *s) {
     struct audit *a = s->a;
     for (uint32_t i = USER_PDES; i < ALL_PDES; i++) {
         if (i >= SELF_MAP_INDEX && i < SELF_MAP_INDEX + OWN_TABLES) { continue; }
-        pte_t pde = read_pde(s, i), master = audit_entry(a, a->memory.system_directory, i);
-        if (pde != 0 && ((pde ^ master) & ~(pte_t)(PTE_ACCESSED | PTE_DIRTY))) {
+        pte_t pde = read_pde(s, i);
+        if (pde == 0) { continue; }
+        pte_t master = audit_entry(a, a->memory.system_directory, i);
+        if ((pde ^ master) & ~(pte_t)(PTE_ACCESSED | PTE_DIRTY)) {
             return audit_fail(a, "I10",
                               "process %u: PDE %03x expected 0 or the system's %08" PRIx64 ", found %08" PRIx64,
                               s->process->pid, i, master, pde);
@@ -532,8 +532,7 @@ bool audit_scan_processes(struct audit *a) {
 
 /* ---- the kernel's own pages ---- */
 
-static bool scan_kernel_page(struct audit *a, va_t va, pfn_t table) {
-    pte_t pte = audit_entry(a, table, MiGetPteIndex(va));
+static bool scan_kernel_page(struct audit *a, va_t va, pfn_t table, pte_t pte) {
     if (pte & PTE_VALID) {
         return audit_own(a, pte_frame(pte), OWNER_PRIVATE, 0, (uint32_t)MiGetPteAddress(va), table);
     }
@@ -544,22 +543,30 @@ static bool scan_kernel_page(struct audit *a, va_t va, pfn_t table) {
     return true;
 }
 
-/* The page table of va, and the end of what it maps. False: there is none. */
-static bool kernel_table(struct audit *a, va_t va, va_t *end, pfn_t *table) {
+bool audit_kernel_table(const struct audit *a, va_t va, pfn_t *table) {
     pte_t pde = peek_pde(a->machine, a->system_directory, va);
-    *end = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1;
     *table = pte_frame(pde);
     return (pde & PTE_VALID) && !(pde & PTE_LARGE);
 }
 
-static bool scan_kernel_range(struct audit *a, va_t va, va_t end) {
-    while (va < end) {
-        va_t table_end;
-        pfn_t table;
-        bool exists = kernel_table(a, va, &table_end, &table);
-        for (; va < table_end && va < end; va += PAGE_SIZE) {
-            if (exists && !scan_kernel_page(a, va, table)) { return false; }
+bool audit_next_kernel_entry(const struct audit *a, va_t end, va_t *va, pfn_t *table, pte_t *pte) {
+    while (*va < end) {
+        va_t start = *va & ~(va_t)(MM_PAGE_TABLE_SPAN - 1), next = start + MM_PAGE_TABLE_SPAN;
+        uint32_t index = MiGetPteIndex(*va), last = (uint32_t)(((next < end ? next : end) - start) >> PAGE_SHIFT);
+        if (audit_kernel_table(a, *va, table) && audit_next_entry(a, *table, last, &index, pte)) {
+            *va = start + ((va_t)index << PAGE_SHIFT);
+            return true;
         }
+        *va = next;
+    }
+    return false;
+}
+
+static bool scan_kernel_range(struct audit *a, va_t start, va_t end) {
+    pfn_t table;
+    pte_t pte;
+    for (va_t va = start; audit_next_kernel_entry(a, end, &va, &table, &pte); va += PAGE_SIZE) {
+        if (!scan_kernel_page(a, va, table, pte)) { return false; }
     }
     return true;
 }
@@ -567,14 +574,13 @@ static bool scan_kernel_range(struct audit *a, va_t va, va_t end) {
 /* Views in system space: pages of sections, in page tables that the kernel made when they were needed. */
 static bool scan_system_views(struct audit *a) {
     for (va_t va = SYSTEM_VIEWS; va < SYSTEM_VIEWS_END; va += (va_t)ENTRIES << PAGE_SHIFT) {
-        va_t end;
         pfn_t table;
-        if (!kernel_table(a, va, &end, &table)) { continue; }
+        if (!audit_kernel_table(a, va, &table)) { continue; }
         if (!audit_own(a, table, OWNER_PRIVATE, 0, (uint32_t)MiGetPdeAddress(va), audit_system_directory(a, va))) {
             return false;
         }
-        for (uint32_t i = 0; i < ENTRIES; i++) {
-            pte_t pte = audit_entry(a, table, i);
+        pte_t pte;
+        for (uint32_t i = 0; audit_next_entry(a, table, ENTRIES, &i, &pte); i++) {
             if (!(pte & PTE_VALID) || pte_frame(pte) >= a->frames) { continue; }
             a->frame[table].entries++;
             a->frame[pte_frame(pte)].maps++;
@@ -593,13 +599,12 @@ bool audit_scan_kernel(struct audit *a) {
 
 /* Pages of paged pool that have been given an address: charged from then on. */
 uint32_t audit_pool_pages(struct audit *a) {
-    const va_t start = kernel_ranges[PAGED_POOL_RANGE].start, end = kernel_ranges[PAGED_POOL_RANGE].end;
-    const uint32_t count = (uint32_t)((end - start) >> PAGE_SHIFT);
-    mmpte_t *entry = check_alloc(count * sizeof *entry);
-    audit_read_ptes(a, MiGetPteAddress(start), count, entry);
     uint32_t pages = 0;
-    for (uint32_t i = 0; i < count; i++) { pages += entry[i] != 0; }
-    free(entry);
+    pfn_t table;
+    pte_t pte;
+    for (va_t va = PAGED_POOL; audit_next_kernel_entry(a, PAGED_POOL_END, &va, &table, &pte); va += PAGE_SIZE) {
+        pages++;
+    }
     return pages;
 }
 

@@ -12,21 +12,39 @@ struct space {
     struct audit *a;
     const struct nt_system_ptes_view *view;
     unsigned number;
-    uint32_t count;
-    mmpte_t *entries; /* what they hold, and a 0 behind */
-    uint8_t *free;    /* one an entry: listed */
+    uint32_t count, before; /* entries, and those before them in the first page table */
+    const uint8_t **table;  /* the page tables, in the host's memory; NULL: there is none, or nothing in it */
+    uint8_t *free;          /* one an entry: listed */
     uint32_t general, blocks;
 };
 
-void audit_read_ptes(struct audit *a, va_t pte, uint32_t count, mmpte_t *out) {
-    for (uint32_t i = 0, chunk; i < count; i += chunk, pte += PTE_SIZE * (va_t)chunk) {
-        uint32_t left = (uint32_t)(PAGE_SIZE - (pte & PAGE_MASK)) / PTE_SIZE;
-        chunk = left < count - i ? left : count - i;
-        pte_t pde = peek_pde(a->machine, a->system_directory, MiGetVirtualAddressMappedByPte(pte));
-        if (!(pde & PTE_VALID) || (pde & PTE_LARGE)) { continue; }
-        pa_t at = ((pa_t)pte_frame(pde) << PAGE_SHIFT) + (pte & PAGE_MASK);
-        physmem_read(a->mem, at, out + i, chunk * (unsigned)PTE_SIZE);
+static void find_tables(struct space *s) {
+    va_t first = s->view->start[s->number];
+    s->count = (uint32_t)((s->view->end[s->number] - first) / PTE_SIZE);
+    s->before = (uint32_t)(first & PAGE_MASK) / PTE_SIZE;
+    uint32_t tables = (s->before + s->count) / MM_PTE_PER_PAGE + 1;
+    s->table = check_alloc(tables * sizeof *s->table);
+    for (uint32_t i = 0; i < tables; i++) {
+        va_t va = MiGetVirtualAddressMappedByPte((first & ~PAGE_MASK) + i * PAGE_SIZE);
+        pfn_t frame;
+        if (audit_kernel_table(s->a, va, &frame)) { s->table[i] = audit_table(s->a, frame); }
     }
+}
+
+/* Where entry `index` is, and how many follow it, itself too, in its page table. NULL: these are 0. */
+static const uint8_t *entry_at(const struct space *s, uint32_t index, uint32_t *count) {
+    uint32_t i = s->before + index, in_table = i % MM_PTE_PER_PAGE;
+    const uint8_t *table = s->table[i / MM_PTE_PER_PAGE];
+    *count = MM_PTE_PER_PAGE - in_table;
+    return table ? table + in_table * PTE_SIZE : NULL;
+}
+
+static pte_t entry_of(const struct space *s, uint32_t index) {
+    uint32_t count;
+    const uint8_t *at = entry_at(s, index, &count);
+    mmpte_t entry = 0;
+    if (at && index < s->count) { memcpy(&entry, at, sizeof entry); }
+    return entry;
 }
 
 static uint32_t index_of(const struct space *s, va_t pte) {
@@ -37,10 +55,10 @@ static uint32_t index_of(const struct space *s, va_t pte) {
  * upper half (NT-12). */
 static uint32_t free_entry(const struct space *s, va_t pte) {
 #if MI_PAE
-    pte_t value = s->entries[index_of(s, pte)];
+    pte_t value = entry_of(s, index_of(s, pte));
     return pae_list_next(value) << PTE_FRAME_SHIFT | (uint32_t)(value & PAE_LIST_ONE_ENTRY);
 #else
-    return s->entries[index_of(s, pte)];
+    return (uint32_t)entry_of(s, index_of(s, pte));
 #endif
 }
 
@@ -59,18 +77,27 @@ static bool all_zero(const void *bytes, size_t count) {
     return count == 0 || (byte[0] == 0 && memcmp(byte, byte + 1, count - 1) == 0);
 }
 
+static bool entries_are_zero(const struct space *s, uint32_t first, uint32_t count) {
+    for (uint32_t here; count > 0; first += here, count -= here) {
+        const uint8_t *at = entry_at(s, first, &here);
+        if (here > count) { here = count; }
+        if (at && !all_zero(at, here * PTE_SIZE)) { return false; }
+    }
+    return true;
+}
+
 /* A run of count free entries from pte on, of which the first `used` carry list data. */
 static bool take_run(struct space *s, va_t pte, uint32_t count, uint32_t used) {
     if (!inside(s, pte, count)) { return list_fail(s, "a free list leads outside the space", pte); }
     uint32_t first = index_of(s, pte), data = used < count ? used : count;
     /* of thousands all are as they must be: one by one only to say which is not */
-    bool rest =
-        all_zero(s->free + first, count) && all_zero(s->entries + first + data, (count - data) * sizeof *s->entries);
+    bool rest = all_zero(s->free + first, count) && entries_are_zero(s, first + data, count - data);
     for (uint32_t i = 0; i < (rest ? data : count); i++) {
         va_t at = pte + PTE_SIZE * (va_t)i;
+        pte_t entry = entry_of(s, first + i);
         if (s->free[first + i]) { return list_fail(s, "an entry is on two lists", at); }
-        if (i >= used && s->entries[first + i] != 0) { return list_fail(s, "a free entry is not 0", at); }
-        if (s->entries[first + i] & PTE_VALID) { return list_fail(s, "a valid entry is on a free list", at); }
+        if (i >= used && entry != 0) { return list_fail(s, "a free entry is not 0", at); }
+        if (entry & PTE_VALID) { return list_fail(s, "a valid entry is on a free list", at); }
     }
     memset(s->free + first, 1, count);
     return true;
@@ -155,18 +182,16 @@ bool audit_system_ptes(struct audit *a) {
     bool good = true;
     for (unsigned number = 0; number < MM_SYSTEM_PTE_SPACES && good; number++) {
         struct space s = {.a = a, .view = &view, .number = number};
-        s.count = (uint32_t)((view.end[number] - view.start[number]) / PTE_SIZE);
+        find_tables(&s);
         s.free = check_alloc(s.count + 1);
-        s.entries = check_alloc((s.count + 1) * sizeof *s.entries);
-        audit_read_ptes(a, view.start[number], s.count, s.entries);
         good = walk_space(&s);
         for (const uint8_t *used = s.free; good && (used = memchr(used, 0, s.count - (size_t)(used - s.free)));
              used++) {
             uint32_t i = (uint32_t)(used - s.free);
-            good = used_entry(a, view.start[number] + PTE_SIZE * (va_t)i, s.entries[i]);
+            good = used_entry(a, view.start[number] + PTE_SIZE * (va_t)i, entry_of(&s, i));
         }
         free(s.free);
-        free(s.entries);
+        free(s.table);
     }
     return good;
 }

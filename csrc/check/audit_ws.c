@@ -9,8 +9,6 @@
 
 #define ENTRIES_MAX    0x7C000u /* more do not fit below the hash, NT-32 */
 #define SYSTEM_WS_LIST 0xC0C00000u
-#define POOL_START     0xE1000000u
-#define POOL_END       0xE2000000u
 #define EXPANSION_HEAD 0x801FF040u
 #define VM_LINKS       0x24u
 
@@ -182,12 +180,12 @@ bool audit_system_working_set(struct audit *a) {
     nt_view_system_ws(a->os, &view);
     struct working_set w = {.a = a, .process = &view, .directory = a->system_directory, .list = SYSTEM_WS_LIST};
     bool good = audit_one(&w, 0);
-    mmpte_t pool[(POOL_END - POOL_START) >> PAGE_SHIFT] = {0};
-    audit_read_ptes(a, MiGetPteAddress(POOL_START), sizeof pool / sizeof *pool, pool);
-    for (uint32_t i = 0; good && i < sizeof pool / sizeof *pool; i++) {
-        uint32_t vpn = (POOL_START >> PAGE_SHIFT) + i;
-        if ((pool[i] & PTE_VALID) && !(w.seen[vpn / 8] >> (vpn % 8) & 1)) {
-            good = ws_fail(&w, "I3", "entry for the valid page", vpn << PAGE_SHIFT, 1, 0);
+    pfn_t table;
+    pte_t pte;
+    for (va_t va = PAGED_POOL; good && audit_next_kernel_entry(a, PAGED_POOL_END, &va, &table, &pte); va += PAGE_SIZE) {
+        uint32_t vpn = (uint32_t)(va >> PAGE_SHIFT);
+        if ((pte & PTE_VALID) && !(w.seen[vpn / 8] >> (vpn % 8) & 1)) {
+            good = ws_fail(&w, "I3", "entry for the valid page", (uint32_t)va, 1, 0);
         }
     }
     release(&w);

@@ -22,8 +22,6 @@ bool lockstep_pairs_differ(const struct pair *pairs, size_t count, bool hexadeci
 
 /* ---- registers, TLBs, memory ---- */
 
-#define ENTRIES_MAX 16384
-
 static bool registers_agree(const struct lockstep *l, char *out, size_t size) {
     static const char *const names[] = {"CR0", "CR3", "CR4", "EFER", "EFLAGS.AC", "PAT"};
     struct pair pairs[sizeof names / sizeof *names];
@@ -58,27 +56,23 @@ static bool entry_agrees(const struct mmu_tlb_entry *a, const struct mmu_tlb_ent
 }
 
 static bool entries_agree(const struct lockstep *l, char *out, size_t size, struct report *report) {
-    struct mmu_tlb_entry *entries = check_alloc(2 * ENTRIES_MAX * sizeof *entries);
-    size_t count[2];
-    for (unsigned k = 0; k < 2; k++) {
-        struct machine *m = l->machine[k];
-        count[k] = machine_mmu_ops(m)->tlb_entries(machine_mmu(m), entries + k * ENTRIES_MAX, ENTRIES_MAX);
-    }
+    struct tlb_contents tlbs[2] = {peek_tlbs(l->machine[0]), peek_tlbs(l->machine[1])};
     bool agree = true;
-    for (size_t i = 0; agree && i < count[0] && i < count[1] && i < ENTRIES_MAX; i++) {
+    for (size_t i = 0; agree && i < tlbs[0].count && i < tlbs[1].count; i++) {
         char field[128], array[PRESET_NAME_MAX];
-        const struct mmu_tlb_entry *a = &entries[i], *b = &entries[ENTRIES_MAX + i];
+        const struct mmu_tlb_entry *a = &tlbs[0].at[i], *b = &tlbs[1].at[i];
         agree = entry_agrees(a, b, field, sizeof field);
         if (agree) { continue; }
         preset_array_name(machine_preset(l->machine[0]), a->array, array);
         report_kind(report, "lockstep: a TLB entry, %.*s", (int)strcspn(field, ":"), field);
         snprintf(out, size, "a TLB entry, %s (%s set %u way %u, %08" PRIx64 ")", field, array, a->set, a->way, a->va);
     }
-    if (agree && count[0] != count[1]) {
+    if (agree && tlbs[0].count != tlbs[1].count) {
         agree = false;
-        snprintf(out, size, "the number of TLB entries: %zu and %zu", count[0], count[1]);
+        snprintf(out, size, "the number of TLB entries: %zu and %zu", tlbs[0].count, tlbs[1].count);
     }
-    free(entries);
+    free(tlbs[0].at);
+    free(tlbs[1].at);
     return agree;
 }
 

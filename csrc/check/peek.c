@@ -2,6 +2,7 @@
 #include "peek.h"
 
 #include "ntmmu/pte_pae.h"
+#include "report.h"
 
 #define DIRECT_MAP 0x80000000u
 
@@ -63,6 +64,16 @@ struct mmpfn peek_pfn(struct machine *m, pfn_t frame) {
 pte_t peek_original_pte(struct machine *m, pfn_t frame) { return read_entry(m, pfn_entry(m, frame) + 0x10); }
 
 uint64_t peek_cr3(struct machine *m) { return machine_mmu_ops(m)->read_control(machine_mmu(m), MMU_CR3); }
+
+struct tlb_contents peek_tlbs(struct machine *m) {
+    const struct mmu_preset *preset = machine_preset(m);
+    size_t capacity = 1;
+    for (unsigned i = 0; i < MMU_ARRAYS; i++) { capacity += (size_t)preset->array[i].sets * preset->array[i].ways; }
+    struct tlb_contents tlbs = {.at = check_alloc(capacity * sizeof *tlbs.at)};
+    tlbs.count = machine_mmu_ops(m)->tlb_entries(machine_mmu(m), tlbs.at, capacity);
+    if (tlbs.count > capacity) { tlbs.count = capacity; } /* an MMU of somebody's own, that is larger than it says */
+    return tlbs;
+}
 
 bool is_pae(const struct machine *m) { return machine_os_ops(m) == &nt_pae_os_ops; }
 

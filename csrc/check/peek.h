@@ -28,6 +28,12 @@ pte_t peek_pte(struct machine *m, uint64_t directory, va_t va);
 struct mmpfn peek_pfn(struct machine *m, pfn_t frame);
 pte_t peek_original_pte(struct machine *m, pfn_t frame);
 uint64_t peek_cr3(struct machine *m);
+/* What its TLBs hold, by array, set and way; the caller frees `at`. */
+struct tlb_contents {
+    struct mmu_tlb_entry *at;
+    size_t count;
+};
+struct tlb_contents peek_tlbs(struct machine *m);
 /* The machine runs the NT kernel: nt_view.h may be used. */
 bool is_nt(const struct machine *m);
 bool is_pae(const struct machine *m);  /* … with PAE's tables */

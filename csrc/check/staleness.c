@@ -6,6 +6,7 @@
 
 #include "lockstep.h"
 #include "ntmmu/pte.h"
+#include "peek.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,7 +15,6 @@
 #define WATCH_BIT  0x02 /* this watcher's bit in physmem.watch */
 #define CACHE_SIZE 4096u
 #define ENTRIES    1024u
-#define TLB_MAX    8192u
 
 /* System PTEs and nonpaged pool expansion: released lazily, NT-16, NT-17 */
 #define SYSTEM_PTE_START 0xF8000000u
@@ -328,10 +328,9 @@ static bool check_entry(struct staleness *s, const struct mmu_tlb_entry *e, stru
 
 bool staleness_entries(struct staleness *s, struct report *report) {
     if (!(s->ops->read_control(s->mmu, MMU_CR0) & CR0_PG)) { return true; }
-    struct mmu_tlb_entry *entries = check_alloc(TLB_MAX * sizeof *entries);
-    size_t n = s->ops->tlb_entries(s->mmu, entries, TLB_MAX);
+    struct tlb_contents tlbs = peek_tlbs(s->machine);
     bool good = true;
-    for (size_t i = 0; i < n && i < TLB_MAX && good; i++) { good = check_entry(s, &entries[i], report); }
-    free(entries);
+    for (size_t i = 0; i < tlbs.count && good; i++) { good = check_entry(s, &tlbs.at[i], report); }
+    free(tlbs.at);
     return good;
 }
