@@ -8,14 +8,13 @@
 
 #define FLAG_STATES 32u /* of one location */
 
-static unsigned MiPfnStateFlags(unsigned state) { return (state & PFN_STATE_LOW) | (state << 3 & PFN_STATE_HIGH); }
-
 /* Of the states in one location those that have these flags set and these clear, a bit each. */
 static uint32_t MiFlagStates(unsigned set, unsigned clear) {
-    uint32_t states = 0;
-    for (unsigned state = 0; state < FLAG_STATES; state++) {
-        unsigned flags = MiPfnStateFlags(state), known = PFN_STATE_LOW | PFN_STATE_HIGH;
-        states |= (uint32_t)((~flags & set & known) == 0 && (flags & clear) == 0) << state;
+    static const uint32_t having[] = {0xAAAAAAAA, 0xCCCCCCCC, 0xF0F0F0F0, 0xFF00FF00, 0xFFFF0000}; /* flag 0, 1, … */
+    uint32_t states = UINT32_MAX;
+    for (unsigned flag = 0; flag < sizeof having / sizeof *having; flag++) {
+        if (MiPfnState(set) >> flag & 1) { states &= having[flag]; }
+        if (MiPfnState(clear) >> flag & 1) { states &= ~having[flag]; }
     }
     return states;
 }
