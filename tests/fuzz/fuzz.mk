@@ -14,7 +14,7 @@ $(filter-out %/preset.o %/vectors%,$(foreach room,machine mmu nt check,$(call ro
     $(patsubst %,$(BUILD)/obj/trace/%.o,runs format writer) $(BUILD)/obj/nt_pae/%.o $(BUILD)/obj/check_pae/%.o: CFLAGS += -fno-sanitize-coverage=trace-cmp,indirect-calls
 endif
 
-.PHONY: fuzz fuzz-build fuzz-targets
+.PHONY: fuzz fuzz-build fuzz-keep fuzz-targets
 $(BUILD)/obj/fuzz/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
@@ -39,3 +39,6 @@ fuzz-build: ## build the fuzz targets (clang)
 
 fuzz: fuzz-build ## fuzz readers, importers, presets and whole machines  [RUNS=N TARGETS='trace events …' JOBS=N]
 	@tests/fuzz/fuzz.sh $(FUZZ) $(RUNS) $(TARGETS)
+
+fuzz-keep: fuzz-build ## keep what the fuzz campaigns have reached for the next ones, in tests/fuzz/corpus  [TARGETS='trace events …']
+	@tests/fuzz/keep.sh $(FUZZ) $(TARGETS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Inputs to begin with, made of samples of the tree, and those that once found something.
+# Inputs to begin with: made of samples of the tree, what earlier campaigns reached (keep.sh), and what once found something.
 # Usage: tests/fuzz/seeds.sh TARGET DIRECTORY
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -67,4 +67,5 @@ events) # three bytes choose the machine and how its program begins; then bytes 
     done
     ;;
 esac
+if [ -e "tests/fuzz/corpus/$target.tar.zst" ]; then tar -x --zstd -f "tests/fuzz/corpus/$target.tar.zst" -C "$directory"; fi
 if [ -d "tests/fuzz/found/$target" ]; then cp "tests/fuzz/found/$target"/* "$directory"; fi
