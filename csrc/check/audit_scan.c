@@ -184,6 +184,27 @@ static pte_t read_pde(const struct scan *s, uint32_t pde) {
     return directory ? audit_entry(s->a, directory, pde % ENTRIES) : s->away[pde / ENTRIES][pde % ENTRIES];
 }
 
+static bool next_away(const mmpte_t *words, uint32_t end, uint32_t *index, pte_t *pde) {
+    while (*index < end && words[*index] == 0) { ++*index; }
+    if (*index >= end) { return false; }
+    *pde = words[*index];
+    return true;
+}
+
+/* The first PDE from *index up to `end` that is not 0; false: there is none. */
+static bool next_pde(const struct scan *s, uint32_t end, uint32_t *index, pte_t *pde) {
+    while (*index < end) {
+        uint32_t number = *index / ENTRIES, first = number * ENTRIES, i = *index - first;
+        uint32_t last = end - first < ENTRIES ? end - first : ENTRIES;
+        pfn_t directory = s->directory[number];
+        bool found =
+            directory ? audit_next_entry(s->a, directory, last, &i, pde) : next_away(s->away[number], last, &i, pde);
+        *index = first + (found ? i : ENTRIES);
+        if (found) { return true; }
+    }
+    return false;
+}
+
 static bool user_valid(struct scan *s, va_t va, pte_t pte, pfn_t table) {
     struct audit *a = s->a;
     pfn_t frame = pte_frame(pte);
@@ -282,12 +303,10 @@ static bool scan_absent_table(struct scan *s, uint32_t index, pte_t pde) {
     return check_used(s, index, used);
 }
 
-static bool scan_user_pde(struct scan *s, uint32_t index) {
+static bool scan_user_pde(struct scan *s, uint32_t index, pte_t pde) {
     struct audit *a = s->a;
-    pte_t pde = read_pde(s, index);
     pfn_t directory = directory_of(s, index);
     uint32_t pte_va = (uint32_t)pde_address(index);
-    if (pde == 0) { return true; }
     if (pde & PTE_VALID) {
         a->frame[directory].entries++;
         s->valid++;
@@ -386,10 +405,9 @@ static bool find_directories(struct scan *s) {
 /* The kernel half is a copy of the system directory's, or empty, NT-20. */
 static bool scan_kernel_pdes(struct scan *s) {
     struct audit *a = s->a;
-    for (uint32_t i = USER_PDES; i < ALL_PDES; i++) {
+    pte_t pde;
+    for (uint32_t i = USER_PDES; next_pde(s, ALL_PDES, &i, &pde); i++) {
         if (i >= SELF_MAP_INDEX && i < SELF_MAP_INDEX + OWN_TABLES) { continue; }
-        pte_t pde = read_pde(s, i);
-        if (pde == 0) { continue; }
         pte_t master = audit_entry(a, a->memory.system_directory, i);
         if ((pde ^ master) & ~(pte_t)(PTE_ACCESSED | PTE_DIRTY)) {
             return audit_fail(a, "I10",
@@ -474,8 +492,10 @@ static bool scan_swapped_hyperspace(struct scan *s, unsigned number) {
 static bool scan_swapped_directory(struct scan *s, unsigned number, pte_t entry, va_t at, pfn_t containing) {
     pfn_t *frame = &s->directory[number];
     if (!scan_swapped_table(s, entry, at, containing, frame, s->away[number])) { return false; }
-    for (uint32_t i = number * ENTRIES; i < (number + 1) * ENTRIES && i < USER_PDES; i++) {
-        if (!scan_user_pde(s, i)) { return false; }
+    pte_t pde;
+    const uint32_t end = (number + 1) * ENTRIES < USER_PDES ? (number + 1) * ENTRIES : USER_PDES;
+    for (uint32_t i = number * ENTRIES; next_pde(s, end, &i, &pde); i++) {
+        if (!scan_user_pde(s, i, pde)) { return false; }
     }
     return true;
 }
@@ -509,8 +529,9 @@ static bool scan_process(struct scan *s) {
     if (s->process->state != 0) { return scan_outswapped(s); }
     nt_view_vads(s->a->os, s->process->pid, add_vad, &s->vads);
     if (!find_directories(s) || !scan_fixed(s) || !scan_kernel_pdes(s) || !scan_bitmap(s)) { return false; }
-    for (uint32_t i = 0; i < USER_PDES; i++) {
-        if (!scan_user_pde(s, i)) { return false; }
+    pte_t pde;
+    for (uint32_t i = 0; next_pde(s, USER_PDES, &i, &pde); i++) {
+        if (!scan_user_pde(s, i, pde)) { return false; }
     }
     return audit_working_set(s->a, s->process, s->valid);
 }
