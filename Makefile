@@ -248,7 +248,7 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@$(MAKE) --no-print-directory test-build $(TSAN)/two_machines
 	@tests/ctest.sh $(BUILD)
 
-test-build: all platform $(FUZZ_TARGETS:%=$(BUILD)/fuzz-replay/%) $(BUILD)/ntmmu.mutate $(BUILD)/two_machines $(BUILD)/matrix $(BUILD)/nt_bench $(BUILD)/mmu_bench $(BUILD)/preset_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
+test-build: all platform fuzz-replay $(BUILD)/ntmmu.mutate $(BUILD)/two_machines $(BUILD)/matrix $(BUILD)/nt_bench $(BUILD)/mmu_bench $(BUILD)/preset_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
 # Machines in threads beside each other.
 $(BUILD)/two_machines: $(BUILD)/obj/threads/two_machines.o $(filter-out %/main.o $(BUILD)/obj/cli/cmd_%.o,$(CLI_OBJECTS)) $(ROOM_LIBS)

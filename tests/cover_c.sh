@@ -18,8 +18,9 @@ tests=$(sed "s|^|$dir/tests/|" <<<"$tests")
 mkdir -p "$dir"
 make --no-print-directory BUILD="$dir" COVER_CFLAGS='-O0 --coverage' "$dir/ntmmu" $tests \
     $([ -n "$only" ] || echo "$dir/tests/mmu_pair_test")
-if [ -z "$only" ]; then # an MMU of one's own, beside the program
-    make --no-print-directory examples
+if [ -z "$only" ]; then
+    make --no-print-directory BUILD="$dir" COVER_CFLAGS='-O0 --coverage' fuzz-replay
+    make --no-print-directory examples # an MMU of one's own, beside the program
     ln -sfn ../examples "$dir/examples"
 fi
 find "$dir/obj" -name '*.gcda' -delete
@@ -35,6 +36,7 @@ ntmmu=$PWD/$dir/ntmmu
     printf "$ntmmu run --quiet --mmu c --counting reference %s\0" traces/p3_sh.vmt.zst
     printf "NTMMU=$ntmmu bash %s\0" tests/cli/{dump,fault_matrix}.sh
     if [ -z "$only" ]; then
+        printf "NTMMU=$ntmmu bash %s\0" tests/cli/fuzz_seeds.sh
         printf "$dir/tests/mmu_pair_test --gtest_brief=1 --gtest_filter=%s\0" 'PairProgram.*'
         printf "$ntmmu check --quiet --mmu c --latency 3 %s\0" tests/bare/*.vmt
         printf "$ntmmu run --mmu c --compare architecture %s\0" tests/bare/*.vmt tests/scenarios/S-130*.vmt

@@ -14,7 +14,7 @@ $(filter-out %/preset.o %/vectors%,$(foreach room,machine mmu nt check,$(call ro
     $(patsubst %,$(BUILD)/obj/trace/%.o,runs format writer) $(BUILD)/obj/nt_pae/%.o $(BUILD)/obj/check_pae/%.o: CFLAGS += -fno-sanitize-coverage=trace-cmp,indirect-calls
 endif
 
-.PHONY: fuzz fuzz-build fuzz-keep fuzz-targets
+.PHONY: fuzz fuzz-build fuzz-keep fuzz-replay fuzz-targets
 $(BUILD)/obj/fuzz/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
@@ -33,6 +33,7 @@ $(BUILD)/fuzz-replay/%: $(BUILD)/obj/fuzz/fuzz_%.o $(BUILD)/obj/fuzz/fuzz_file.o
     $(BUILD)/obj/fuzz/replay_main.o $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	$(LINK) $(LDLIBS)
+fuzz-replay: $(FUZZ_TARGETS:%=$(BUILD)/fuzz-replay/%)
 
 fuzz-build: ## build the fuzz targets (clang)
 	@$(FUZZ_MAKE) fuzz-targets
