@@ -1,6 +1,7 @@
 /* Walks the logs of a lackey capture, a fork's child before its parent goes on, and writes the trace. */
 #include "lackey.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -423,19 +424,23 @@ static struct lackey_log *first_log(struct importer *imp) {
     return &imp->input.log[0];
 }
 
-static void log_name(const char *path, char *name, size_t size) {
+/* In words of a line: what would begin a quoted text or a comment, or end the line, is '_'. */
+static void trace_name(const struct importer *imp, const char *path, char name[EVENT_TEXT_MAX]) {
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
-    snprintf(name, size, "%.*s", (int)strcspn(base, "."), base);
+    int length = imp->options->name ? (int)strlen(imp->options->name) : (int)strcspn(base, ".");
+    snprintf(name, EVENT_TEXT_MAX, "%.*s", length, imp->options->name ? imp->options->name : base);
+    for (char *c = name; *c; c++) {
+        if (iscntrl((unsigned char)*c) || strchr("\"\\#", *c)) { *c = '_'; }
+    }
 }
 
 static bool header(struct importer *imp, const struct lackey_log *first) {
-    char name[64];
+    char name[EVENT_TEXT_MAX];
     const char *arch = imp->input.arch[0] ? imp->input.arch : "of unknown architecture";
-    log_name(first->path, name, sizeof name);
-    return emit_line(imp, "!name %s", imp->options->name ? imp->options->name : name) && emit_line(imp, "!page 4096") &&
-           emit_line(imp, "!gran 65536") && emit_line(imp, "!va 32 10000 7fff0000") &&
-           emit_line(imp, "!level %s", imp->runs ? "run" : "exact") &&
+    trace_name(imp, first->path, name);
+    return emit_line(imp, "!name %s", name) && emit_line(imp, "!page 4096") && emit_line(imp, "!gran 65536") &&
+           emit_line(imp, "!va 32 10000 7fff0000") && emit_line(imp, "!level %s", imp->runs ? "run" : "exact") &&
            emit_line(imp, "!source valgrind-%s lackey %s; folded to NT x86 user space; fork order child-first",
                      imp->input.version[0] ? imp->input.version : "?", arch);
 }

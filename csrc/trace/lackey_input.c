@@ -98,7 +98,7 @@ static bool header_line(struct lackey_input *in, struct lackey_log *log, const c
     }
     sscanf(line, "==%*u== Parent PID: %u", &log->parent);
     sscanf(line, "==%*u== Command: %511[^\n]", log->command);
-    sscanf(line, "==%*u== Using Valgrind-%31[^ ]", in->version);
+    sscanf(line, "==%*u== Using Valgrind-%31[A-Za-z0-9.+-]", in->version);
     if (strncmp(line, " --> [pre-success] Success(0x0)", 31) == 0) { log->forked = true; }
     return debug_line(in, line);
 }

@@ -38,6 +38,9 @@ expect 0 '' "$ntmmu" convert --from lackey $lackey "$work/l.vmt"
 grep -q '^19 accesses' "$work/stdout" && grep -q '^3 processes' "$work/stdout" || { cat "$work/stdout" >&2; fail "counts of the recording"; }
 expect 0 '' "$ntmmu" convert --from lackey --level exact --name another $lackey "$work/e.vmt"
 grep -q '^!name another$' "$work/e.vmt" || fail "--name"
+expect 0 '' "$ntmmu" convert --quiet --from lackey --name $'a "b\nc#d\\' $lackey "$work/n.vmt"
+grep -qx '!name a _b_c_d_' "$work/n.vmt" || fail "--name with what a line cannot hold: $(grep '^!name' "$work/n.vmt")"
+expect 0 '' "$ntmmu" info "$work/n.vmt"
 # runs are of one page each: the two accesses over a page's end are two
 for file in l e; do
     expect 0 '' "$ntmmu" info "$work/$file.vmt"
