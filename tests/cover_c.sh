@@ -52,8 +52,8 @@ ntmmu=$PWD/$dir/ntmmu
         for name in tests/cli/*.sh; do
             case $name in
             # these build models, run other programs, or are above already
-            */build.sh | */build_preset.sh | */nt_mutants.sh | */rtl_assertions.sh | */platform.sh | */matrix.sh | */fuzz_seeds.sh | \
-                */each_check_alone.sh | */difference.sh | */wave.sh | */torture.sh | */dump.sh | */fault_matrix.sh | */cover.sh) ;;
+            */build_preset.sh | */nt_mutants.sh | */rtl_assertions.sh | */platform.sh | */matrix.sh | */fuzz_seeds.sh | \
+                */each_check_alone.sh | */difference.sh | */torture.sh | */dump.sh | */fault_matrix.sh | */cover.sh) ;;
             *) printf "NTMMU=$ntmmu NTMMU_PRESET_DIR=$PWD/build/presets bash %s\0" "$name" ;;
             esac
         done

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROGRESS_EVERY 0x3FFFF
+#define PROGRESS_EVERY 0xFFFF
 
 struct copy {
     const struct import_options *options;

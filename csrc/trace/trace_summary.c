@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROGRESS_EVERY 0xFFFFF
+#define PROGRESS_EVERY 0xFFFF
 #define CPUS           64
 
 /* Open addressing; a key is never 0 because a process id is counted from 1 in it. */

@@ -13,6 +13,9 @@ for command in run check; do
     expect 2 "--ram: found '-1', expected a size" "$ntmmu" "$command" --ram -1 "$work/a.vmt"
     expect 2 "--ram: found '99999999999G', expected a size" "$ntmmu" "$command" --ram 99999999999G "$work/a.vmt"
     expect 2 "--pagefile: found '1GB', expected a size" "$ntmmu" "$command" --pagefile 1GB "$work/a.vmt"
+    expect 2 "--pagefile: found a file more, expected at most 16" "$ntmmu" "$command" $(printf -- '--pagefile 1M %.0s' {1..17}) "$work/a.vmt"
+    expect 2 "--inject: found a fault more, expected at most 16" "$ntmmu" "$command" $(printf -- '--inject parity %.0s' {1..17}) "$work/a.vmt"
+    expect 2 "--profile: found 'NT6', expected NT4" "$ntmmu" "$command" --profile NT6 "$work/a.vmt"
     expect 2 "--ws: found '50:20', expected MIN:MAX" "$ntmmu" "$command" --ws 50:20 "$work/a.vmt"
     expect 2 "--kernel: found 'x', expected mmu or direct" "$ntmmu" "$command" --kernel x "$work/a.vmt"
     expect 2 "--counting: found 'x', expected nt or reference" "$ntmmu" "$command" --counting x "$work/a.vmt"
@@ -26,6 +29,8 @@ for command in run check; do
     expect 2 "--wave-at: found no --wave" "$ntmmu" "$command" --wave-at fault:1 "$work/a.vmt"
 done
 expect 2 'found no preset' "$ntmmu" build
+expect 2 "--mmu: found 'x', expected rtl, c or the file" "$ntmmu" vectors --mmu x "$work/a.vmt"
+expect 2 "nope: found no such preset|nope\.preset" "$ntmmu" shrink --cpu nope "$work/a.vmt"
 # the limit that the message names works
 expect 2 '--ram: found 4294967296 bytes, expected 262144 to [0-9]+$' "$ntmmu" run --mmu c --ram 4G "$work/a.vmt"
 most=$(sed 's/.* //' "$work/stderr")

@@ -70,3 +70,8 @@ rm "$tree/tb/build_preset.sh"
 expect 2 'no Verilated MMU, and .*/tb/build_preset\.sh to build it is not there' "$ntmmu" build tiny
 "$ntmmu" build 2>"$work/stderr" && fail "no preset was taken"
 grep -q 'found no preset, expected at least one' "$work/stderr" || fail "no word about the missing preset"
+# no directory for the models; a program that lies elsewhere finds the presets of the tree that it was built in
+expect 2 '/proc/none: ' env NTMMU_PRESET_DIR=/proc/none "$ntmmu" build tiny
+small_trace "$work/a.vmt"
+cp "$ntmmu" "$work/elsewhere"
+expect 0 '' env -u NTMMU_HOME "$work/elsewhere" run --quiet --mmu c --cpu p6 "$work/a.vmt"

@@ -52,6 +52,11 @@ expect 0 '' "$ntmmu" convert --from vmt --level run "$work/e.vmt" "$work/r.vmt"
 expect 0 '' "$ntmmu" info "$work/r.vmt"
 count accesses 21
 
+# what is missing from a capture: the standard error with the layouts, the log of a child
+"$ntmmu" convert --from lackey tests/data/trace/lackey/mini.{23983,24000}.log "$work/p.vmt" >"$work/stdout"
+grep -qx 'warning: 1 programs without a start layout (their standard error went elsewhere)' "$work/stdout" || fail "no word about layouts"
+grep -qx 'warning: 1 processes without a log, or logs without a fork' "$work/stdout" || fail "no word about the missing log"
+
 expect 2 'found no --from' "$ntmmu" convert "$trace" "$work/o.vmt"
 expect 2 "--from: found 'gdb', expected lackey or vmt" "$ntmmu" convert --from gdb "$trace" "$work/o.vmt"
 expect 2 'found 1 files, expected IN and OUT' "$ntmmu" convert --from vmt "$trace"

@@ -71,3 +71,9 @@ expect 0 '' "$ntmmu" dump "$trace" --at 3 --profile NT5PAE --mmu c --image "$wor
 [ "$(perl -e 'open F, "<:raw", $ARGV[0]; seek F, $ARGV[1], 0; read F, $b, 32; print join ",", map { $_ & 1 } unpack "Q4", $b' \
     "$work/pae" "$(jq .cr3 "$work/pae.json")")" = 1,1,1,1 ] || fail "found no four directories at CR3"
 [ "$(jq -r .mode "$work/image.json")" = '32-bit paging' ] || fail "found another mode than 32-bit paging"
+
+# What stops the replay is said; nothing is shown then.
+expect 2 'S-117-fault-under-the-pfn-lock.vmt: event [0-9]+: ' "$ntmmu" dump --mmu c tests/scenarios/S-117-fault-under-the-pfn-lock.vmt '!vm'
+small_trace "$work/bad.vmt" 'r 410000'
+expect 2 'bad.vmt:8: found the end of the line' "$ntmmu" dump --mmu c "$work/bad.vmt" '!vm'
+[ ! -s "$work/stdout" ] || fail "something was shown"

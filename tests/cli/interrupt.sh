@@ -38,3 +38,13 @@ for begun in no yes; do
     [ $rc = 130 ] || { cat "$work/stderr"; fail "waiting: exit code $rc, expected 130"; }
     grep -qE '^ntmmu: interrupted (after 6|before the first) event' "$work/stderr" || { cat "$work/stderr"; fail "waiting: does not say how far it came"; }
 done
+
+# a program that is being written: no half of it stays
+"$ntmmu" gen --events 100000000 "$work/gen.vmt.zst" 2>"$work/stderr" &
+child=$!
+until ls "$work" | grep -q gen; do sleep 0.1; done
+kill -INT $child
+rc=0
+wait $child || rc=$?
+[ $rc = 130 ] && grep -qx 'ntmmu: interrupted' "$work/stderr" || { cat "$work/stderr"; fail "gen: exit code $rc, expected 130"; }
+[ -z "$(ls "$work" | grep gen)" ] || fail "gen left something behind: $(ls "$work")"

@@ -37,6 +37,11 @@ expect 0 '' "$ntmmu" shrink --quiet --mmu c "$work/data.vmt"
 grep -qx 'expect data=13' "$work/data.min.vmt" || fail "the expectation is lost"
 ! grep -qE '411238|prot|=12|w ' "$work/data.min.vmt" || { cat "$work/data.min.vmt" >&2; fail "not simple"; }
 expect 1 '' "$ntmmu" check --quiet --mmu c "$work/data.min.vmt"
+# the command that shows the moment is one for a shell, whatever the trace is called
+cp "$work/data.vmt" "$work/it's \$5.vmt"
+expect 0 '' "$ntmmu" shrink --mmu c "$work/it's \$5.vmt"
+eval "set -- $(sed -n 's/^to see it: //p' "$work/stdout")"
+[ "$2" = wave ] && [ "$3" = "$work/it's \$5.min.vmt" ] && [ "$4 $5" = '--at access:0' ] || fail "no command for a shell: $(grep '^to see' "$work/stdout")"
 
 # Nothing to do, nothing that can be done
 small_trace "$work/good.vmt"
