@@ -27,6 +27,26 @@ from=${third% *} # booting takes the first two thousand cycles
 window "cycle:$from-$((from + 50))"
 [ "$view" = "$from $((from + 50))" ] || fail "found window $view, expected $from $((from + 50))"
 grep -q 'no display' "$work/stdout" || fail "does not say how to open the files"
+# --margin: so many events around it
+length() { expect 0 '' "$ntmmu" wave --at access:4 --margin "$1" --out "$work/w.fst" "$work/a.vmt"; times "$work/w.fst" | wc -l; }
+[ "$(length 0)" -lt "$(length 2)" ] || fail "the waveform with two events more on both sides is no longer"
+# with a screen GTKWave opens both files, or there is a picture
+mkdir -p "$work/bin"
+printf '#!/bin/sh\necho "$@" >"%s/opened"\nexit ${GTKWAVE_EXIT:-0}\n' "$work" >"$work/bin/gtkwave"
+chmod +x "$work/bin/gtkwave"
+on_screen() { env DISPLAY=:7 PATH="$work/bin:$PATH" "$@"; }
+expect 0 '' on_screen "$ntmmu" wave --at fault:1 --out "$work/w.fst" "$work/a.vmt"
+[ "$(cat "$work/opened")" = "$work/w.fst $work/w.gtkw" ] || fail "GTKWave was given $(cat "$work/opened")"
+expect 2 'found no gtkwave, expected it installed; the files are .*w.fst and .*w.gtkw' on_screen env GTKWAVE_EXIT=127 \
+    "$ntmmu" wave --at fault:1 --out "$work/w.fst" "$work/a.vmt"
+mkdir "$work/tree"
+cp -a rtl tb "$work/tree"
+printf '#!/bin/sh\necho "$1 $2" >"$3"\n' >"$work/tree/tb/waves/shot.sh"
+expect 0 '' env NTMMU_HOME="$work/tree" "$ntmmu" wave --at fault:1 --out "$work/w.fst" --png "$work/w.png" "$work/a.vmt"
+[ "$(cat "$work/w.png")" = "$work/w.fst $work/w.gtkw" ] && [ "$(tail -n 1 "$work/stdout")" = "$work/w.png" ] || fail "no picture"
+expect 2 'none/w.png: could not be made by .*shot.sh' env NTMMU_HOME="$work/tree" \
+    bash -c "'$ntmmu' wave --at fault:1 --out '$work/w.fst' --png '$work/none/w.png' '$work/a.vmt' 2> >(tail -n 1 >&2)"
+expect 0 '' "$ntmmu" run --quiet --assertions "$work/a.vmt"
 rm "$work"/w.*
 expect 2 'found 3 page faults, expected at least 4' "$ntmmu" wave --at fault:4 --out "$work/w.fst" "$work/a.vmt"
 expect 2 'found 9 events, expected more than 50' "$ntmmu" wave --at access:50 --out "$work/w.fst" "$work/a.vmt"
@@ -34,6 +54,9 @@ expect 2 'found [0-9]+ cycles, expected more than 1000000' "$ntmmu" wave --at cy
 expect 2 'fault:N: found standard input, expected a file' "$ntmmu" wave --at fault:1 --out "$work/w.fst" - <"$work/a.vmt"
 expect 2 'found 9 events, expected more than 50' "$ntmmu" run --quiet --wave "$work/w.fst" --wave-at access:50 "$work/a.vmt"
 expect 2 'found [0-9]+ cycles, expected more than 1000000' "$ntmmu" run --quiet --wave "$work/w.fst" --wave-at cycle:1000000-1000100 "$work/a.vmt"
+expect 2 "--margin: found 'x', expected a number of events" "$ntmmu" wave --margin x "$work/a.vmt"
+small_trace "$work/bad.vmt" 'r 410000'
+expect 2 'bad.vmt:8: found the end of the line' "$ntmmu" wave --at fault:9 --out "$work/w.fst" "$work/bad.vmt"
 expect 2 "--at: found 'fault:0', expected" "$ntmmu" wave --at fault:0 "$work/a.vmt"
 expect 2 'found --mmu c, expected rtl' "$ntmmu" wave --mmu c "$work/a.vmt"
 expect 2 'cannot write a waveform' "$ntmmu" wave --at access:5 --out "$work/no/w.fst" "$work/a.vmt"
