@@ -38,7 +38,7 @@ struct Fake {
     ntstatus_t disk_status = 0;
     bool tick_waits = false, thread_waits = false, exit_waits = false;
     va_t completion_writes = 0;
-    std::vector<uint32_t> exited;
+    std::string exits;
     unsigned ticks_done = 0, threads_done = 0;
     unsigned irql_seen = 0;
     std::vector<std::pair<uint64_t, ntstatus_t>> completed;
@@ -177,8 +177,9 @@ os_service_result fake_service(os *o, const event *e) {
     }
     case EV_FREE: r.status = STATUS_MEMORY_NOT_ALLOCATED; break;
     case EV_PROC_EXIT:
+        f->exits += "begins";
         if (f->exit_waits) { f->wait_for_block(); }
-        f->exited.push_back(e->proc.pid);
+        f->exits += " ends";
         break;
     case EV_MAP: {
         os_io io = {};
@@ -847,11 +848,11 @@ TEST_F(Machine, TheEndOfAProcessThatDiesMayWait) {
     switch_to(1);
     os()->exit_waits = true;
     EXPECT_TRUE(access(EVENT_LOAD, kException, 4)->blocked);
-    EXPECT_TRUE(os()->exited.empty());
+    EXPECT_EQ(os()->exits, "begins");
     switch_to(2);
     EXPECT_FALSE(access(EVENT_LOAD, 0x1000, 4)->blocked);
     simple(EV_RUN_THREAD);
-    EXPECT_EQ(os()->exited, std::vector<uint32_t>{1});
+    EXPECT_EQ(os()->exits, "begins ends");
     EXPECT_EQ(machine_finish(m), 0u);
 }
 
@@ -1166,6 +1167,24 @@ TEST_F(Disk, RulesOfInjection) {
     EXPECT_TRUE(machine_has_injected(m));
     EXPECT_GT(fired, 120u);
     EXPECT_LT(fired, 280u);
+}
+
+TEST_F(Disk, TooManyHeldEventsWaitForIt) {
+    model.kind = DISK_FIXED;
+    model.fixed = 70000;
+    start(LOG_BIT(LOG_BLOCK));
+    thread(1, 1);
+    thread(2, 2);
+    switch_to(1);
+    call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 1, 0x1000});
+    EXPECT_TRUE(last_blocked);
+    for (unsigned held = 1; held < 65536; held++) {
+        EXPECT_EQ(counts()->disk_steps, held - 1);
+        EXPECT_TRUE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    }
+    EXPECT_EQ(counts()->disk_steps, 70000u);
+    EXPECT_FALSE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    EXPECT_EQ(machine_finish(m), 0u);
 }
 
 TEST_F(Disk, BehindTheEndOfAPagingFileAreZeroes) {
