@@ -45,13 +45,14 @@ END {
         explain(l)
     }
     for (f in counts) { printf "TN:\nSF:csrc/%s\n%send_of_record\n", f, counts[f] >info }
+    whole = rooms ~ / cli / # then fuzzing helps, which reaches some of what the memory manager's own tests cannot
     for (i = 1; i <= n; i++) {
         of = file[i]; sub(/\/.*/, "", of)
-        if (!(i in used) && (index(rooms, " " of " ") || (of == "*" && rooms ~ / cli /))) { printf "%s | %s: explains no line\n", file[i], text[i]; unused++ }
+        if (!(i in used) && (of == "*" ? whole : index(rooms, " " of " ") && !(whole && of == "nt"))) { printf "%s | %s: explains no line\n", file[i], text[i]; unused++ }
     }
     for (f in missed) { printf "%4d lines of %s did not run\n", missed[f], f | "sort -rn" }
     close("sort -rn")
     for (r in all) { printf "%-8s %5d of %5d lines ran (%.1f %%), %d of the others are unexplained\n", r, ran_of[r], all[r], 100 * ran_of[r] / all[r], unexplained[r] }
     if (lines) { printf "csrc     %5d of %5d lines ran (%.1f %%), %d of the others are explained, %d unexplained\n", ran, lines, 100 * ran / lines, explained, others }
-    exit lines == 0 || ran / lines < 0.95 || unexplained["nt"] + unexplained["mmu"] + unused > 0
+    exit lines == 0 || ran / lines < 0.95 || others + unused > 0
 }

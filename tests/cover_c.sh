@@ -3,8 +3,8 @@
 # makes no difference to what is counted here). Usage: cover_c.sh BUILD_DIR [nt]     nt: the memory manager alone, by what tests it
 # What is compiled once more for PAE's page tables is the same source, and not counted.
 # Prints each line that nothing ran, with its explanation from tests/cover_c.exceptions or "unexplained", and the sums; the sources with
-# counts are in BUILD_DIR/gcov.txt, lcov's HTML in BUILD_DIR/html. Exit 1 if less than 95 % of the lines ran, with an unexplained line of
-# nt or mmu, or with an explanation of nothing.
+# counts are in BUILD_DIR/gcov.txt, lcov's HTML in BUILD_DIR/html. Exit 1 if less than 95 % of the lines ran, with an unexplained line,
+# or with an explanation of nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=$1

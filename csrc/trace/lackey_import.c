@@ -307,13 +307,9 @@ static bool call_line(struct process *p, const char *line) {
         return good;
     }
     struct pending_call *pending = pending_of(p, call.tid);
-    if (!pending) {
-        free(call.text);
-        return false;
-    }
-    free(pending->call.text);
-    *pending = (struct pending_call){true, call};
-    return true;
+    free(pending ? pending->call.text : call.text);
+    if (pending) { *pending = (struct pending_call){true, call}; }
+    return pending;
 }
 
 /* "--123--   SCHED[2]:  acquired lock (…)": from --trace-sched=yes; without it calls alone tell the thread. */

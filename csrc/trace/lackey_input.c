@@ -187,14 +187,10 @@ static int read_archive(struct lackey_input *in, const char *path, char *err, si
         snprintf(err, err_size, "%s: found a second archive, expected one", path);
         return -1;
     }
-    if (asprintf(&in->directory, "%s/ntmmu-lackey.XXXXXX", where && *where ? where : "/tmp") < 0) {
-        in->directory = NULL;
-        snprintf(err, err_size, "%s: out of memory", path);
-        return -1;
-    }
-    if (!mkdtemp(in->directory)) {
-        snprintf(err, err_size, "%s: %s", in->directory, strerror(errno));
-        free(in->directory);
+    bool named = asprintf(&in->directory, "%s/ntmmu-lackey.XXXXXX", where && *where ? where : "/tmp") >= 0;
+    if (!named || !mkdtemp(in->directory)) {
+        snprintf(err, err_size, "%s: %s", named ? in->directory : path, strerror(errno));
+        if (named) { free(in->directory); }
         in->directory = NULL;
         return -1;
     }

@@ -129,10 +129,3 @@ bool space_cut(struct space *s, uint32_t index, uint64_t start, uint64_t end) {
     s->regions--;
     return true;
 }
-
-bool area_all_gone(const struct area *a) {
-    for (va_t i = 0; i < a->size >> PAGE_SHIFT; i++) {
-        if (a->page[i] != PAGE_GONE) { return false; }
-    }
-    return true;
-}

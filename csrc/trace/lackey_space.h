@@ -51,7 +51,6 @@ bool space_add_region(struct space *space, uint64_t start, uint64_t end, va_t to
 uint32_t space_find_from(const struct space *space, uint64_t address);
 /* Takes [start, end) out of region INDEX, of which it must be a part. false: out of memory. */
 bool space_cut(struct space *space, uint32_t index, uint64_t start, uint64_t end);
-bool area_all_gone(const struct area *area);
 
 /* The region of ADDRESS, NULL if none. side: 0 fetches, 1 data. */
 static inline const struct region *space_find(struct space *space, uint64_t address, unsigned side) {

@@ -47,7 +47,6 @@ void trace_close(struct trace_reader *r) {
 
 const char *trace_error(const struct trace_reader *r) { return r->error; }
 double trace_progress(const struct trace_reader *r) { return source_progress(r->source); }
-bool reader_compressed(const struct trace_reader *r) { return source_compressed(r->source); }
 
 static int fail(struct trace_reader *r, const char *text) {
     int length = snprintf(r->error, sizeof r->error, "%s:%llu: ", r->path, (unsigned long long)r->line);

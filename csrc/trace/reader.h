@@ -9,6 +9,4 @@ enum { TRACE_BLANK = TRACE_ERROR + 1 }; /* an empty line or a comment: only read
 /* As trace_next, but gives blank lines too, and the line as it stands, "" at the end. */
 int reader_next_line(struct trace_reader *reader, struct trace_item *item, const char **line);
 
-bool reader_compressed(const struct trace_reader *reader);
-
 #endif

@@ -180,5 +180,3 @@ const char *source_error(const struct source *s) { return s->error; }
 double source_progress(const struct source *s) {
     return s->size ? (double)(s->consumed - (s->raw.size - s->raw.pos)) / (double)s->size : -1.0;
 }
-
-bool source_compressed(const struct source *s) { return s->compressed; }

@@ -21,6 +21,5 @@ enum source_status source_line(struct source *source, char **line, size_t *lengt
 const char *source_error(const struct source *source);
 /* 0.0..1.0 of the input's bytes; negative if their number is not known. */
 double source_progress(const struct source *source);
-bool source_compressed(const struct source *source);
 
 #endif

@@ -98,13 +98,10 @@ static int open_output(struct trace_writer *w) {
         w->fd = open(w->path, O_WRONLY | O_CLOEXEC);
         return w->fd < 0 ? -1 : 0;
     }
-    if (asprintf(&w->temporary, "%s.XXXXXX", w->path) < 0) {
-        w->temporary = NULL;
-        return -1;
-    }
-    w->fd = mkostemp(w->temporary, O_CLOEXEC);
+    bool named = asprintf(&w->temporary, "%s.XXXXXX", w->path) >= 0;
+    w->fd = named ? mkostemp(w->temporary, O_CLOEXEC) : -1;
     if (w->fd < 0) {
-        free(w->temporary);
+        if (named) { free(w->temporary); }
         w->temporary = NULL;
         return -1;
     }

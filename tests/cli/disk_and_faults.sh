@@ -35,6 +35,11 @@ done
 many=$(for _ in $(seq 17); do printf -- '--inject parity '; done)
 expect 2 'found a fault more, expected at most 16' "$ntmmu" run --mmu c $many "$work/a.vmt"
 
+"$ntmmu" run --mmu c --inject read-error "$work/file.vmt" >"$work/out" || fail "a fault that was injected is a failure"
+grep -q '^  injected  *1 faults; 1 exceptions and 0 failed services after them$' "$work/out" || fail "no word of an injected fault"
+"$ntmmu" run --mmu c "$work/file.vmt" >"$work/out"
+! grep -q injected "$work/out" || fail "an injected fault where none was"
+
 # the directives say the same
 for line in 'disk fixed:0' 'inject x' 'pagefile 5000 1000'; do
     printf '!vmt 1\n!%s\n!end\n' "$line" >"$work/bad.vmt"

@@ -20,6 +20,11 @@ says '^Proc '
 expect 0 '' "$ntmmu" dump "$trace" --at 4 '!pte 410000'
 says '^contains 00404067  pfn 404 ---DA--UWEV$'
 
+# What was freed while an MDL holds it has no address; an outswapped process's working-set list is in no page.
+expect 0 '' "$ntmmu" dump tests/scenarios/S-99-free-while-locked.vmt --at 6 '!pfn 404'
+says '^    its address was freed$'
+expect 2 'process 2: its working-set list is not mapped' "$ntmmu" dump tests/scenarios/NT-36-limits*.vmt --at 8 '!wsle 2'
+
 # The pages that the JSON counts are those of the lists.
 expect 0 '' "$ntmmu" dump "$trace" --at 5 --json - '!memusage' '!wsle' '!pte 410000'
 [ "$(jq '.[0] | .zeroed + .free + .standby + .modified + .modified_no_write + .bad + .active + .transition - .total' \

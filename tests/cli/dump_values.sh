@@ -78,10 +78,21 @@ is '.[0].pte.text' '"not valid, Proto: e1000008"'
 ask S-76 4 '!vad' '!pte e100000c 1'
 is '.[1].page' 1
 is '.[1].control_area == .[0].vads[0].control_area' true
+subsection=$(jq '.[1].subsection' "$work/answer")
+ask S-76 5 '!pte 500000'
+frame=$(printf %x $(($(jq '.[0].pte.contains' "$work/answer") >> 12)))
+ask S-76 5 "!pfn $frame"
+is '.[0] | [.subsection, .restored_as]' "[$subsection,\"Subsection: $(printf %08x "$subsection")\"]"
 ask S-76 7 '!memusage'
 is '.[0].users[0] | [.name, .valid, .standby]' '["/f",3,0]'
 ask S-76 9 '!memusage'
 is '.[0].users[0] | [.name, .valid, .standby]' '["/f",0,3]'
+
+# NT-10: a page of a view with a protection of its own; the VAD says where its prototype is.
+small_trace "$work/own.vmt" 'sec+ 1 page 4000 ""' 'map 1 600000 4000 0 rw share' 'w 601000 4' 'prot 601000 1000 r' 'trim 1 all force'
+expect 0 '' "$ntmmu" dump "$work/own.vmt" --at 10 --json - '!pte 601000'
+cp "$work/stdout" "$work/answer"
+is '.[0].pte.text' '"not valid, Proto: VAD, Protect: 1"'
 
 # S-50: a frame that is being read: its first word is the support block.
 ask S-50 13 '!pte 410000'

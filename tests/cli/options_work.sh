@@ -19,6 +19,15 @@ run ram --ram 256M
 [ "$(value ram frames.free)" -gt "$(value plain frames.free)" ] || fail "--ram 256M gives no more free frames"
 run tiny --cpu tiny
 [ "$(value tiny cpu)" = tiny ] || fail "--cpu is not reported"
+"$ntmmu" run --mmu c --cpu tiny "$work/a.vmt" >"$work/summary"
+! grep -q 'second level' "$work/summary" || fail "a CPU without a second level has one"
+# four pages over and over, two entries in the first level
+four=('r 410000 4' 'r 411000 4' 'r 412000 4' 'r 413000 4')
+small_trace "$work/l2.vmt" "${four[@]}" "${four[@]}" "${four[@]}" "${four[@]/#r/i}" "${four[@]/#r/i}" "${four[@]/#r/i}"
+"$ntmmu" run --mmu c --cpu tiny-l2 --json "$work/two.json" "$work/l2.vmt" >"$work/summary"
+hits=$(($(value two istlb_hit) + $(value two dstlb_hit))) misses=$(($(value two istlb_miss) + $(value two dstlb_miss)))
+[ "$(value two istlb_hit)" -ge 4 ] && [ "$(value two dstlb_hit)" -ge 4 ] || fail "the last rounds do not find their pages in the second level"
+grep -q "^  second level $((hits + misses)) lookups, $misses misses (" "$work/summary" || fail "the summary says other of the second level"
 run poor --pagefile 0
 [ "$(value poor kernel.MmTotalCommitLimit)" -lt "$(value plain kernel.MmTotalCommitLimit)" ] || fail "--pagefile 0 leaves the limit"
 [ $(($(value plain kernel.MmTotalCommitLimit) - $(value poor kernel.MmTotalCommitLimit))) = 262144 ] ||

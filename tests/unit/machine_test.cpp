@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "physmem_memory.h"
 #include "small_preset.h"
 
 extern "C" {
@@ -20,7 +21,7 @@ constexpr va_t kMapped = 0xA0000000; // kernel addresses mapped on demand
 constexpr va_t kException = 0x60000000, kBlock = 0x61000000, kLivelock = 0x62000000, kBugcheck = 0x63000000,
                kPanic = 0x64000000, kReadOnly = 0x65000000, kNested = 0x66000000, kNestedBlock = 0x67000000,
                kBlockThenBugcheck = 0x68000000;
-constexpr va_t kMappedBlock = kMapped + 0x9000;
+constexpr va_t kMappedBlock = kMapped + 0x9000, kCompletion = kMapped + 0xB000;
 constexpr uint64_t kThreadObject = 0x4321, kTransfer = 0x10000;
 enum { CALL_START, CALL_TRANSFER, CALL_POLL, CALL_CREATE, CALL_INJECT };
 constexpr uint64_t kObject = 0x1234;
@@ -35,7 +36,9 @@ struct Fake {
     bool block = true;
     unsigned ticks = 0;
     ntstatus_t disk_status = 0;
-    bool tick_waits = false, thread_waits = false;
+    bool tick_waits = false, thread_waits = false, exit_waits = false;
+    va_t completion_writes = 0;
+    std::string exits;
     unsigned ticks_done = 0, threads_done = 0;
     unsigned irql_seen = 0;
     std::vector<std::pair<uint64_t, ntstatus_t>> completed;
@@ -173,6 +176,11 @@ os_service_result fake_service(os *o, const event *e) {
         break;
     }
     case EV_FREE: r.status = STATUS_MEMORY_NOT_ALLOCATED; break;
+    case EV_PROC_EXIT:
+        f->exits += "begins";
+        if (f->exit_waits) { f->wait_for_block(); }
+        f->exits += " ends";
+        break;
     case EV_MAP: {
         os_io io = {};
         io.file = 77;
@@ -244,6 +252,10 @@ void fake_tick(os *o) {
 }
 void fake_io_complete(os *o, uint64_t id, ntstatus_t status) {
     fake(o)->completed.push_back({id, status});
+    if (fake(o)->completion_writes) {
+        uint32_t v = 0x99;
+        fake(o)->m->ops->write(fake(o)->m, fake(o)->completion_writes, &v, 4);
+    }
     fake(o)->m->ops->signal(fake(o)->m, kTransfer + id);
 }
 uint32_t fake_pid(const os *o) { return fake(o)->pid; }
@@ -266,7 +278,7 @@ class Machine : public ::testing::Test {
     machine *m = nullptr;
     std::vector<log_record> log;
     uint64_t next_index = 0;
-    bool direct = false, reference = false;
+    bool direct = false, reference = false, manual_threads = false, ends_unhandled = false;
     disk_model model = {};
     std::vector<machine_injection> injections;
 
@@ -280,6 +292,8 @@ class Machine : public ::testing::Test {
         config.injections = unsigned(injections.size());
         std::copy(injections.begin(), injections.end(), config.injection);
         config.os_config.reference_counting = reference;
+        config.os_config.manual_threads = manual_threads;
+        config.ends_unhandled = ends_unhandled;
         char err[256] = "";
         m = machine_create(&config, err, sizeof err);
         ASSERT_NE(m, nullptr) << err;
@@ -809,6 +823,39 @@ TEST_F(Machine, WithNobodyToWakeThemEventsStayHeld) {
     EXPECT_EQ(machine_finish(m), 2u);
 }
 
+TEST_F(Machine, TooManyHeldEventsStopIt) {
+    for (bool manual : {false, true}) {
+        manual_threads = manual;
+        machine_destroy(m);
+        start(LOG_BIT(LOG_BLOCK));
+        thread(1, 1);
+        switch_to(1);
+        const machine_result *r = access(EVENT_LOAD, kBlock, 4);
+        unsigned held = 1;
+        for (; held < 100000 && r->stop == MACHINE_RUNS; held++) { r = access(EVENT_LOAD, 0x1000, 4); }
+        EXPECT_EQ(held, 65536u);
+        EXPECT_EQ(r->stop, MACHINE_PANIC);
+        EXPECT_STREQ(r->message, "65536 events are held back behind waiting threads, and nothing wakes them");
+    }
+}
+
+// !unhandled end: the end of the process that an exception brings waits like any service.
+TEST_F(Machine, TheEndOfAProcessThatDiesMayWait) {
+    ends_unhandled = true;
+    start();
+    thread(1, 1);
+    thread(2, 2);
+    switch_to(1);
+    os()->exit_waits = true;
+    EXPECT_TRUE(access(EVENT_LOAD, kException, 4)->blocked);
+    EXPECT_EQ(os()->exits, "begins");
+    switch_to(2);
+    EXPECT_FALSE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    simple(EV_RUN_THREAD);
+    EXPECT_EQ(os()->exits, "begins ends");
+    EXPECT_EQ(machine_finish(m), 0u);
+}
+
 TEST_F(Machine, AServiceWaitsAndReportsLate) {
     start();
     thread(1, 1);
@@ -1122,12 +1169,129 @@ TEST_F(Disk, RulesOfInjection) {
     EXPECT_LT(fired, 280u);
 }
 
+TEST_F(Disk, TooManyHeldEventsWaitForIt) {
+    model.kind = DISK_FIXED;
+    model.fixed = 70000;
+    start(LOG_BIT(LOG_BLOCK));
+    thread(1, 1);
+    thread(2, 2);
+    switch_to(1);
+    call({CALL_TRANSFER, kRead, kFile, 0, 0x310, 1, 0x1000});
+    EXPECT_TRUE(last_blocked);
+    for (unsigned held = 1; held < 65536; held++) {
+        EXPECT_EQ(counts()->disk_steps, held - 1);
+        EXPECT_TRUE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    }
+    EXPECT_EQ(counts()->disk_steps, 70000u);
+    EXPECT_FALSE(access(EVENT_LOAD, 0x1000, 4)->blocked);
+    EXPECT_EQ(machine_finish(m), 0u);
+}
+
+TEST_F(Disk, BehindTheEndOfAPagingFileAreZeroes) {
+    start();
+    call({CALL_CREATE, 3, 0x1000});
+    set(0x300, 11);
+    call({CALL_TRANSFER, kWrite, os_paging_file(3), 0, 0x300, 1, 0});
+    set(0x310, 99);
+    set(0x311, 99);
+    EXPECT_EQ(call({CALL_TRANSFER, kRead, os_paging_file(3), 0, 0x310, 2, 0x2000}), 0u);
+    EXPECT_EQ(word(0x310), 11u);
+    EXPECT_EQ(word(0x311), 0u);
+}
+
+// Within no call of the kernel: a fault may be serviced there, but not wait.
+TEST_F(Disk, ACompletionMayTouchMemoryThatIsNotThere) {
+    start();
+    thread(1, 1);
+    switch_to(1);
+    manual(true);
+    os()->completion_writes = kCompletion;
+    call({CALL_START, kRead, kFile, 0, 0x310, 1, 0x1000});
+    EXPECT_EQ(iodone(1), 0u);
+    EXPECT_EQ(memory32(kCompletion), 0x99u);
+    EXPECT_EQ(counts()->page_faults, 0u) << "the kernel's own";
+    os()->completion_writes = kMappedBlock;
+    call({CALL_START, kRead, kFile, 0, 0x310, 1, 0x1000});
+    iodone(2);
+    EXPECT_EQ(machine_last(m)->stop, MACHINE_PANIC);
+    EXPECT_STREQ(machine_last(m)->message, "the kernel waits where nothing can wait");
+}
+
 TEST_F(Disk, TransfersThatCannotBeStopTheMachine) {
     start();
     call({CALL_START, kWrite, os_paging_file(5), 0, 0x300, 1, 0});
     EXPECT_EQ(machine_last(m)->stop, MACHINE_RUNS);
     call({CALL_POLL, 1});
     EXPECT_EQ(machine_last(m)->stop, MACHINE_PANIC);
+}
+
+// ---- machines that do not start ----
+
+os *boot_in_vain(os_machine *, const os_config *) { return nullptr; }
+os *boot_into_a_stop(os_machine *m, const os_config *) {
+    m->ops->bugcheck(m, 0x1A, 1, 2, 3, 4);
+    return nullptr;
+}
+os *boot_into_a_panic(os_machine *m, const os_config *) {
+    m->ops->panic(m, "no board");
+    return nullptr;
+}
+uint64_t uneven_ram(const os_config *, char *, size_t) { return 5 << 20; }
+
+TEST(MachineCreate, SaysWhatDoesNotBoot) {
+    struct Case {
+        const char *said;
+        void (*spoil)(os_ops *, mmu_ops *);
+    };
+    const Case cases[] = {
+        {"MMU \"c\": ABI version 1, expected 2", [](os_ops *, mmu_ops *mmu) { mmu->abi_version = 1; }},
+        {"cannot have 5242880 bytes of RAM",
+         [](os_ops *os, mmu_ops *) { os->ram_size = uneven_ram; }}, // no 4 MB pieces
+        {"the kernel does not boot in this configuration", [](os_ops *os, mmu_ops *) { os->boot = boot_in_vain; }},
+        {"boot stopped with 1A MEMORY_MANAGEMENT", [](os_ops *os, mmu_ops *) { os->boot = boot_into_a_stop; }},
+        {"boot: no board", [](os_ops *os, mmu_ops *) { os->boot = boot_into_a_panic; }}};
+    for (const Case &c : cases) {
+        os_ops os = fake_os;
+        mmu_ops mmu = mmu_c_ops;
+        c.spoil(&os, &mmu);
+        machine_config config = {};
+        config.mmu = &mmu;
+        config.preset = small_preset(16, 4, 40);
+        config.os = &os;
+        char err[256] = "";
+        EXPECT_EQ(machine_create(&config, err, sizeof err), nullptr) << c.said;
+        EXPECT_STREQ(err, c.said);
+    }
+}
+
+// `meddle` changes memory between two accesses of a walk, where only the machine's own memory lets it.
+TEST(MachineCreate, MeddleNeedsMemoryOfTheMachines) {
+    machine_board board = {};
+    board.has_memory = true;
+    board.mmu = &mmu_c_ops;
+    board.power_on = [](void *, const machine_power *power, char *err, size_t size) -> mmu * {
+        EXPECT_EQ(physmem_init(power->mem, power->size), 0);
+        mmu_config config = power->mmu;
+        config.memory = physmem_memory(power->mem);
+        return mmu_c_ops.create(&config, err, size);
+    };
+    for (const machine_board *of : {(const machine_board *)nullptr, (const machine_board *)&board}) {
+        machine_config config = {};
+        config.mmu = &mmu_c_ops;
+        config.preset = small_preset(16, 4, 40);
+        config.os = &bare_os_ops;
+        config.board = of;
+        char err[256] = "";
+        machine *m = machine_create(&config, err, sizeof err);
+        ASSERT_NE(m, nullptr) << err;
+        event e = {};
+        e.kind = EV_MEDDLE;
+        e.meddle.bits = 0x60;
+        auto *r = machine_step(m, &e);
+        EXPECT_EQ(r->stop, of ? MACHINE_PANIC : MACHINE_RUNS);
+        if (of) { EXPECT_STREQ(r->message, "found meddle, expected a machine with memory of its own"); }
+        machine_destroy(m);
+    }
 }
 
 // ---- the log ----

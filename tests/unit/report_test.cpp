@@ -1,12 +1,14 @@
 // The counting rules on records and events made by hand, and the JSON file.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <dirent.h>
 #include <fstream>
 #include <jansson.h>
 #include <string>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -350,6 +352,30 @@ TEST_F(ReportFile, AFullDiskIsAnErrorAndLeavesNothing) {
     EXPECT_TRUE(S_ISCHR(s.st_mode)); // still the device
     EXPECT_EQ(report_json(&r, (directory + "/no/such.json").c_str(), err, sizeof err), -1);
     EXPECT_TRUE(files().empty());
+}
+
+TEST_F(ReportFile, AFailureInTheMiddleLeavesTheOldFile) {
+    run_report r = make();
+    char err[6000] = "";
+    std::string path = directory + "/out.json";
+    std::ofstream(path) << "old";
+    rlimit before, small;
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 100;
+    auto handler = signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    int rc = report_json(&r, path.c_str(), err, sizeof err);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, handler);
+    EXPECT_EQ(rc, -1);
+    EXPECT_EQ(err, path + ": cannot write: File too large");
+    EXPECT_EQ(files(), std::vector<std::string>{"out.json"});
+    std::ifstream in(path);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "old");
+    std::string longer(5000, 'x');
+    EXPECT_EQ(report_json(&r, longer.c_str(), err, sizeof err), -1);
+    EXPECT_EQ(err, longer + ": cannot write: File name too long");
 }
 
 TEST_F(ReportFile, ReplacesAnOldFile) {

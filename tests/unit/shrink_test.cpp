@@ -146,3 +146,21 @@ TEST_F(Shrink, StopsWithATraceThatFails) {
         EXPECT_EQ(finished, runs <= after) << after;
     }
 }
+
+TEST_F(Shrink, StopsWhileEqualNumbersShrink) {
+    fails = [](const std::vector<std::string> &e) { // equal numbers of four digits
+        return e.size() == 2 && e[0].size() == 9 && e[0] == e[1];
+    };
+    bool finished = false;
+    for (unsigned after = 0; after < 500 && !finished; after++) {
+        shrink_free(&trace);
+        load("mdl- 4567\nmdl- 4567\n");
+        runs = 0;
+        stop_after = after;
+        finished = shrink_values(&trace, attempt, this);
+        EXPECT_TRUE(fails(events(&trace))) << after;
+        EXPECT_EQ(finished, runs <= after) << after;
+        EXPECT_LE(runs, after + 1) << "nothing is tried behind the answer to stop";
+    }
+    EXPECT_EQ(events(&trace), (std::vector<std::string>{"mdl- 1000", "mdl- 1000"}));
+}

@@ -9,11 +9,17 @@ extern "C" {
 }
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -28,20 +34,31 @@ std::string slurp(const std::string &path) {
     return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
+std::function<bool(double, uint64_t)> progress; // of an import that reports it
+
+std::string import_all(const std::vector<std::string> &inputs, import_options options, const std::string &out) {
+    std::vector<const char *> names;
+    for (const std::string &input : inputs) { names.push_back(input.c_str()); }
+    options.inputs = names.data();
+    options.input_count = (unsigned)names.size();
+    options.output = out.c_str();
+    if (progress) {
+        options.progress = [](double fraction, uint64_t accesses) { return progress(fraction, accesses); };
+    }
+    char err[600] = "";
+    return import_lackey(&options, err, sizeof err) == 0 ? "" : std::string("error: ") + err;
+}
+
 std::string import(const std::string &input, import_level level, import_report *report, uint64_t limit = 0) {
     std::string out = temporary("import.vmt");
-    const char *inputs[] = {input.c_str()};
     import_options options = {};
-    options.inputs = inputs;
-    options.input_count = 1;
-    options.output = out.c_str();
     options.level = level;
     options.limit = limit;
     options.report = report;
-    char err[600] = "";
-    if (import_lackey(&options, err, sizeof err) != 0) {
+    std::string error = import_all({input}, options, out);
+    if (!error.empty()) {
         EXPECT_NE(access(out.c_str(), F_OK), 0) << "nothing may be left";
-        return std::string("error: ") + err;
+        return error;
     }
     std::string text = slurp(out);
     unlink(out.c_str());
@@ -186,6 +203,116 @@ TEST(LackeyImport, WrongInputIsOneLineAndLeavesNothing) {
     unlink(archive.c_str());
 }
 
+TEST(LackeyImport, InputThatCannotBeOpened) {
+    import_report r;
+    std::string directory = temporary("input"), file = directory + "/socket";
+    ASSERT_EQ(mkdir(directory.c_str(), 0700), 0);
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    ASSERT_LT(file.size(), sizeof address.sun_path);
+    file.copy(address.sun_path, file.size());
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address), 0);
+    EXPECT_EQ(import(file, IMPORT_RUN, &r), "error: " + file + ": No such device or address");
+    rlimit before, none;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+    std::string found = import(directory, IMPORT_RUN, &r);
+    setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_EQ(found, "error: " + directory + ": Too many open files");
+    close(fd);
+    unlink(file.c_str());
+    rmdir(directory.c_str());
+}
+
+TEST(LackeyImport, OneArchiveAndSomewhereToUnpackIt) {
+    std::string archive = temporary("two.tar"), out = temporary("import.vmt");
+    ASSERT_EQ(system(("tar -C " + std::string(capture) + " -cf " + archive + " .").c_str()), 0);
+    EXPECT_EQ(import_all({archive, archive}, {}, out), "error: " + archive + ": found a second archive, expected one");
+    const char *where = getenv("TMPDIR");
+    std::string before = where ? where : "";
+    setenv("TMPDIR", "/nonexistent", 1);
+    std::string error = import_all({archive}, {}, out), start = "error: /nonexistent/ntmmu-lackey.";
+    where ? setenv("TMPDIR", before.c_str(), 1) : unsetenv("TMPDIR");
+    EXPECT_EQ(error.substr(0, start.size()), start);
+    EXPECT_NE(error.find(": No such file or directory"), std::string::npos) << error;
+    unlink(archive.c_str());
+}
+
+// Every 65536 lines, as the share of all bytes; who does not like it ends the import.
+TEST(LackeyImport, ProgressIsToldAndMayEndIt) {
+    std::string path = temporary("long.log"), text = "==7== Lackey, an example Valgrind tool\n";
+    const size_t header = text.size(), lines = 0x20000;
+    for (size_t i = 1; i < lines; i++) { text += " L 1000,4\n"; }
+    std::ofstream(path) << text;
+    std::vector<std::pair<double, uint64_t>> told;
+    bool go_on = true;
+    progress = [&](double fraction, uint64_t accesses) {
+        told.push_back({fraction, accesses});
+        return go_on;
+    };
+    import_report r;
+    import(path, IMPORT_RUN, &r);
+    EXPECT_EQ(r.lines, lines - 1);
+    ASSERT_EQ(told.size(), 2u);
+    EXPECT_DOUBLE_EQ(told[0].first, double(header + 10 * (lines / 2 - 1)) / double(text.size()));
+    EXPECT_EQ(told[0].second, lines / 2 - 1);
+    EXPECT_DOUBLE_EQ(told[1].first, 1.0);
+    EXPECT_EQ(told[1].second, lines - 1);
+    go_on = false;
+    EXPECT_EQ(import(path, IMPORT_RUN, &r), "error: interrupted");
+    EXPECT_EQ(told.size(), 3u);
+    progress = nullptr;
+    unlink(path.c_str());
+}
+
+// What is written waits in a buffer that is full when it has no room for the longest line, at 60 KB. By the accesses
+// before them, each of the events behind is once the one that the disk has no room for: nothing comes after it.
+TEST(LackeyImport, AFullDiskIsAnErrorAtWhicheverEvent) {
+    std::string directory = temporary("full"), log = directory + "/mini.23983.log";
+    ASSERT_EQ(system(("cp -r " + std::string(capture) + " " + directory).c_str()), 0);
+    std::string text = slurp(log), child = "created child 24012\n";
+    size_t fork = text.rfind("SYSCALL", text.find(child)), after = text.find('\n', text.find(child)) + 1;
+    ASSERT_LT(fork, after);
+    std::string moves = "SYSCALL[23983,1](9) sys_mmap ( 0x0, 4096, 3, 34, 4294967295, 0 ) --> [pre-success] "
+                        "Success(0x2000000000) \n"
+                        "SYSCALL[23983,1](25) sys_mremap ( 0x2000000000, 4096, 8192, 0x1, 0x0 ) --> [pre-success] "
+                        "Success(0x2000100000) \n",
+                access = " S 04036004,4\n", accesses = access, line = "w 431004 4\n";
+    auto write = [&] {
+        std::ofstream(log) << text.substr(0, fork) << accesses << text.substr(fork, after - fork) << moves
+                           << text.substr(after);
+    };
+    import_report r;
+    write();
+    std::string whole = import(directory, IMPORT_EXACT, &r);
+    size_t at = whole.find(line);
+    ASSERT_NE(at, std::string::npos) << whole;
+    import_options options = {};
+    options.level = IMPORT_EXACT;
+    options.report = &r;
+    size_t full = 60 << 10, tail = whole.size() - at - line.size();
+    size_t most = (full - at) / line.size(), least = most - tail / line.size();
+    for (size_t n = 1; n < most; n++, accesses += access) {
+        if (n < least) { continue; }
+        write();
+        EXPECT_EQ(import_all({directory}, options, "/dev/full"), "error: /dev/full: No space left on device") << n;
+        uint64_t events = 0;
+        for (size_t begin = 0, end = 0; begin < whole.size(); begin = end) {
+            end = whole.find('\n', begin) + 1;
+            size_t offset = begin <= at ? begin : begin + (n - 1) * line.size();
+            const char *first = &whole[begin] + (whole[begin] == 'k');
+            bool is_access = strchr("irwm", first[0]) && first[1] == ' ';
+            events += whole[begin] != '!' && !is_access;
+            if (offset >= full) { break; }
+        }
+        EXPECT_EQ(r.vm_events, events) << n;
+    }
+    EXPECT_EQ(system(("rm -r " + directory).c_str()), 0);
+}
+
 // A threaded 64-bit program in one log: threads by call and by scheduler line, PROT_NONE and mprotect, arenas trimmed
 // at both ends, madvise, mremap, shared memory, a read-write view of a file.
 TEST(LackeyImport, ThreadsAndTheRarerMemoryCalls) {
@@ -279,6 +406,21 @@ TEST(TraceSummary, CountsTheSmallCapture) {
     // 1: 142f 7efdb 7efdc 7eff4 20 7efe3 7efb0 7efb4 7efe6 32 431 432; 2: 431 142f 430; 3: 142f 7efdb 7eff2 1430
     EXPECT_EQ(s.pages, 12u + 3 + 4);
     EXPECT_EQ(s.directives, 6u);
+    trace_summary_free(&s);
+    unlink(path.c_str());
+}
+
+TEST(TraceSummary, CountsManyPagesOnce) {
+    std::string path = temporary("pages.vmt"), text = "!vmt 1\n";
+    for (int round = 0; round < 2; round++) {
+        for (int vpn = 10000; vpn < 15000; vpn++) { text += "R " + std::to_string(vpn) + "\n"; }
+    }
+    std::ofstream(path) << text << "!end\n";
+    trace_summary s;
+    char err[300];
+    ASSERT_EQ(trace_summarise(&s, path.c_str(), nullptr, err, sizeof err), 0) << err;
+    EXPECT_EQ(s.pages, 5000u);
+    EXPECT_EQ(s.touches, 10000u);
     trace_summary_free(&s);
     unlink(path.c_str());
 }

@@ -1,5 +1,5 @@
-// The trace reader: every word, numbers' bases, quoting, the steps of scenarios (NT-102), and every way a trace can be wrong. Expected values are
-// written out by hand after traces/FORMAT.md.
+// The trace reader: every word, numbers' bases, quoting, the steps of scenarios (NT-102), and every way a trace can be
+// wrong. Expected values are written out by hand after traces/FORMAT.md.
 #include <gtest/gtest.h>
 
 extern "C" {
@@ -10,6 +10,7 @@ extern "C" {
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
 #include <zstd.h>
@@ -339,6 +340,26 @@ TEST(TraceReader, CutCompressedFilesAreErrorsWhereverTheyAreCut) {
     std::string damaged = whole;
     damaged[damaged.size() / 2] ^= 0x55;
     EXPECT_NE(read_text(damaged).error, "");
+}
+
+// A socket whose other end goes with something unread breaks off behind what was sent.
+TEST(TraceReader, AReadErrorInTheMiddleIsSaid) {
+    std::string text = "!vmt 1\nx 0 1\n", packed = compressed(text + "!end\n");
+    int standard_input = dup(STDIN_FILENO);
+    for (const std::string &sent : {text, packed.substr(0, packed.size() - 4)}) {
+        int end[2];
+        ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, end), 0);
+        ASSERT_EQ(write(end[0], "?", 1), 1);
+        ASSERT_EQ(write(end[1], sent.data(), sent.size()), (ssize_t)sent.size());
+        close(end[1]);
+        dup2(end[0], STDIN_FILENO);
+        close(end[0]);
+        std::string error = read_path("-").error;
+        EXPECT_NE(error.find("found a read error (Connection reset by peer), expected data"), std::string::npos)
+            << error;
+    }
+    standard_input < 0 ? close(STDIN_FILENO) : dup2(standard_input, STDIN_FILENO);
+    if (standard_input >= 0) { close(standard_input); }
 }
 
 TEST(TraceReader, LinesAcrossBlocksStayWhole) {

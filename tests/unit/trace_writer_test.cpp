@@ -170,6 +170,8 @@ TEST(TraceWriter, ProtectionWordsAreTheMasksOfTheFormat) {
         EXPECT_EQ(prot_parse((std::string(words[prot - 1]) + "+g").c_str()), prot | 0x10);
         EXPECT_EQ(prot_parse((std::string(words[prot - 1]) + "+nc").c_str()), prot | 8);
     }
+    EXPECT_STREQ(prot_name(0, name), "?0"); // what no trace has
+    EXPECT_STREQ(prot_name(0x25, name), "?25");
     for (const char *bad : {"", "w", "rx", "rw+", "rw+x", "rw+nc+g", "na+nc", "+g"}) {
         EXPECT_EQ(prot_parse(bad), -1) << bad;
     }
@@ -379,6 +381,38 @@ TEST(TraceConvert, GroupsAnExactTraceIntoRuns) {
         "!vmt 1\n!level run\n"
         "I 401 4\nR 1 2\nW 1 3\nKR 1\nKW 1\nKW 2\nR 2\nI 402\nx 0 2\nR 2\n!end\n");
     EXPECT_EQ(error, "");
+}
+
+TEST(TraceConvert, ProgressIsToldAndMayEndIt) {
+    static std::vector<std::pair<double, uint64_t>> told; // every 262144 lines
+    std::string in = temporary("in.vmt"), out = temporary("out.vmt"), text = "!vmt 1\n";
+    const uint64_t lines = 0x80000;
+    for (uint64_t i = 2; i < lines; i++) { text += "R 1000\n"; }
+    std::ofstream(in) << text << "!end\n\n";
+    const char *inputs[] = {in.c_str(), in.c_str()};
+    import_options options = {};
+    options.inputs = inputs;
+    options.input_count = 1;
+    options.output = out.c_str();
+    options.level = IMPORT_KEEP;
+    options.progress = [](double fraction, uint64_t event) {
+        told.push_back({fraction, event});
+        return told.size() < 3;
+    };
+    char err[600] = "";
+    EXPECT_EQ(import_vmt(&options, err, sizeof err), 0) << err;
+    ASSERT_EQ(told.size(), 2u);
+    EXPECT_NEAR(told[0].first, 0.5, 0.1); // a block is read ahead
+    EXPECT_EQ(told[0].second, lines / 2 - 2);
+    unlink(out.c_str());
+    EXPECT_EQ(import_vmt(&options, err, sizeof err), -1);
+    EXPECT_STREQ(err, "interrupted");
+    EXPECT_EQ(told.size(), 3u);
+    options.input_count = 2;
+    EXPECT_EQ(import_vmt(&options, err, sizeof err), -1);
+    EXPECT_STREQ(err, "found 2 inputs, expected one trace");
+    EXPECT_FALSE(exists(out));
+    unlink(in.c_str());
 }
 
 TEST(TraceConvert, LimitCutsAndErrorsLeaveNothing) {
