@@ -359,6 +359,7 @@ TEST(ShadowMemory, APartialMdlIsItsPartOfTheRange) {
     f.process(1);
     f.alloc(1, 0x20000, 0x10000);
     EXPECT_TRUE(f.store(1, 0x22000, 4));
+    EXPECT_TRUE(f.store(1, 0x23000, 4));
     f.call("MmCreateMdl", {0, 0x20000, 0x3000}, 0x80500000);
     f.call("IoBuildPartialMdl", {0x80500000, 0x80600000, 0x22000, 0});
     f.call("MmMapLockedPages", {0x80600000, 0}, 0xF8001000);
