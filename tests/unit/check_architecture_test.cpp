@@ -210,7 +210,10 @@ TEST_F(Architecture, AReservedBitIsAFaultOfItsOwn) {
 /* Without PAT its bit is reserved, in a PTE and in a large page's PDE; without CR4.PSE nothing is (4.3). */
 TEST_F(Architecture, ThePatBitOfACpuWithoutPat) {
     restart_without(CPU_PAT);
-    map(0x7000 | ALL | 1u << 7);
+    map();
+    EXPECT_TRUE(gives(PAGE, 0x7000));
+    put(PTE, 0x7000 | ALL | 1u << 7);
+    invlpg(PAGE);
     EXPECT_TRUE(faults(PAGE, PF_USER | PF_PRESENT | PF_RESERVED));
     write(MMU_CR4, 0);
     EXPECT_TRUE(gives(PAGE, 0x7000));
