@@ -21,6 +21,8 @@ static struct area_count *find(struct area_counts *c, va_t address) {
     for (size_t i = 0; i < c->count; i++) {
         if (c->at[i].view.address == address) { return &c->at[i]; }
     }
+    audit_fail(c->a, "I4", "control area at %08" PRIx64 ": a section or a view has it, the kernel's list has not",
+               address);
     return NULL;
 }
 
@@ -64,7 +66,7 @@ bool audit_sections(struct audit *a) {
     nt_view_control_areas(a->os, add_area, &c);
     nt_view_sections(a->os, add_section, &c);
     nt_view_processes(a->os, add_process, &c);
-    bool good = true;
+    bool good = !a->failed;
     for (size_t i = 0; i < c.count && good; i++) {
         const struct area_count *area = &c.at[i];
         bool used = area->sections || area->user_views || area->view.system_views;

@@ -204,11 +204,8 @@ static enum check_verdict key_ws(struct expect *e, const char *arg, const char *
     struct find_process f = {0};
     uint64_t directory, found = 0, index;
     unsigned offset;
-    if (!process_argument(e, &arg, &f.pid, &directory)) {
-        return expect_bad(e, "ws.[PID:]FIELD of a process that exists");
-    }
     const struct working_set_layout layout = working_set_layout(e->machine);
-    nt_view_processes(machine_os(e->machine), is_wanted, &f);
+    if (process_argument(e, &arg, &f.pid, &directory)) { nt_view_processes(machine_os(e->machine), is_wanted, &f); }
     if (!f.found) { return expect_bad(e, "ws.[PID:]FIELD of a process that exists"); }
     if (strncmp(arg, "used.", 5) == 0 && number_parse(e, arg + 5, strlen(arg + 5), &index) && index < layout.tables) {
         uint16_t used = 0;

@@ -381,8 +381,9 @@ const struct machine_result *machine_step(struct machine *m, const struct event 
 }
 
 uint64_t machine_finish(struct machine *m) {
-    if (m->frozen || !m->stuck) { return m->held; }
-    clear_result(&m->result);
+    if (m->frozen) { return m->held; }
+    clear_result(&m->result); /* what the last event came to has been judged */
+    if (!m->stuck) { return m->held; }
     if (setjmp(m->stop)) {
         stopped(m);
         return m->held;

@@ -8,9 +8,10 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <string>
+#include <vector>
 
 extern "C" {
-#include "ntmmu/architecture.h"
+#include "check/architecture.h"
 }
 
 struct mmu {
@@ -46,7 +47,9 @@ int fake_invpcid(mmu *m, uint64_t, uint64_t, va_t) { return m->vector; }
 uint64_t fake_cycles(const mmu *) { return 0; }
 void fake_statistics(const mmu *, mmu_statistics *) {}
 size_t fake_tlb_entries(mmu *, mmu_tlb_entry *, size_t) { return 0; }
-int fake_wave(mmu *, const char *, uint64_t, uint64_t) { return -1; }
+int fake_wave(mmu *m, const char *path, uint64_t from, uint64_t to) {
+    return m == made && strcmp(path, "a.vcd") == 0 && from == 3 && to == 5 ? 0 : -1;
+}
 
 const mmu_ops fake_ops = {
     MMU_ABI_VERSION,   "fake",      fake_create,  fake_destroy, fake_translate,  fake_write_control,
@@ -57,6 +60,7 @@ class Architecture : public testing::Test {
   protected:
     physmem mem;
     event_log log = {};
+    unsigned features = (1u << CPU_FEATURES) - 1;
     architecture *oracle = nullptr;
     mmu *watched = nullptr, *fake = nullptr;
 
@@ -72,11 +76,16 @@ class Architecture : public testing::Test {
         char err[256];
         mmu_config config = {};
         config.preset.physical_bits = 40;
-        config.preset.features = (1u << CPU_FEATURES) - 1;
+        config.preset.features = features;
         config.memory = physmem_memory(&mem);
         oracle = architecture_create(&fake_ops);
         watched = architecture_mmu(oracle, &config, &mem, &log, err, sizeof err);
         fake = made;
+    }
+    void restart_without(unsigned lacking) {
+        stop();
+        features &= ~lacking;
+        start();
     }
     void stop() {
         architecture_ops.destroy(watched);
@@ -194,6 +203,22 @@ TEST_F(Architecture, AFetchIsToldApartOnlyWithNxOrSmep) {
 
 TEST_F(Architecture, AReservedBitIsAFaultOfItsOwn) {
     map(0, PS | ALL | 1u << 21); /* bit 21 of a 4 MB page */
+    EXPECT_TRUE(faults(PAGE, PF_USER | PF_PRESENT | PF_RESERVED));
+    EXPECT_FALSE(gives(PAGE, 0x5000));
+}
+
+/* Without PAT its bit is reserved, in a PTE and in a large page's PDE; without CR4.PSE nothing is (4.3). */
+TEST_F(Architecture, ThePatBitOfACpuWithoutPat) {
+    restart_without(CPU_PAT);
+    map();
+    EXPECT_TRUE(gives(PAGE, 0x7000));
+    put(PTE, 0x7000 | ALL | 1u << 7);
+    invlpg(PAGE);
+    EXPECT_TRUE(faults(PAGE, PF_USER | PF_PRESENT | PF_RESERVED));
+    write(MMU_CR4, 0);
+    EXPECT_TRUE(gives(PAGE, 0x7000));
+    restart_without(CPU_PAT);
+    map(0, PS | ALL | 1u << 12);
     EXPECT_TRUE(faults(PAGE, PF_USER | PF_PRESENT | PF_RESERVED));
     EXPECT_FALSE(gives(PAGE, 0x5000));
 }
@@ -556,6 +581,15 @@ TEST_F(FourLevel, AnAddressThatIsNotCanonicalIsGp) {
     fake->answer = [](const mmu_request &, mmu_result &r) { r.vector = MMU_VECTOR_GP; };
     EXPECT_TRUE(ask(0x0000800000405000, MMU_READ, MMU_USER));
     EXPECT_FALSE(faults(0x0000800000405000, PF_USER));
+    EXPECT_TRUE(says("gave #PF with error code 4 and CR2 800000405000")) << architecture_report(oracle);
+    EXPECT_TRUE(says("legal: #GP, the address is not canonical")) << architecture_report(oracle);
+}
+
+TEST_F(FourLevel, GpOfACanonicalAddress) {
+    map_four();
+    fake->answer = [](const mmu_request &, mmu_result &r) { r.vector = MMU_VECTOR_GP; };
+    EXPECT_FALSE(ask(VA, MMU_READ, MMU_USER));
+    EXPECT_TRUE(says(" gave vector 13\n  legal: physical address 00007000")) << architecture_report(oracle);
 }
 
 TEST_F(FourLevel, AGigabytePage) {
@@ -656,7 +690,88 @@ TEST_F(Architecture, AnInnocentWriteIsNoGp) {
     EXPECT_TRUE(says("00000010 moved to CR4 is #GP, expected none"));
 }
 
+TEST_F(Architecture, ABitOfCr4ThatTheCpuLacksIsGp) {
+    restart_without(CPU_SMEP | CPU_SMAP);
+    fake->vector = MMU_VECTOR_GP;
+    write(MMU_CR4, CR4_SMEP);
+    write(MMU_CR4, CR4_SMAP);
+    EXPECT_TRUE(legal()) << architecture_report(oracle);
+    fake->vector = MMU_VECTOR_NONE;
+    write(MMU_CR4, CR4_SMEP);
+    EXPECT_TRUE(says("00100000 moved to CR4 is no #GP, expected one")) << architecture_report(oracle);
+}
+
 /* ---- what it is between ---- */
+
+TEST_F(Architecture, AWaveIsTheInnerMmus) {
+    EXPECT_EQ(architecture_ops.wave(watched, "a.vcd", 3, 5), 0);
+    EXPECT_EQ(architecture_ops.wave(watched, "a.vcd", 3, 6), -1);
+}
+
+TEST_F(Architecture, NoMmuToJudge) {
+    char err[256] = "";
+    mmu_config config = {};
+    EXPECT_EQ(architecture_ops.create(&config, err, sizeof err), nullptr);
+    EXPECT_STREQ(err, "the architecture's oracle needs an MMU to judge");
+    static mmu_ops refusing = fake_ops;
+    refusing.create = [](const mmu_config *, char *text, size_t size) -> mmu * {
+        snprintf(text, size, "no such chip");
+        return nullptr;
+    };
+    void *watcher = mem.watcher;
+    architecture *other = architecture_create(&refusing);
+    EXPECT_EQ(architecture_mmu(other, &config, &mem, &log, err, sizeof err), nullptr);
+    EXPECT_STREQ(err, "no such chip");
+    EXPECT_EQ(mem.watcher, watcher); /* nobody is told of stores any more who is gone */
+    architecture_destroy(other);
+}
+
+TEST_F(Architecture, AFailureBehindTheLastEvent) {
+    map();
+    report text = {};
+    event none = {};
+    EXPECT_TRUE(architecture_event(oracle, &none, &text));
+    EXPECT_FALSE(gives(PAGE, 0x8000));
+    EXPECT_FALSE(architecture_event(oracle, &none, &text));
+    EXPECT_EQ(std::string(text.text).find("architecture: after the last event of the trace\n"), 0u) << text.text;
+    report_free(&text);
+}
+
+/* A frame that is no table any more: after some thousand stores without a walk they are not looked at. */
+TEST_F(Architecture, AFrameThatIsStoredToAgainAndAgain) {
+    map();
+    EXPECT_TRUE(gives(PAGE, 0x7000));
+    invlpg(PAGE);
+    uint8_t watched_bits = mem.watch[TABLE >> 12];
+    for (uint32_t i = 0; i < 5000; i++) { put(PTE, (i << 12) | ALL); }
+    EXPECT_NE(mem.watch[TABLE >> 12], watched_bits);
+    put(PTE, 0x8000 | ALL);
+    EXPECT_TRUE(gives(PAGE, 0x8000)); /* walked through again */
+    EXPECT_EQ(mem.watch[TABLE >> 12], watched_bits);
+    put(PTE, 0x9000 | ALL);
+    EXPECT_TRUE(gives(PAGE, 0x8000)); /* not flushed yet */
+    EXPECT_TRUE(gives(PAGE, 0x9000));
+    invlpg(PAGE);
+    EXPECT_FALSE(gives(PAGE, 0x8000));
+}
+
+/* Who watched before goes on being told, of the frames that have its own mark. */
+TEST_F(Architecture, AnotherWatcherOfMemory) {
+    static std::vector<pa_t> told;
+    told.clear();
+    stop();
+    mem.watcher = &told;
+    mem.on_store = [](void *watcher, pa_t pa, unsigned, const void *) {
+        static_cast<std::vector<pa_t> *>(watcher)->push_back(pa);
+    };
+    mem.watch[TABLE >> 12] |= 0x40;
+    start();
+    map();
+    EXPECT_TRUE(gives(PAGE, 0x7000));
+    put(PTE, 0x8000 | ALL);
+    put(PDE, 0);
+    EXPECT_EQ(told, (std::vector<pa_t>{PTE, PTE}));
+}
 
 TEST_F(Architecture, ABatchEndsWithItsFirstFault) {
     map();

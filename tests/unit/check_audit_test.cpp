@@ -32,6 +32,13 @@ static Outcome corrupted(const std::function<void(machine *)> &corrupt) {
     return nt_replay(corrupt).run(std::string(START) + "irql 0 0\n");
 }
 
+/* The same behind these lines. */
+static Outcome damaged(const std::string &lines, const std::function<void(machine *)> &corrupt) {
+    uint64_t events = 0;
+    for (char c : lines) { events += c == '\n'; }
+    return nt_replay(corrupt, events).run(lines + "irql 0 0\n");
+}
+
 static pa_t pfn_pa(pfn_t frame) { return 0x200000 + PFN_SIZE * frame; }
 
 static void change32(machine *m, pa_t pa, uint32_t value) { physmem_write32(machine_memory(m), pa, value); }
@@ -142,6 +149,29 @@ INSTANTIATE_TEST_SUITE_P(
                       {"audit I3: frame 404: location of a mapped frame expected 6, found 7"}},
             Injection{
                 "reserved_flags", store16(pfn_pa(0x404) + FLAGS, 0x1601), {"audit I3: frame 404: flags bits 12 to 15"}},
+            Injection{"prototype_flag_of_a_table",
+                      store16(pfn_pa(0x403) + FLAGS, 0x0609),
+                      {"audit I3: frame 403: prototype flag expected 0, found 1"}},
+            Injection{"read_while_mapped",
+                      store16(pfn_pa(0x404) + FLAGS, 0x0603),
+                      {"audit I5: frame 404 is being read: location expected 7, found 6"}},
+            Injection{"transition_beyond_ram",
+                      store32(TABLE + 0x40, 0x3FFFF880),
+                      {"audit I10: PTE at c0001040 of process 1: frame expected below 4000, found 3ffff"}},
+            Injection{"hyperspace_pde",
+                      store32(0x400C04, 0),
+                      {"audit I10: process 1: hyperspace PDE expected valid, found 00000000"}},
+            Injection{"commit_of_a_process", /* three pages and their page table */
+                      [](machine *m) { machine_os(m)->Processes->CommitCharge++; },
+                      {"audit I7: process 1: commit charge expected 4, found 5"}},
+            Injection{"entries_too_many",
+                      store32(WS + 0x1C, 0x7C000),
+                      {"audit I8: process 1, working-set list, index of the last initialised entry below 7c000: "
+                       "expected 7c000, found 7c000"}},
+            Injection{"locked_entry",
+                      store32(WS + 0x690 + 4 * 4, 0x00410403),
+                      {"audit I8: process 1, working-set entry: locked, as its place in the fixed part 4: expected 0, "
+                       "found 1"}},
             Injection{"ws_index",
                       store32(pfn_pa(0x404) + U1, 5),
                       {"audit I3: frame 404 (process 1, 00410000): working-set index expected 4, found 5"}},
@@ -217,6 +247,182 @@ INSTANTIATE_TEST_SUITE_P(
                  "(process 1)"}}),
     [](const ::testing::TestParamInfo<Injection> &info) { return std::string(info.param.name); });
 
+/* ---- what needs lines of its own ---- */
+
+static const char *const DISK = "pagefile 400000 400000\n"; /* before START */
+/* What left a working set goes to the disk, its frame to somebody else. */
+static const std::string OUT = "run mpw\nrun apc\ndrain 0\nundrain 100\n";
+static const std::string TABLE_OUT = std::string(DISK) + START + "trim 1 all force\n" + OUT + "trim 1 all force\n";
+static const std::string SWAPPED = /* of process 2: directory 403, hyperspace table 404, in it the list's page */
+    "proc+ 1 0 \"a\"\nthr+ 101 1\nproc+ 2 0 \"b\"\nthr+ 201 2\nx 0 201\nalloc 410000 2000 rc rw\nw 410000 4 =aa\n"
+    "x 0 101\ncall KeOutswapProcess 2\n";
+static const std::string SYSTEM_VIEW = std::string(START) + "sec+ 1 page 20000 \"\"\ncall MmMapViewInSystemSpace 1 0\n";
+
+/* The frame mapped at 410000 of process 1 is another's: the entry of the working set agrees. */
+static void map_in_process_1(machine *m, pfn_t frame) {
+    change32(m, TABLE + 0x40, (uint32_t)frame << 12 | 0x67);
+    change32(m, pfn_pa(frame) + U1, 4);
+}
+
+/* Where the kernel has it. */
+static pa_t kernel_pa(machine *m, va_t va) {
+    table_path path = table_walk(machine_memory(m), 0x30000, CR4_PSE, va);
+    EXPECT_TRUE(path.present) << std::hex << va;
+    return path.pa;
+}
+static pa_t kernel_pte_pa(machine *m, va_t va) {
+    return (peek_pde(m, 0x30000, va) & 0xFFFFF000) + MiGetPteIndex(va) * 4;
+}
+
+struct Damage {
+    const char *name;
+    std::string lines;
+    std::function<void(machine *)> corrupt;
+    const char *says;
+};
+
+class AuditDamage : public ::testing::TestWithParam<Damage> {};
+
+TEST_P(AuditDamage, IsReported) {
+    const Damage &d = GetParam();
+    EXPECT_TRUE(damaged(d.lines, d.corrupt).fails_saying({d.says, "irql 0 0"}));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Processes, AuditDamage,
+    ::testing::Values(
+        Damage{"locked_and_trimmed", std::string(START) + "mdl+ 1 410000 1000 w\ntrim 1 all force\n",
+               store16(pfn_pa(0x404) + FLAGS, 0x0601),
+               "audit I3: frame 404: location of a frame in transition (2 to 4, or) expected 7, found 6"},
+        Damage{"pinned_directory", SWAPPED, store16(pfn_pa(0x403) + FLAGS, 0x0701),
+               "audit I3: frame 403: location of a pinned table expected 6, found 7"},
+        Damage{"share_of_a_pinned_directory", SWAPPED, store32(pfn_pa(0x403) + U2, 3),
+               "audit I4: frame 403: share count expected 2, found 3"},
+        Damage{"outswapped_list_beyond_ram", SWAPPED, store32(0x404408, 0x3FFFF882),
+               "audit I10: PTE at c0301408 of process 2: frame expected below 4000, found 3ffff"},
+        Damage{"outswapped_hyperspace_beyond_ram", SWAPPED, store32(0x403C04, 0x3FFFF882),
+               "audit I10: PTE at c0300c04 of process 2: frame expected below 4000, found 3ffff"},
+        Damage{"mapped_for_a_driver", std::string(START) + "mdl+ 1 410000 1000 w\ncall MmMapLockedPages 1 1\n",
+               store16(pfn_pa(0x404) + REFERENCE, 0),
+               "audit I12: process 1, 00010000: PTE 00404067 maps a frame that nobody holds"},
+        Damage{"in_a_table_that_is_away", TABLE_OUT, store32(TABLE + 0x44, 0x00500880),
+               "audit I4: process 1, 00411000: PTE 00500880 names a frame, and its page table is away"},
+        Damage{"table_beyond_ram", TABLE_OUT, store32(0x400004, 0x3FFFF880),
+               "audit I10: PTE at c0300004 of process 1: frame expected below 4000, found 3ffff"},
+        Damage{"directory_of_another_process", std::string(START) + "proc+ 2 0 \"b\"\n",
+               [](machine *m) { map_in_process_1(m, machine_os(m)->Processes->Next->DirectoryTableBase[0] >> 12); },
+               "expected one PTE to own it, found those at c0001040 (process 1) and c0300c00 (process 2)"},
+        Damage{"directory_beyond_ram", std::string(START) + "proc+ 2 0 \"b\"\n",
+               [](machine *m) { machine_os(m)->Processes->Next->DirectoryTableBase[0] = 0x7FFFF000; },
+               "audit I10: process 2: directory frame 7ffff does not exist"},
+        Damage{"table_of_the_system", SYSTEM_VIEW,
+               [](machine *m) { map_in_process_1(m, physmem_read32(machine_memory(m), 0x30A00) >> 12); },
+               "expected one PTE to own it, found those at c0001040 (process 1) and c0300a00 (process 0)"}),
+    [](const ::testing::TestParamInfo<Damage> &info) { return std::string(info.param.name); });
+
+/* NT-62, NT-99, NT-66; prototype PTEs begin at E1000008. */
+static const std::string SECTION =
+    std::string(START) + "sec+ 1 data 3000 \"f\"\nmap 1 500000 3000 0 r\nmap 1 600000 3000 0 r\n";
+static control_area *area_of(machine *m) { return machine_os(m)->ControlAreas; }
+static std::function<void(machine *)> area32(unsigned offset, uint32_t value) {
+    return [=](machine *m) { change32(m, area_of(m)->Address - 0x80000000u + offset, value); };
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Sections, AuditDamage,
+    ::testing::Values(Damage{"section_ref", SECTION, area32(0x0C, 7), " (section 1): SectionRef expected 1, found 7"},
+                      Damage{"mapped_views", SECTION, area32(0x14, 3), " (section 1): MappedViews expected 2, found 3"},
+                      Damage{"user_ref", SECTION, area32(0x1C, 3), " (section 1): UserRef expected 2, found 3"},
+                      Damage{"pfn_ref", SECTION, area32(0x10, 1), " (section 1): PfnRef expected 0, found 1"},
+                      Damage{"in_use_and_on_a_queue", SECTION,
+                             [](machine *m) { area_of(m)->Queue = control_area::AREA_UNUSED; },
+                             " (section 1) is in use and on a queue"},
+                      Damage{"unlisted_area", SECTION,
+                             [](machine *m) { machine_os(m)->ControlAreas = area_of(m)->Next; },
+                             ": a section or a view has it, the kernel's list has not"},
+                      Damage{"forked_pages_of_nobody", std::string(START) + "fork 2 1 201\n",
+                             [](machine *m) { machine_os(m)->CloneBlocks->Processes = 0; },
+                             " of pages that were forked: no process has them"},
+                      Damage{"prototypes_away", /* on the disk, in slot 1, is what stood at 410008 */
+                             std::string(DISK) + START +
+                                 "w 410008 4 =500121\nsec+ 1 page 1000 \"\"\ntrim 1 all force\n" + "run mpw\nrun apc\n",
+                             [](machine *m) { change32(m, kernel_pte_pa(m, 0xE1000000), 0x00001080); },
+                             "audit I4: prototype PTE at e1000008: 00500121 names a frame, and its page is away"}),
+    [](const ::testing::TestParamInfo<Damage> &info) { return std::string(info.param.name); });
+
+/* NT-16, NT-17: F9FFF000, the first of the single entries, is handed out. */
+static const std::string MAPPED = std::string(START) + "mdl+ 1 410000 1000 w\nmdlmap 1 0\n";
+static mmsysptes *system_ptes(machine *m) { return &machine_os(m)->SystemPtes; }
+static const va_t ENTRIES = 0xC0200000; /* of 80000000 */
+static va_t entry_va(uint32_t reference) { return ENTRIES + (reference >> 12) * 4; }
+/* The n-th entry of the first general run of a space. */
+static std::function<void(machine *)> run32(unsigned n, const std::function<uint32_t(uint32_t)> &value) {
+    return [=](machine *m) {
+        uint32_t at = system_ptes(m)->MmFirstFreeSystemPte[0];
+        pa_t pa = kernel_pa(m, entry_va(at) + 4 * n);
+        change32(m, pa, value(n ? physmem_read32(machine_memory(m), pa) : at));
+    };
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    SystemPtes, AuditDamage,
+    ::testing::Values(
+        Damage{"outside", MAPPED, [](machine *m) { system_ptes(m)->MmFirstFreeSystemPte[0] = 0; },
+               "audit NT-16: system PTE space 0: a free list leads outside the space at c0200000 (entry "},
+        Damage{"run_beyond_the_end", MAPPED, run32(1, [](uint32_t) { return 0xFFFFE000u; }),
+               "audit NT-16: system PTE space 0: a free list leads outside the space at "},
+        Damage{"run_links_to_itself", MAPPED, run32(0, [](uint32_t own) { return own; }),
+               "audit NT-16: system PTE space 0: runs are neither in order nor grown together at "},
+        Damage{"run_of_none", MAPPED, run32(1, [](uint32_t) { return 0u; }),
+               "audit NT-16: system PTE space 0: a run of no entries at "},
+        Damage{"free_entry_in_use", MAPPED, run32(2, [](uint32_t) { return 0x80u; }),
+               "audit NT-16: system PTE space 0: a free entry is not 0 at "},
+        Damage{"valid_and_free", MAPPED, run32(1, [](uint32_t count) { return count | 1; }),
+               "audit NT-16: system PTE space 0: a valid entry is on a free list at "},
+        Damage{
+            "on_two_lists", MAPPED,
+            [](machine *m) { system_ptes(m)->MmFreeSysPteListBySize[1] = system_ptes(m)->MmFreeSysPteListBySize[0]; },
+            "audit NT-16: system PTE space 0: an entry is on two lists at "},
+        Damage{
+            "another_last_block", MAPPED,
+            [](machine *m) { system_ptes(m)->MmLastSysPteListBySize[2] = system_ptes(m)->MmFreeSysPteListBySize[2]; },
+            "audit NT-16: system PTE space 0: the last block is another at "},
+        Damage{"free_entries", MAPPED, [](machine *m) { system_ptes(m)->MmTotalFreeSystemPtes[0] = 1; },
+               "audit NT-17: system PTE space 0: free entries expected 1, found "},
+        Damage{"free_entries_of_the_pool", MAPPED, [](machine *m) { system_ptes(m)->MmTotalFreeSystemPtes[1] = 1; },
+               "audit NT-17: system PTE space 1: free entries expected 1, found "},
+        Damage{"handed_out", MAPPED, [](machine *m) { system_ptes(m)->Reserved[0] = 2; },
+               "audit NT-17: system PTE space 0: entries handed out expected 2, found 1"},
+        Damage{"maps_a_free_frame", MAPPED, [](machine *m) { change32(m, kernel_pa(m, 0xC03E7FFC), 0x00500163); },
+               "audit I12: frame 500: the system PTE c03e7ffc maps it, but nobody holds it"}),
+    [](const ::testing::TestParamInfo<Damage> &info) { return std::string(info.param.name); });
+
+/* NT-29: the list's head, the system's working set, that of process 1. */
+static const pa_t EXPANSION = 0x1FF040;
+static uint32_t links_of(machine *m) { return (uint32_t)machine_os(m)->Processes->Vm.Address + 0x24; }
+
+INSTANTIATE_TEST_SUITE_P(
+    WorkingSets, AuditDamage,
+    ::testing::Values(
+        Damage{"expansion_link_back", START, [](machine *m) { change32(m, links_of(m) - 0x80000000u + 4, 0x80123456); },
+               "audit I8: expansion list, link before "},
+        Damage{"expansion_of_nothing", START, /* the head, 80600000, and no more */
+               [](machine *m) {
+                   change32(m, EXPANSION, 0x80600000);
+                   change32(m, 0x600004, 0x801FF040);
+               },
+               "audit I8: expansion list: 80600000 is no working set's"},
+        Damage{"expansion_too_short", START, /* the system's is left out */
+               [](machine *m) {
+                   change32(m, EXPANSION, links_of(m));
+                   change32(m, links_of(m) - 0x80000000u + 4, 0x801FF040);
+               },
+               "audit I8: expansion list: length expected 2, found 1"},
+        Damage{"pool_page_without_an_entry", std::string(START) + "pool paged 100\n", /* of boot's frame */
+               [](machine *m) { change32(m, kernel_pte_pa(m, 0xE1200000), 0x00030163); },
+               "audit I3: process 0, working-set entry for the valid page e1200000: expected 1, found 0"}),
+    [](const ::testing::TestParamInfo<Damage> &info) { return std::string(info.param.name); });
+
 /* I6 with a paging file: the page of process 1 has slot 1, and the frame waits in transition. */
 static const char *const PAGED = "pagefile 100000 200000\nproc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nalloc 410000 3000 rc "
                                  "rw\nw 410000 4 =aa\ntrim 1 all force\nrun mpw\nrun apc\nirql 0 0\n";
@@ -264,6 +470,19 @@ TEST(AuditPaging, TablesThatAreAway) {
                         out + "trim 1 all force\ntrim 0 all force\n" + out +
                         "io manual\nr 410000 4\nx 0 102\niodone 3\niodone 4\nio auto\nr 600000 4\nexpect data=bb\n"
                         "r 410000 4\nexpect data=aa\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+}
+
+/* A process that is out of memory, and then its tables, the last of them the directory; a driver's pages. */
+TEST(AuditPaging, DirectoryAndDriverThatAreAway) {
+    const std::string trim = "trim 1 all force\n" + OUT;
+    Outcome o = nt_replay().run(std::string(DISK) + START + "proc+ 2 0 \"b\"\nthr+ 201 2\n" + trim + trim +
+                                "x 0 201\n" + "call KeOutswapProcess 1\n" + OUT + OUT + OUT + OUT +
+                                "x 0 101\nrun swap\nx 0 101\nr 410000 4\nexpect data=aa\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+    o = nt_replay().run(DISK + std::string(START) +
+                        "drv+ 1 \"/drivers/a.sys\" 2000 3000 1000\nkw f9eba000 4 =22222222\ntrim 0 all force\n" + OUT +
+                        "expect pte.f9eba000=80/fff\nkr f9eba000 4\nexpect data=22222222\n");
     EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
 }
 
@@ -316,33 +535,43 @@ TEST(AuditShared, ShareCountOfASharedPage) {
 /* Non-direct entries are in the hash once a list is long. */
 TEST(AuditShared, HashOfALongWorkingSet) {
     std::string lines = "proc+ 1 0 \"a\" 50 1000\nthr+ 101 1\nx 0 101\nsec+ 1 page 2000 \"\"\nmap 1 500000 2000 0 rw "
-                        "share\nw 500000 4\n"
+                        "share\nw 500000 4\nw 501000 4\n"
                         "alloc 800000 200000 rc rw\nfork 2 1 201\nx 0 201\n";
-    uint64_t events = 9;
+    uint64_t events = 10;
     for (unsigned page = 0; page < 0x200; page++, events++) {
         char line[40];
         snprintf(line, sizeof line, "w %x 4\n", 0x800000 + page * 0x1000);
         lines += line;
     }
-    lines += "r 500000 4\nirql 0 0\n";
+    lines += "r 500000 4\nr 501000 4\nirql 0 0\n";
+    events += 2;
     Replay quiet = nt_replay();
     quiet.audit_interval = 100;
     Outcome o = quiet.run(lines);
     ASSERT_EQ(o.verdict, CHECK_OK) << o.report;
-    Replay r = nt_replay(
-        [](machine *m) {
-            uint32_t base = peek32(m, peek_cr3(m), WORKING_SET_LIST + 0x24),
-                     size = peek32(m, peek_cr3(m), WORKING_SET_LIST + 0x28);
-            ASSERT_EQ(base, 0xC06F3000u);
-            for (uint32_t i = 0; i < size; i++) {
-                table_path path = table_walk(machine_memory(m), peek_cr3(m), CR4_PSE, base + 8 * i);
-                if (physmem_read32(machine_memory(m), path.pa) == 0x500000) { change32(m, path.pa, 0); }
+    const struct {
+        uint32_t wanted, key; /* key in place of the wanted one */
+        uint32_t size;        /* 0: as it is */
+        const char *says;
+    } cases[] = {{0x500000, 0, 0, "audit I8: process 2, working-set hash, entries 0: expected 2, found 1"},
+                 {0x500000, 0x777000, 0, "audit I8: process 2, working-set hash, entry "},
+                 {0, 0x777000, 2, "audit I8: process 2, working-set hash, entry "}, /* it is full of others */
+                 {0, 0, 1, "audit I8: process 2, working-set hash, size 0: expected 200, found 1"}};
+    for (const auto &c : cases) {
+        auto corrupt = [&](machine *m) {
+            auto pa_of = [m](va_t va) { return table_walk(machine_memory(m), peek_cr3(m), CR4_PSE, va).pa; };
+            const pa_t base = pa_of(WORKING_SET_LIST + 0x24), size = pa_of(WORKING_SET_LIST + 0x28);
+            ASSERT_EQ(physmem_read32(machine_memory(m), base), 0xC06F3000u);
+            if (c.size) { change32(m, size, c.size); }
+            for (uint32_t i = 0; i < physmem_read32(machine_memory(m), size); i++) {
+                pa_t key = pa_of(0xC06F3000 + 8 * i);
+                if (physmem_read32(machine_memory(m), key) == c.wanted) { change32(m, key, c.key); }
             }
-        },
-        events + 1);
-    r.audit_interval = events + 2;
-    o = r.run(lines);
-    EXPECT_TRUE(o.fails_saying({"audit I8: process 2, working-set hash, entries 0: expected 1, found 0"}));
+        };
+        Replay r = nt_replay(corrupt, events);
+        r.audit_interval = events + 1;
+        EXPECT_TRUE(r.run(lines).fails_saying({c.says}));
+    }
 }
 
 TEST(Audit, NeedsTheNtKernel) {

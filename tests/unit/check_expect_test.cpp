@@ -81,12 +81,24 @@ TEST(Expect, WhatMakesNoSense) {
     const char *const bad[] = {"colour=red",  "fault=wrong",   "status=xyz",           "callbacks=a",  "tlb=maybe",
                                "pte.zz=1",    "pte.9:20000=1", "pfn.101=size:1",       "pfn.@Q=ref:1", "tlbops=NOP",
                                "io=SEEK",     "signal=x",      "count.nothing=1",      "data=",        "data",
-                               "mem.20001=1", "pte.20000=12x", "bugcheck=1,2,3,4,5,6", "list.free=1"};
+                               "mem.20001=1", "pte.20000=12x", "bugcheck=1,2,3,4,5,6", "list.free=1",  "irql=wxyz"};
     for (const char *word : bad) {
         Outcome o = run(std::string("drain 1\nexpect ") + word + "\n");
         EXPECT_EQ(o.verdict, CHECK_CANNOT) << word << "\n" << o.report;
         EXPECT_TRUE(o.says(std::string("T.vmt:7: found '") + word + "', expected ")) << o.report;
     }
+}
+
+/* What was before an event is known only in traces with expect lines. */
+TEST(Expect, NoChangeIsCountedBehindManyEventsWithoutALine) {
+    std::string many; /* with START's, 4096 events before the last */
+    for (unsigned i = 0; i < 4093; i++) { many += "irql 0 0\n"; }
+    EXPECT_EQ(run(many.substr(strlen("irql 0 0\n")) + "expect delta.page_faults=0\n").verdict, CHECK_OK);
+    Outcome o = run(many + "expect delta.page_faults=0\n");
+    EXPECT_EQ(o.verdict, CHECK_CANNOT);
+    EXPECT_TRUE(o.says("expected an expect line in the 4096 events before the one a delta is counted for")) << o.report;
+    o = run(many + "expect count.page_faults=0\nirql 0 0\nexpect delta.page_faults=0\n"); /* a line takes it up again */
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
 }
 
 TEST(Expect, BeforeTheFirstEvent) {
@@ -155,6 +167,39 @@ static Outcome run_nt(const std::string &lines, bool closed = false) {
     return r.run(NT_START + lines);
 }
 
+TEST(ExpectNt, WhatMakesNoSense) {
+    const char *const bad[] = {"list.free.middle=1", "ws.9:size=1",         "ws.nothing=1",   "wsle.9:1=0",
+                               "wsle.xyz=0",         "pgf.x=free:1",        "sysptes.free=1", "sysptes.nothing.0=1",
+                               "sysptes.free.2=1",   "eprocess.9:170=0",    "eprocess.xyz=0", "vadflags.9:410000=0",
+                               "vadflags.xyz=0",     "area.1=nothing:0",    "area.1=views",   "area.1=views:xyz",
+                               "area.x=views:0",     "stack_limit.x=30000", "commit=x",       "vad=410000"};
+    for (const char *word : bad) {
+        Outcome o = run_nt(std::string("sec+ 1 page 4000 \"\"\nexpect ") + word + "\n");
+        EXPECT_EQ(o.verdict, CHECK_CANNOT) << word << "\n" << o.report;
+        EXPECT_TRUE(o.says(std::string("T.vmt:7: found '") + word + "', expected ")) << o.report;
+    }
+}
+
+TEST(ExpectNt, NoChangeOfCommitIsCountedBehindManyEventsWithoutALine) {
+    std::string many;
+    for (unsigned i = 0; i < 4096; i++) { many += "irql 0 0\n"; }
+    Outcome o = run_nt(many + "expect commit=+0\n");
+    EXPECT_EQ(o.verdict, CHECK_CANNOT);
+    EXPECT_TRUE(o.says("expected an expect line in the 4096 events before the one a change is counted for"))
+        << o.report;
+}
+
+/* NT-43: the disk answers an access that waits with an error, and its thread's event ends so when the next one runs. */
+TEST(Outcome, OfAnEventThatWasHeldBack) {
+    const std::string lines = "sec+ 1 data 3000 \"f\"\nio manual\ncall ZwReadFile 1 0 1000 410000\niodone 1 c0000185\n";
+    Outcome o = run_nt(lines);
+    EXPECT_TRUE(
+        o.fails_saying({"event 7 (line 9): iodone 1 c0000185",
+                        "an event that had been held back behind a waiting thread failed, and no expect line says",
+                        "  event 6\n", "  status c0000185"}));
+    EXPECT_EQ(run_nt(lines + "expect late=c0000185\n").verdict, CHECK_OK);
+}
+
 class ExpectNtKey : public ::testing::TestWithParam<Key> {};
 
 TEST_P(ExpectNtKey, PassesAndFails) {
@@ -200,7 +245,11 @@ INSTANTIATE_TEST_SUITE_P(
         Key{"pagefile 100000 200000\nr 410000 4\nw 410000 4\ntrim 1 all force\nrun mpw", "io=WRITE@0:1000:1:404",
             "io=WRITE@1:1000", "WRITE@0:1000:1:404"},
         Key{"sec+ 1 data 3000 \"f\"\nmap 1 500000 3000 0 r\nr 501004 4", "fault=file io=READ:1000:2:@F",
-            "fault=demand-zero", "file"}));
+            "fault=demand-zero", "file"},
+        Key{"alloc 430000 1000 rc rw+g\nr 430000 4", "fault=guard exc=80000001,0,430000", "fault=av", "guard"},
+        Key{"sec+ 1 data 3000 \"f\"\nmap 1 500000 3000 0 r\ninject read-error\nr 500000 4",
+            "fault=exception exc=c0000006", "fault=guard", "exception"},
+        Key{"sec+ 1 image 3000 \"f\"", "area.1=segment:0", "segment.1=base:0", "nothing mapped at 00000000"}));
 
 TEST(ClosedNt, AWholeFirstTouch) {
     const std::string all = "expect pte.410000=404067 pde.410000=403067 mem.c0300004=403067 pfn.400=share:3 "

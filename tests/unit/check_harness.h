@@ -30,6 +30,7 @@ struct Mistakes {
     bool page_not_zeroed = false;      /* a demand-zero page holds old bytes */
     bool wrong_frame_on_fault = false; /* the page faulted in a second time is another's */
     bool store_is_lost = false;        /* the page never becomes valid */
+    bool refuses = false;              /* no fault is resolved */
 };
 
 struct FakeOs {
@@ -99,7 +100,7 @@ inline os_outcome page_fault(struct os *os, va_t cr2, uint32_t error_code) {
         log_send(o->m->log, LOG_BUGCHECK, 0, 0, 0, 0, 0);
         o->m->ops->bugcheck(o->m, 0x50, cr2, 1, 2, 3);
     }
-    if (cr2 < 0x10000 || (error_code & PF_PRESENT) || old == PTE_NO_ACCESS) {
+    if (cr2 < 0x10000 || (error_code & PF_PRESENT) || old == PTE_NO_ACCESS || o->mistakes.refuses) {
         out.kind = OS_EXCEPTION;
         out.status = STATUS_ACCESS_VIOLATION;
         out.p[0] = (error_code & PF_WRITE) != 0;
@@ -203,7 +204,7 @@ inline const os_ops *ops() {
 
 struct Outcome {
     check_verdict verdict = CHECK_OK;
-    std::string report;
+    std::string report, kind;
     bool says(const std::string &text) const { return report.find(text) != std::string::npos; }
     /* A check failed, and its report says all of this. */
     testing::AssertionResult fails_saying(std::initializer_list<std::string> texts) const {
@@ -269,6 +270,7 @@ struct Replay {
         EXPECT_NE(kind, TRACE_ERROR) << trace_error(reader);
         if (outcome.verdict == CHECK_OK) { outcome.verdict = check_finish(c); }
         outcome.report = check_report(c);
+        outcome.kind = check_failure_kind(c);
         return outcome;
     }
 

@@ -51,6 +51,20 @@ TEST(Shadow, AKernelAliasMakesBytesUnknown) {
               CHECK_OK);
 }
 
+/* A word that was stored behind everybody's back before the program had its page. */
+TEST(Shadow, UnknownBytesOfAFrameThatBecomesAPage) {
+    Replay r;
+    r.flags = CHECK_SHADOW | CHECK_EXPECT;
+    const std::string lines =
+        std::string(START) + "w 20000 4\npoke 102004 99\nr 21004 4\nexpect data=99\n"; /* frame 102 */
+    Outcome o = r.run(lines + "r 21000 4\n");
+    EXPECT_EQ(o.verdict, CHECK_OK) << o.report;
+    r.before = [](uint64_t event, machine *m, machine *) {
+        if (event == 5) { physmem_write32(machine_memory(m), 0x102000, 0x77); }
+    };
+    EXPECT_TRUE(r.run(lines + "r 21000 4\n").fails_saying({"wrong byte at 00021000 of process 1: memory gave 77"}));
+}
+
 /* ---- records fed by hand ---- */
 
 struct Fed {
@@ -68,14 +82,22 @@ struct Fed {
         e.index = index++;
         return e;
     }
-    bool service(event e, uint32_t pid = 1, uint32_t status = 0) {
+    bool service(event e, uint32_t pid = 1, uint32_t status = 0, uint32_t out = 0) {
         log_record r = {};
         r.event = e.index;
         r.kind = LOG_STATUS;
         r.pid = pid;
         r.a = status;
+        r.b = out;
         records records = {&r, 1, 1};
         return shadow_event(s, &e, &records, &text);
+    }
+    /* In process 1; out: what it handed back. */
+    void call(const char *name, std::initializer_list<uint64_t> args, uint32_t out = 0) {
+        event e = make(EV_CALL);
+        snprintf(e.text, sizeof e.text, "%s", name);
+        for (uint64_t arg : args) { e.args.arg[e.args.count++] = arg; }
+        service(e, 1, 0, out);
     }
     bool touch(uint32_t pid, va_t va, unsigned type, uint32_t data, uint32_t stored = 0) {
         event e = make(EV_ACCESS);
@@ -226,13 +248,17 @@ TEST(ShadowMemory, BeyondTheFileThereIsZero) {
 TEST(ShadowMemory, ImagesHavePieces) {
     Fed f;
     f.process(1);
-    f.section(1, EVENT_SEC_IMAGE, 0x4000, "f");
+    f.section(1, EVENT_SEC_IMAGE, 0x5000, "f");
     f.piece(1, 0, 0x1000, 0, false, MM_EXECUTE_READ);
     f.piece(1, 0x1000, 0x1000, 0x800, false, MM_WRITECOPY);
     f.piece(1, 0x2000, 0x1000, 0x5000, false, MM_READWRITE);
     f.piece(1, 0x3000, 0x1000, 0, true, MM_READWRITE);
-    f.map(1, 1, 0x400000, 0x4000, 0, EVENT_MAP_IMAGE, false);
+    f.map(1, 1, 0x400000, 0x6000, 0, EVENT_MAP_IMAGE, false);
     f.fork(2, 1);
+    EXPECT_TRUE(f.load(1, 0x404004, file_word(F, 0x4004))); /* no piece: as in the file, and nobody else's */
+    EXPECT_TRUE(f.store(1, 0x404004, 9));
+    EXPECT_TRUE(f.load(2, 0x404004, file_word(F, 0x4004)));
+    EXPECT_TRUE(f.load(1, 0x405004, 0)); /* beyond the section */
     EXPECT_TRUE(f.load(1, 0x400004, file_word(F, 4)));
     EXPECT_TRUE(f.load(1, 0x401004, file_word(F, 0x804)));
     EXPECT_TRUE(f.load(2, 0x403004, 0));
@@ -325,6 +351,71 @@ TEST(ShadowMemory, AnMdlsMappingIsItsRange) {
     EXPECT_TRUE(f.store(1, 0xF8001000, 6));
     EXPECT_TRUE(f.load(1, 0x20000, 6));
     EXPECT_FALSE(f.load(1, 0xF8001000, 4));
+}
+
+/* NT-86, NT-88: a list of 20000 to 22FFF, one of its last page. */
+TEST(ShadowMemory, APartialMdlIsItsPartOfTheRange) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    EXPECT_TRUE(f.store(1, 0x22000, 4));
+    EXPECT_TRUE(f.store(1, 0x23000, 4));
+    f.call("MmCreateMdl", {0, 0x20000, 0x3000}, 0x80500000);
+    f.call("IoBuildPartialMdl", {0x80500000, 0x80600000, 0x22000, 0});
+    f.call("MmMapLockedPages", {0x80600000, 0}, 0xF8001000);
+    EXPECT_TRUE(f.load(1, 0xF8001000, 4));
+    EXPECT_TRUE(f.store(1, 0xF8001000, 5));
+    EXPECT_TRUE(f.load(1, 0x22000, 5));
+    EXPECT_TRUE(f.load(1, 0xF8002000, 99)); /* behind it: nothing is known there */
+    f.call("IoBuildPartialMdl", {0x80500000, 0x80600000, 0x22000, 4});
+    f.call("MmMapLockedPages", {0x80600000, 0}, 0xF8003000);
+    EXPECT_FALSE(f.load(1, 0xF8003000, 4));
+    EXPECT_TRUE(f.load(1, 0xF8003004, 99));
+    f.call("IoFreeMdl", {0x80600000});
+    EXPECT_TRUE(f.load(1, 0xF8003000, 99)); /* it maps nothing known any more */
+    EXPECT_TRUE(f.load(1, 0x22000, 5));
+}
+
+/* NT-105: services with raw arguments do what the trace's own events do. */
+TEST(ShadowMemory, ServicesByName) {
+    const uint64_t self = 0xFFFFFFFF;
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    f.store(1, 0x20000, 4);
+    f.store(1, 0x21000, 5);
+    f.call("NtFreeVirtualMemory", {self, 0x20000, 0x1000, 0x4000}); /* MEM_DECOMMIT */
+    EXPECT_TRUE(f.load(1, 0x20000, 0));
+    EXPECT_TRUE(f.load(1, 0x21000, 5));
+    f.call("NtFreeVirtualMemory", {1, 0x20000, 0, 0x8000}); /* MEM_RELEASE */
+    EXPECT_FALSE(f.load(1, 0x21000, 5));
+    f.section(1, EVENT_SEC_DATA, 0, "f");
+    f.map(1, 1, 0x100000, 0x2000, 0, MM_READWRITE, true);
+    f.map(1, 1, 0x200000, 0x2000, 0, MM_READONLY, true);
+    f.call("NtProtectVirtualMemory", {self, 0x100000, 0x1000, 0x08}); /* PAGE_WRITECOPY */
+    f.call("NtProtectVirtualMemory", {self, 0x101000, 0x1000, 0x88}); /* no protection: nothing changes */
+    EXPECT_TRUE(f.store(1, 0x100000, 1));
+    EXPECT_TRUE(f.load(1, 0x200000, file_word(F, 0)));
+    EXPECT_TRUE(f.store(1, 0x101000, 2));
+    EXPECT_TRUE(f.load(1, 0x201000, 2));
+}
+
+/* What a reset page holds is unknown, in a copy of it too. */
+TEST(ShadowMemory, UnknownWordsAreCopied) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    f.store(1, 0x20000, 4);
+    event reset = f.make(EV_ALLOC);
+    reset.alloc.base = 0x20000;
+    reset.alloc.size = 0x1000;
+    reset.alloc.type = EVENT_RESET;
+    f.service(reset);
+    f.fork(2, 1);
+    EXPECT_TRUE(f.store(2, 0x20004, 6));
+    EXPECT_TRUE(f.load(2, 0x20000, 99));
+    EXPECT_FALSE(f.load(2, 0x20004, 99));
+    EXPECT_TRUE(f.load(1, 0x20004, 99)); /* still so in the parent */
 }
 
 /* A thread that waits: its access completes while later events are replayed. */

@@ -325,10 +325,44 @@ TEST_F(VectorText, NamesBadInput) {
     EXPECT_EQ(error(HEAD + SEQUENCE + "A 1 4 0 SZ 1000 F ok - - 0 - QB\n"),
               ":8: found 'SZ', expected an access: one of S U I J, then one of R W X M");
     EXPECT_EQ(error(HEAD + SEQUENCE + "I 1 4 40155000 gp\n"), ":8: found 'gp', expected ok: INVLPG does not fail");
+    EXPECT_EQ(error(HEAD + SEQUENCE + "A 1 4 0 IW 40155ff9 F ok - - 0 - QB\n"), /* eight bytes, seven of them there */
+              ":8: found '40155ff9', expected a descriptor within one page");
     std::string line = GOOD;
     line.replace(line.find("V T 2"), 5, "V T 5");
     EXPECT_EQ(error(HEAD + line), ":2: found '5', expected a paging mode: 2, 3 or 4");
     EXPECT_EQ(error(""), ":0: found end of line, expected a line '# … MAXPHYADDR N …'");
+}
+
+TEST_F(VectorText, SeesAnMmuThatDoesNotAnswer) {
+    static mmu_ops hanging = mmu_c_ops;
+    hanging.translate = [](mmu *, const mmu_request *, mmu_result *, size_t) -> size_t { return 0; };
+    Outcome outcome = run_text(std::string(HEAD) + GOOD, &hanging);
+    EXPECT_EQ(outcome.report.total.failed, 1u);
+    EXPECT_NE(outcome.first_failure.find("found no answer, expected ok"), std::string::npos) << outcome.first_failure;
+}
+
+/* It marks an entry that no line names; an exchange that fails changes nothing. */
+TEST_F(VectorText, SeesAWriteToNoEntry) {
+    static mmu_memory memory;
+    static uint64_t expected;
+    static mmu_ops straying = mmu_c_ops;
+    straying.create = [](const mmu_config *config, char *err, size_t size) {
+        memory = config->memory;
+        return mmu_c_ops.create(config, err, size);
+    };
+    straying.translate = [](mmu *m, const mmu_request *requests, mmu_result *results, size_t count) {
+        memory.compare_exchange(memory.ctx, 0x777000, 4, expected, 0x20);
+        return mmu_c_ops.translate(m, requests, results, count);
+    };
+    for (const std::string &text : {HEAD + std::string(GOOD), HEAD + SEQUENCE}) {
+        expected = 0;
+        Outcome outcome = run_text(text, &straying);
+        EXPECT_NE(outcome.first_failure.find("found a write to no entry of the "), std::string::npos)
+            << outcome.first_failure;
+        expected = 1;
+        outcome = run_text(text, &straying);
+        EXPECT_EQ(outcome.report.total.failed, 0u) << outcome.first_failure;
+    }
 }
 
 TEST_F(VectorText, NamesAMissingOrTruncatedFile) {
