@@ -301,4 +301,22 @@ struct Replay {
     }
 };
 
+/* Why one machine of that kernel cannot be checked so; "" if it can. */
+inline std::string why_not_checked(const os_ops *os, unsigned flags, void (*prepare)(machine *) = nullptr) {
+    char err[200] = "";
+    machine_config config = {};
+    config.mmu = &mmu_c_ops;
+    config.preset = small_preset(4, 4);
+    config.os = os;
+    machine *m = machine_create(&config, err, sizeof err);
+    if (m && prepare) { prepare(m); }
+    check_config wanted = {};
+    wanted.machine[0] = m;
+    wanted.flags = flags;
+    check *c = m ? check_create(&wanted, err, sizeof err) : nullptr;
+    check_destroy(c);
+    machine_destroy(m);
+    return c ? "" : err;
+}
+
 #endif

@@ -17,6 +17,13 @@ struct Memory {
     ~Memory() { physmem_fini(&mem); }
     uint64_t hash() const { return physmem_hash(&mem); }
     void put(pa_t pa, uint8_t byte) { physmem_write(&mem, pa, &byte, 1); }
+    std::vector<pa_t> heard;
+    void listen() {
+        mem.watcher = &heard;
+        mem.on_store = [](void *watcher, pa_t pa, unsigned, const void *) {
+            static_cast<std::vector<pa_t> *>(watcher)->push_back(pa);
+        };
+    }
 };
 
 TEST(Physmem, HashIsOfContentsAndPlaces) {
@@ -55,27 +62,19 @@ TEST(Physmem, OverBorrowedBytes) {
 
 TEST(Physmem, AnnouncedStoresAreHeardWhereSomebodyWatches) {
     Memory m;
-    std::vector<pa_t> heard;
-    m.mem.watcher = &heard;
-    m.mem.on_store = [](void *watcher, pa_t pa, unsigned, const void *) {
-        static_cast<std::vector<pa_t> *>(watcher)->push_back(pa);
-    };
+    m.listen();
     m.mem.watch[3] = 1;
     uint32_t value = 1;
     physmem_announce(&m.mem, 0x2FFC, &value, 4);
     physmem_announce(&m.mem, 0x3000, &value, 4);
     physmem_announce(&m.mem, MB4, &value, 4);
-    EXPECT_EQ(heard, std::vector<pa_t>{0x3000});
+    EXPECT_EQ(m.heard, std::vector<pa_t>{0x3000});
     EXPECT_EQ(physmem_read32(&m.mem, 0x3000), 0u) << "an announcement stores nothing";
 }
 
 TEST(Physmem, AFrameIsFreshUntilSomethingIsStored) {
     Memory m;
-    std::vector<pa_t> heard;
-    m.mem.watcher = &heard;
-    m.mem.on_store = [](void *watcher, pa_t pa, unsigned, const void *) {
-        static_cast<std::vector<pa_t> *>(watcher)->push_back(pa);
-    };
+    m.listen();
     uint8_t value = 0;
     physmem_fill(&m.mem, 0x1000, 0, PAGE_SIZE);
     EXPECT_TRUE(physmem_is_fresh(&m.mem, 1)) << "zeroes over zeroes";
@@ -84,7 +83,7 @@ TEST(Physmem, AFrameIsFreshUntilSomethingIsStored) {
     physmem_announce(&m.mem, 0x3000, &value, 1);
     for (pfn_t frame = 1; frame <= 3; frame++) { EXPECT_FALSE(physmem_is_fresh(&m.mem, frame)) << frame; }
     EXPECT_TRUE(physmem_is_fresh(&m.mem, 4));
-    EXPECT_TRUE(heard.empty()) << "a fresh frame is not a watched one";
+    EXPECT_TRUE(m.heard.empty()) << "a fresh frame is not a watched one";
     physmem_fill(&m.mem, 0x1000, 0, PAGE_SIZE);
     EXPECT_EQ(physmem_read32(&m.mem, 0x1000), 0u);
 
