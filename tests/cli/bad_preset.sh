@@ -2,7 +2,7 @@
 # A preset that is not there, or that says nonsense.
 . "$(dirname "$0")/common.inc"
 small_trace "$work/a.vmt"
-for command in run check build; do
+for command in run check shrink build; do
     argument=(--cpu nope "$work/a.vmt")
     [ $command = build ] && argument=(nope)
     expect 2 'nope\.preset.*expected' "$ntmmu" $command "${argument[@]}"

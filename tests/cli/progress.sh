@@ -25,22 +25,10 @@ reads
 shows "$events, [0-9]+ %, [0-9]+ s left" "$ntmmu" gen --events 200000 "$work/pipe"
 examples=$(dirname "$ntmmu")/examples
 # the same for shrink: an MMU that takes its time each time that it is made
-cc -shared -fPIC -Icsrc/include -x c -o "$work/slow.so" - <<END
-#define _DEFAULT_SOURCE
-#include "ntmmu/mmu.h"
-#include <dlfcn.h>
-#include <unistd.h>
-static const struct mmu_ops *inner;
+wrapped_mmu "$work/slow.so" "$examples/tiny_mmu.bugs-2.so" create <<END
 static struct mmu *create(const struct mmu_config *config, char *err, size_t err_size) {
     usleep(50000);
     return inner->create(config, err, err_size);
-}
-const struct mmu_ops *ntmmu_mmu_ops(void) {
-    static struct mmu_ops ops;
-    inner = ((const struct mmu_ops *(*)(void))dlsym(dlopen("$examples/tiny_mmu.bugs-2.so", RTLD_NOW), "ntmmu_mmu_ops"))();
-    ops = *inner;
-    ops.create = create;
-    return &ops;
 }
 END
 "$ntmmu" gen --kind nt --seed 4 --events 5000 "$work/long.vmt"

@@ -32,24 +32,12 @@ expect 1 '' "$ntmmu" check --quiet "${own[@]}" "$work/own-small.vmt.zst"
 [ "$(zstdcat "$work/own-small.vmt.zst" | events /dev/stdin)" -le 10 ] || fail "the own MMU's trace is not small"
 
 # An MMU that crashes on one page: the access to it is what is left.
-cc -shared -fPIC -Icsrc/include -x c -o "$work/crashing.so" - <<END
-#include "ntmmu/mmu.h"
-#include <dlfcn.h>
-#include <stdlib.h>
-static const struct mmu_ops *inner;
+wrapped_mmu "$work/crashing.so" "$examples/tiny_mmu.so" translate <<END
 static size_t translate(struct mmu *mmu, const struct mmu_request *request, struct mmu_result *result, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (request[i].va >> 12 == 0x413) { abort(); }
     }
     return inner->translate(mmu, request, result, count);
-}
-const struct mmu_ops *ntmmu_mmu_ops(void) {
-    static struct mmu_ops ops;
-    void *object = dlopen("$examples/tiny_mmu.so", RTLD_NOW);
-    inner = ((const struct mmu_ops *(*)(void))dlsym(object, "ntmmu_mmu_ops"))();
-    ops = *inner;
-    ops.translate = translate;
-    return &ops;
 }
 END
 small_trace "$work/crash.vmt" 'w 411000 4' 'w 413000 4' 'w 412000 4'

@@ -281,6 +281,8 @@ struct Damage {
     const char *says;
 };
 
+static std::string damage_name(const ::testing::TestParamInfo<Damage> &info) { return info.param.name; }
+
 class AuditDamage : public ::testing::TestWithParam<Damage> {};
 
 TEST_P(AuditDamage, IsReported) {
@@ -318,7 +320,7 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"table_of_the_system", SYSTEM_VIEW,
                [](machine *m) { map_in_process_1(m, physmem_read32(machine_memory(m), 0x30A00) >> 12); },
                "expected one PTE to own it, found those at c0001040 (process 1) and c0300a00 (process 0)"}),
-    [](const ::testing::TestParamInfo<Damage> &info) { return std::string(info.param.name); });
+    damage_name);
 
 /* NT-62, NT-99, NT-66; prototype PTEs begin at E1000008. */
 static const std::string SECTION =
@@ -348,7 +350,7 @@ INSTANTIATE_TEST_SUITE_P(
                                  "w 410008 4 =500121\nsec+ 1 page 1000 \"\"\ntrim 1 all force\n" + "run mpw\nrun apc\n",
                              [](machine *m) { change32(m, kernel_pte_pa(m, 0xE1000000), 0x00001080); },
                              "audit I4: prototype PTE at e1000008: 00500121 names a frame, and its page is away"}),
-    [](const ::testing::TestParamInfo<Damage> &info) { return std::string(info.param.name); });
+    damage_name);
 
 /* NT-16, NT-17: F9FFF000, the first of the single entries, is handed out. */
 static const std::string MAPPED = std::string(START) + "mdl+ 1 410000 1000 w\nmdlmap 1 0\n";
@@ -395,7 +397,7 @@ INSTANTIATE_TEST_SUITE_P(
                "audit NT-17: system PTE space 0: entries handed out expected 2, found 1"},
         Damage{"maps_a_free_frame", MAPPED, [](machine *m) { change32(m, kernel_pa(m, 0xC03E7FFC), 0x00500163); },
                "audit I12: frame 500: the system PTE c03e7ffc maps it, but nobody holds it"}),
-    [](const ::testing::TestParamInfo<Damage> &info) { return std::string(info.param.name); });
+    damage_name);
 
 /* NT-29: the list's head, the system's working set, that of process 1. */
 static const pa_t EXPANSION = 0x1FF040;
@@ -421,7 +423,7 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"pool_page_without_an_entry", std::string(START) + "pool paged 100\n", /* of boot's frame */
                [](machine *m) { change32(m, kernel_pte_pa(m, 0xE1200000), 0x00030163); },
                "audit I3: process 0, working-set entry for the valid page e1200000: expected 1, found 0"}),
-    [](const ::testing::TestParamInfo<Damage> &info) { return std::string(info.param.name); });
+    damage_name);
 
 /* I6 with a paging file: the page of process 1 has slot 1, and the frame waits in transition. */
 static const char *const PAGED = "pagefile 100000 200000\nproc+ 1 0 \"a\"\nthr+ 101 1\nx 0 101\nalloc 410000 3000 rc "
