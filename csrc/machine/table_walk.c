@@ -5,12 +5,6 @@
 
 #define PAE_ADDRESS 0x000FFFFFFFFFF000ull
 
-static pte_t read_entry(const struct physmem *mem, pa_t pa, unsigned bytes) {
-    pte_t entry = 0;
-    physmem_read(mem, pa, &entry, bytes);
-    return entry;
-}
-
 static void take_leaf(struct table_path *path, pte_t leaf, pte_t rights, uint8_t page_shift, pa_t base, va_t va) {
     path->present = true;
     path->writable = rights & ENTRY_RW;
@@ -23,7 +17,7 @@ static void take_leaf(struct table_path *path, pte_t leaf, pte_t rights, uint8_t
 
 static struct table_path walk_two_level(const struct physmem *mem, uint64_t cr3, uint64_t cr4, va_t va) {
     struct table_path path = {.pde_pa = (cr3 & 0xFFFFF000u) | (va >> 22 << 2)};
-    path.pde = read_entry(mem, path.pde_pa, 4);
+    path.pde = physmem_read32(mem, path.pde_pa);
     if (!(path.pde & ENTRY_P)) { return path; }
     if ((path.pde & ENTRY_PS) && (cr4 & CR4_PSE)) {
         /* PSE-36: bits 20..13 are address bits 39..32 */
@@ -31,24 +25,24 @@ static struct table_path walk_two_level(const struct physmem *mem, uint64_t cr3,
         return path;
     }
     path.pte_pa = (path.pde & 0xFFFFF000u) | (va >> 12 & 0x3FF) << 2;
-    path.pte = read_entry(mem, path.pte_pa, 4);
+    path.pte = physmem_read32(mem, path.pte_pa);
     if (path.pte & ENTRY_P) { take_leaf(&path, path.pte, path.pde & path.pte, 12, path.pte & 0xFFFFF000u, va); }
     return path;
 }
 
 static struct table_path walk_pae(const struct physmem *mem, uint64_t cr3, va_t va) {
     struct table_path path = {0};
-    pte_t pdpte = read_entry(mem, (cr3 & 0xFFFFFFE0u) + (va >> 30) * 8, 8);
+    pte_t pdpte = physmem_read64(mem, (cr3 & 0xFFFFFFE0u) + (va >> 30) * 8);
     if (!(pdpte & ENTRY_P)) { return path; }
     path.pde_pa = (pdpte & PAE_ADDRESS) | (va >> 21 & 0x1FF) << 3;
-    path.pde = read_entry(mem, path.pde_pa, 8);
+    path.pde = physmem_read64(mem, path.pde_pa);
     if (!(path.pde & ENTRY_P)) { return path; }
     if (path.pde & ENTRY_PS) {
         take_leaf(&path, path.pde, path.pde, 21, path.pde & PAE_ADDRESS & ~(pte_t)0x1FFFFF, va);
         return path;
     }
     path.pte_pa = (path.pde & PAE_ADDRESS) | (va >> 12 & 0x1FF) << 3;
-    path.pte = read_entry(mem, path.pte_pa, 8);
+    path.pte = physmem_read64(mem, path.pte_pa);
     if (path.pte & ENTRY_P) { take_leaf(&path, path.pte, path.pde & path.pte, 12, path.pte & PAE_ADDRESS, va); }
     return path;
 }

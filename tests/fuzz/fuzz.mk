@@ -3,7 +3,7 @@
 FUZZ_TARGETS := trace convert lackey archive vectors preset events
 FUZZ := $(BUILD)/fuzz
 FUZZ_MAKE := $(MAKE) --no-print-directory BUILD=$(FUZZ) CC=clang CXX=clang++ OPT='-O2 -g' FUZZING=1 \
-    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fsanitize-address-use-after-return=never'
+    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fsanitize-trap=undefined -fsanitize-address-use-after-return=never'
 RUNS ?= 100000
 TARGETS ?= $(FUZZ_TARGETS)
 

@@ -80,6 +80,12 @@ static inline uint32_t physmem_read32(const struct physmem *mem, pa_t pa) {
     return v;
 }
 
+static inline uint64_t physmem_read64(const struct physmem *mem, pa_t pa) {
+    uint64_t v;
+    physmem_read(mem, pa, &v, sizeof v);
+    return v;
+}
+
 static inline void physmem_write32(struct physmem *mem, pa_t pa, uint32_t value) {
     physmem_write(mem, pa, &value, sizeof value);
 }
