@@ -6,6 +6,7 @@
 #define DISPATCH_LEVEL     2u
 #define SYSTEM_PTE_SPACE   0u
 #define SECTION_NOT_LOCKED 0x1010u
+#define LOAD_OBJECT        0xE0000003u /* what those who want MmSystemLoadLock wait for */
 
 /* Pages of the image in order: nonpaged, PAGE, INIT. */
 struct mi_driver {
@@ -44,6 +45,18 @@ bool MiIsPageableDriverAddress(const struct os *os, va_t va) {
     const struct mi_driver *driver = MiDriverOf(os, va);
     if (!driver || va >= MiInitSection(driver)) { return false; }
     return va >= MiPageSection(driver) ? driver->PagingEnabled : driver->EntirePaged;
+}
+
+/* ---- MmSystemLoadLock: over waits for the disk, so that nobody unloads what another loads, locks or pages ---- */
+
+static void MiLockSystemLoad(struct os *os) {
+    while (os->MmSystemLoadLock) { KeWaitForSingleObject(os, LOAD_OBJECT); }
+    os->MmSystemLoadLock = true;
+}
+
+static void MiUnlockSystemLoad(struct os *os) {
+    os->MmSystemLoadLock = false;
+    os->M->ops->signal(os->M, LOAD_OBJECT);
 }
 
 /* ---- pages enter and leave the system working set ---- */
@@ -86,10 +99,12 @@ static void MiReferenceSection(struct os *os, const struct mi_driver *driver, bo
 }
 
 static void MiLockSection(struct os *os, struct mi_driver *driver) {
-    if (driver->LockCount++ != 0) { return; }
-    MiDisablePaging(os, MiPageSection(driver), driver->Paged);
-    driver->PagingEnabled = false;
-    MiReferenceSection(os, driver, true);
+    if (driver->LockCount == 0) {
+        MiDisablePaging(os, MiPageSection(driver), driver->Paged);
+        driver->PagingEnabled = false;
+        MiReferenceSection(os, driver, true);
+    }
+    driver->LockCount++;
 }
 
 static void MiUnlockSection(struct os *os, struct mi_driver *driver) {
@@ -100,7 +115,7 @@ static void MiUnlockSection(struct os *os, struct mi_driver *driver) {
 }
 
 /* The handle is the section's address; 0: no pageable section there. */
-va_t MmLockPagableDataSection(struct os *os, va_t va) {
+static va_t MmLockPagableDataSection(struct os *os, va_t va) {
     struct mi_driver *driver = MiDriverOf(os, va);
     if (!driver || va < MiPageSection(driver) || va >= MiInitSection(driver)) { return 0; }
     MiLockSection(os, driver);
@@ -114,16 +129,16 @@ static struct mi_driver *MiSectionByHandle(struct os *os, va_t handle) {
     return driver;
 }
 
-void MmLockPagableSectionByHandle(struct os *os, va_t handle) { MiLockSection(os, MiSectionByHandle(os, handle)); }
+static void MmLockPagableSectionByHandle(struct os *os, va_t handle) { MiLockSection(os, MiSectionByHandle(os, handle)); }
 
-void MmUnlockPagableImageSection(struct os *os, va_t handle) {
+static void MmUnlockPagableImageSection(struct os *os, va_t handle) {
     struct mi_driver *driver = MiSectionByHandle(os, handle);
     if (driver->LockCount == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, SECTION_NOT_LOCKED, handle, 0, 0); }
     MiUnlockSection(os, driver);
 }
 
 /* All of the image becomes pageable; the image's own attributes come back. Both give the base, 0: no driver there. */
-va_t MmPageEntireDriver(struct os *os, va_t va) {
+static va_t MmPageEntireDriver(struct os *os, va_t va) {
     struct mi_driver *driver = MiDriverOf(os, va);
     if (!driver) { return 0; }
     if (!driver->EntirePaged) {
@@ -133,7 +148,7 @@ va_t MmPageEntireDriver(struct os *os, va_t va) {
     return driver->Base;
 }
 
-va_t MmResetDriverPaging(struct os *os, va_t va) {
+static va_t MmResetDriverPaging(struct os *os, va_t va) {
     struct mi_driver *driver = MiDriverOf(os, va);
     if (!driver) { return 0; }
     if (driver->EntirePaged) {
@@ -224,7 +239,7 @@ static ntstatus_t MmLoadSystemImage(struct os *os, const struct mi_driver *image
     return STATUS_SUCCESS;
 }
 
-struct os_service_result MiServiceDriver(struct os *os, const struct event *event) {
+static struct os_service_result MiLoadOrUnload(struct os *os, const struct event *event) {
     struct os_service_result result = {.status = STATUS_INVALID_PARAMETER};
     if (event->kind == EV_DRIVER_LOAD) {
         const struct mi_driver image = {.Id = event->driver.id,
@@ -241,6 +256,13 @@ struct os_service_result MiServiceDriver(struct os *os, const struct event *even
         MiUnloadDriver(os, driver);
         result.status = STATUS_SUCCESS;
     }
+    return result;
+}
+
+struct os_service_result MiServiceDriver(struct os *os, const struct event *event) {
+    MiLockSystemLoad(os);
+    struct os_service_result result = MiLoadOrUnload(os, event);
+    MiUnlockSystemLoad(os);
     return result;
 }
 
@@ -295,39 +317,52 @@ ROUTINE(MiCallPagedCode) {
 ROUTINE(MiCallFreeInit) {
     (void)process;
     (void)out;
+    MiLockSystemLoad(os);
     struct mi_driver *driver = MiLookupDriver(os, MI_ARGUMENT(event, 0));
-    return driver ? MmFreeDriverInitialization(os, driver) : STATUS_INVALID_PARAMETER;
+    ntstatus_t status = driver ? MmFreeDriverInitialization(os, driver) : STATUS_INVALID_PARAMETER;
+    MiUnlockSystemLoad(os);
+    return status;
 }
 
 ROUTINE(MiCallLockSection) {
     (void)process;
+    MiLockSystemLoad(os);
     out[0] = MmLockPagableDataSection(os, MI_ARGUMENT(event, 0));
+    MiUnlockSystemLoad(os);
     return STATUS_SUCCESS;
 }
 
 ROUTINE(MiCallLockByHandle) {
     (void)process;
     (void)out;
+    MiLockSystemLoad(os);
     MmLockPagableSectionByHandle(os, MI_ARGUMENT(event, 0));
+    MiUnlockSystemLoad(os);
     return STATUS_SUCCESS;
 }
 
 ROUTINE(MiCallUnlockSection) {
     (void)process;
     (void)out;
+    MiLockSystemLoad(os);
     MmUnlockPagableImageSection(os, MI_ARGUMENT(event, 0));
+    MiUnlockSystemLoad(os);
     return STATUS_SUCCESS;
 }
 
 ROUTINE(MiCallPageEntireDriver) {
     (void)process;
+    MiLockSystemLoad(os);
     out[0] = MmPageEntireDriver(os, MI_ARGUMENT(event, 0));
+    MiUnlockSystemLoad(os);
     return STATUS_SUCCESS;
 }
 
 ROUTINE(MiCallResetPaging) {
     (void)process;
+    MiLockSystemLoad(os);
     out[0] = MmResetDriverPaging(os, MI_ARGUMENT(event, 0));
+    MiUnlockSystemLoad(os);
     return STATUS_SUCCESS;
 }
 

@@ -438,6 +438,7 @@ struct os {
     uint64_t RaisedP[3];
     struct mi_handle *Handles; /* obhandle.c */
     struct mi_driver *Drivers; /* driver.c */
+    bool MmSystemLoadLock;     /* of them: held over waits */
     struct mi_locks Locks;
     bool DriverAccess; /* accesses of the trace are a driver's, NT-45 */
     uint32_t RtlRandomTable[MI_RANDOM_TABLE];

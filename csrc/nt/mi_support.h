@@ -54,11 +54,6 @@ bool MmIsRecursiveIoFault(struct os *os); /* NT-89 */
 struct os_service_result MiServiceDriver(struct os *os, const struct event *event); /* drv+, drv- */
 bool MiIsPageableDriverAddress(const struct os *os, va_t va);
 void MiFreeDrivers(struct os *os); /* host memory, when the machine goes */
-va_t MmLockPagableDataSection(struct os *os, va_t va);
-void MmLockPagableSectionByHandle(struct os *os, va_t handle);
-void MmUnlockPagableImageSection(struct os *os, va_t handle);
-va_t MmPageEntireDriver(struct os *os, va_t va);
-va_t MmResetDriverPaging(struct os *os, va_t va);
 
 /* ---- obhandle.c: handles, NT-105 ---- */
 enum mi_object_kind { MI_OBJECT_PROCESS = 1, MI_OBJECT_SECTION, MI_OBJECT_FILE };
