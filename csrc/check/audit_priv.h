@@ -30,9 +30,10 @@ struct frame_info {
     bool listed;         /* met on a page list */
 };
 
+#define SLOT_FILE_SHIFT 32
 /* A page-file slot and who names it. */
 struct slot {
-    uint32_t slot;
+    uint64_t slot; /* the number of the file << SLOT_FILE_SHIFT | page, which PAE gives 32 bits */
     uint32_t where;
 };
 

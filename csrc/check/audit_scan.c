@@ -71,7 +71,7 @@ void audit_slot(struct audit *a, pte_t pte, uint32_t where) {
         a->slot_capacity = a->slot_capacity ? a->slot_capacity * 2 : 256;
         a->slots = check_grow(a->slots, a->slot_capacity * sizeof *a->slots);
     }
-    uint32_t slot = pte_page_file_number(pte) << 20 | pte_page_file_offset(pte);
+    uint64_t slot = (uint64_t)pte_page_file_number(pte) << SLOT_FILE_SHIFT | pte_page_file_offset(pte);
     a->slots[a->slot_count++] = (struct slot){.slot = slot, .where = where};
 }
 
@@ -80,7 +80,7 @@ static int compare_slots(const void *x, const void *y) {
     return a->slot < b->slot ? -1 : a->slot > b->slot;
 }
 
-static const struct slot *find_slot(const struct audit *a, uint32_t slot) {
+static const struct slot *find_slot(const struct audit *a, uint64_t slot) {
     const struct slot key = {.slot = slot};
     return a->slot_count ? bsearch(&key, a->slots, a->slot_count, sizeof *a->slots, compare_slots) : NULL;
 }
@@ -94,7 +94,7 @@ static bool audit_paging_file(void *ctx, const struct nt_paging_file_view *file)
     for (uint32_t slot = 0; slot < size; slot++) {
         if (slot % 32 == 0) { word = peek32(a->machine, a->system_directory, bitmap + slot / 8); }
         bool set = word >> (slot % 32) & 1;
-        const struct slot *named = find_slot(a, file->number << 20 | slot);
+        const struct slot *named = find_slot(a, (uint64_t)file->number << SLOT_FILE_SHIFT | slot);
         used += slot != 0 && set;
         if (set == (named != NULL || slot == 0)) { continue; }
         if (named) {
@@ -121,10 +121,10 @@ static bool audit_paging_files(struct audit *a) {
     memset(a->paging_file_pages, 0, sizeof a->paging_file_pages);
     nt_view_paging_files(a->os, paging_file_size, a);
     for (size_t i = 0; i < a->slot_count; i++) {
-        uint32_t slot = a->slots[i].slot;
-        if ((slot & 0xFFFFF) >= a->paging_file_pages[slot >> 20]) {
+        uint32_t page = (uint32_t)a->slots[i].slot, file = (uint32_t)(a->slots[i].slot >> SLOT_FILE_SHIFT);
+        if (page >= a->paging_file_pages[file]) {
             return audit_fail(a, "I6", "%x names slot %x of paging file %u, expected a slot below %x",
-                              a->slots[i].where, slot & 0xFFFFF, slot >> 20, a->paging_file_pages[slot >> 20]);
+                              a->slots[i].where, page, file, a->paging_file_pages[file]);
         }
     }
     nt_view_paging_files(a->os, audit_paging_file, a);
@@ -135,8 +135,10 @@ bool audit_slots(struct audit *a) {
     if (a->slot_count) { qsort(a->slots, a->slot_count, sizeof *a->slots, compare_slots); }
     for (size_t i = 1; i < a->slot_count; i++) {
         if (a->slots[i].slot == a->slots[i - 1].slot) {
-            return audit_fail(a, "I6", "page-file slot %x: expected one PTE or frame to name it, found %x and %x",
-                              a->slots[i].slot, a->slots[i - 1].where, a->slots[i].where);
+            return audit_fail(a, "I6",
+                              "slot %x of paging file %u: expected one PTE or frame to name it, found %x and %x",
+                              (uint32_t)a->slots[i].slot, (unsigned)(a->slots[i].slot >> SLOT_FILE_SHIFT),
+                              a->slots[i - 1].where, a->slots[i].where);
         }
     }
     return audit_paging_files(a);

@@ -55,8 +55,12 @@ CALL(MiCallAllocateMdl) {
 typedef ntstatus_t (*mdl_routine)(struct os *os, struct mmmdl *mdl, const struct event *event, uint64_t out[2]);
 
 static ntstatus_t MiWithMdl(struct os *os, const struct event *event, uint64_t out[2], mdl_routine routine) {
-    struct mmmdl *mdl = MiLookupMdl(os, MI_ARGUMENT(event, 0));
-    return mdl ? routine(os, mdl, event, out) : STATUS_INVALID_PARAMETER;
+    struct mmmdl *mdl = MiBeginMdlCall(os, MI_ARGUMENT(event, 0));
+    if (mdl == NULL) { return STATUS_INVALID_PARAMETER; }
+    va_t address = mdl->Address;
+    ntstatus_t status = routine(os, mdl, event, out);
+    MiEndMdlCall(os, address);
+    return status;
 }
 #define MDL_CALL(name)                                                                                                 \
     static ntstatus_t name##Of(struct os *os, struct mmmdl *mdl, const struct event *event, uint64_t out[2]);          \
@@ -124,7 +128,7 @@ CALL(MiCallUnmapLocked) {
     (void)out;
     va_t va = MI_ARGUMENT(event, 0);
     struct mmmdl *mdl = MiLookupMdl(os, MI_ARGUMENT(event, 1));
-    if (mdl == NULL) { return STATUS_INVALID_PARAMETER; }
+    if (mdl == NULL || mdl->InUse) { return STATUS_INVALID_PARAMETER; }
     bool user = mdl->UserProcess && mdl->UserVa == page_of(va);
     bool system = (MiMdlFlags(os, mdl) & MDL_MAPPED_TO_SYSTEM_VA) && MiRead32(os, mdl->Address + MDL_MAPPED_VA) == va;
     if (!user && !system) { return STATUS_INVALID_PARAMETER; }
@@ -143,7 +147,7 @@ MDL_CALL(MiCallBuildForPool) {
 MDL_CALL(MiCallBuildPartial) {
     (void)out;
     struct mmmdl *target = MiLookupMdl(os, MI_ARGUMENT(event, 1));
-    if (target == NULL) { return STATUS_INVALID_PARAMETER; }
+    if (target == NULL || (target != mdl && target->InUse)) { return STATUS_INVALID_PARAMETER; }
     return IoBuildPartialMdl(os, mdl, target, MI_ARGUMENT(event, 2), MI_ARGUMENT(event, 3));
 }
 

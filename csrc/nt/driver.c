@@ -129,7 +129,9 @@ static struct mi_driver *MiSectionByHandle(struct os *os, va_t handle) {
     return driver;
 }
 
-static void MmLockPagableSectionByHandle(struct os *os, va_t handle) { MiLockSection(os, MiSectionByHandle(os, handle)); }
+static void MmLockPagableSectionByHandle(struct os *os, va_t handle) {
+    MiLockSection(os, MiSectionByHandle(os, handle));
+}
 
 static void MmUnlockPagableImageSection(struct os *os, va_t handle) {
     struct mi_driver *driver = MiSectionByHandle(os, handle);

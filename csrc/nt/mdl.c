@@ -17,11 +17,25 @@ struct mmmdl *MiLookupMdl(struct os *os, uint32_t address_or_id) {
     return mdl;
 }
 
+struct mmmdl *MiBeginMdlCall(struct os *os, uint32_t address_or_id) {
+    struct mmmdl *mdl = MiLookupMdl(os, address_or_id);
+    if (mdl == NULL || mdl->InUse) { return NULL; }
+    mdl->InUse = true;
+    return mdl;
+}
+
+void MiEndMdlCall(struct os *os, va_t address) {
+    for (struct mmmdl *mdl = os->Mdls; mdl; mdl = mdl->Next) {
+        if (mdl->Address == address) { mdl->InUse = false; }
+    }
+}
+
 struct mmmdl *MmCreateMdl(struct os *os, va_t memory, va_t base, va_t length) {
     uint32_t pages = MiSpannedPages(base, length), bytes = MmSizeOfMdl(base, length);
     va_t address = memory ? memory : ExAllocatePool(os, NonPagedPool, bytes, POOL_TAG_MDL);
     if (address == 0) { return NULL; }
     struct mmmdl *old = MiLookupMdl(os, (uint32_t)address); /* the memory of a list is used for another */
+    if (old && old->InUse) { MiAssert(os, "a memory descriptor list is made over one that is in use"); }
     if (old) { IoFreeMdl(os, old); }
     struct mmmdl *mdl = MiAllocateHost(os, sizeof(*mdl));
     *mdl = (struct mmmdl){.Next = os->Mdls, .Address = address, .Allocated = memory == 0, .Pages = pages};
@@ -158,7 +172,9 @@ typedef struct os_service_result result_t;
 static result_t MiLockMdl(struct os *os, const struct event *event) {
     struct mmmdl *old = MiLookupMdl(os, event->mdl.id);
     if (old != NULL) {
-        if (MiMdlFlags(os, old) & MDL_PAGES_LOCKED) { return (result_t){.status = STATUS_INVALID_PARAMETER}; }
+        if (old->InUse || (MiMdlFlags(os, old) & MDL_PAGES_LOCKED)) {
+            return (result_t){.status = STATUS_INVALID_PARAMETER};
+        }
         IoFreeMdl(os, old);
     }
     va_t base = event->mdl.base, size = event->mdl.size;
@@ -168,11 +184,13 @@ static result_t MiLockMdl(struct os *os, const struct event *event) {
     struct mmmdl *mdl = MmCreateMdl(os, 0, base, size);
     if (mdl == NULL) { return (result_t){.status = STATUS_INSUFFICIENT_RESOURCES}; }
     mdl->Id = event->mdl.id;
+    mdl->InUse = true;
     ntstatus_t status = MmProbeAndLockPages(os, mdl, base < MM_SYSTEM_RANGE_START, event->mdl.write);
     if (status != STATUS_SUCCESS) {
         IoFreeMdl(os, mdl);
         return (result_t){.status = status};
     }
+    mdl->InUse = false;
     return (result_t){.status = status, .out = {mdl->Address, mdl->Pages}};
 }
 
@@ -190,10 +208,7 @@ static result_t MiMapMdl(struct os *os, const struct event *event, struct mmmdl 
     return (result_t){.out = {va, 0}};
 }
 
-struct os_service_result MiServiceMdl(struct os *os, const struct event *event) {
-    if (event->kind == EV_MDL_LOCK) { return MiLockMdl(os, event); }
-    struct mmmdl *mdl = MiLookupMdl(os, event->mdl.id);
-    if (mdl == NULL) { return (result_t){.status = STATUS_INVALID_PARAMETER}; }
+static result_t MiUseMdl(struct os *os, const struct event *event, struct mmmdl *mdl) {
     if (event->kind == EV_MDL_MAP) { return MiMapMdl(os, event, mdl); }
     if (event->kind == EV_MDL_UNLOCK) {
         MmUnlockPages(os, mdl);
@@ -202,6 +217,16 @@ struct os_service_result MiServiceMdl(struct os *os, const struct event *event) 
     if (!(MiMdlFlags(os, mdl) & MDL_MAPPED_TO_SYSTEM_VA)) { return (result_t){.status = STATUS_INVALID_PARAMETER}; }
     MmUnmapLockedPages(os, MiRead32(os, mdl->Address + MDL_MAPPED_VA), mdl);
     return (result_t){0};
+}
+
+struct os_service_result MiServiceMdl(struct os *os, const struct event *event) {
+    if (event->kind == EV_MDL_LOCK) { return MiLockMdl(os, event); }
+    struct mmmdl *mdl = MiBeginMdlCall(os, event->mdl.id);
+    if (mdl == NULL) { return (result_t){.status = STATUS_INVALID_PARAMETER}; }
+    va_t address = mdl->Address;
+    result_t result = MiUseMdl(os, event, mdl);
+    MiEndMdlCall(os, address);
+    return result;
 }
 
 /* ---- ---- */

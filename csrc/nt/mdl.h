@@ -13,6 +13,7 @@ struct mmmdl {
     uint32_t Id; /* of the trace; 0: made by a call */
     va_t Address;
     bool Allocated;               /* its memory goes back to the pool with it */
+    bool InUse;                   /* by a call that may wait: no other call gets it meanwhile */
     struct eprocess *Process;     /* whose locked pages it counts among; NULL: system buffer */
     uint32_t Pages, Locked;       /* Locked: pages that it holds references of */
     uint32_t *Frames;             /* what the simulated array holds, for audits that must not disturb the machine */
@@ -35,6 +36,9 @@ void MiSetMdlFrame(struct os *os, struct mmmdl *mdl, uint32_t index, pfn_t frame
 /* mdl.c */
 uint32_t MmSizeOfMdl(va_t base, va_t length);
 struct mmmdl *MiLookupMdl(struct os *os, uint32_t address_or_id);              /* NULL: none */
+/* For one call: NULL if there is none, or another call has it. At the end the list at this address may be gone. */
+struct mmmdl *MiBeginMdlCall(struct os *os, uint32_t address_or_id);
+void MiEndMdlCall(struct os *os, va_t address);
 struct mmmdl *MmCreateMdl(struct os *os, va_t memory, va_t base, va_t length); /* memory 0: from the pool; NULL: none */
 void IoFreeMdl(struct os *os, struct mmmdl *mdl);
 /* What fails is raised, and nothing is locked; MI_WAIT_FOR_PAGE: nothing is locked, and the call is to be repeated. */

@@ -41,6 +41,7 @@ static ntstatus_t ZwReadFile(struct os *os, const struct file_object *file, uint
         .file = file->File, .offset = offset, .pages = pages, .valid_bytes = left < length ? left : length};
     struct mmmdl *mdl = MmCreateMdl(os, 0, buffer, length);
     if (!mdl) { return STATUS_INSUFFICIENT_RESOURCES; }
+    mdl->InUse = true;
     ntstatus_t status = MmProbeAndLockPages(os, mdl, buffer < MM_SYSTEM_RANGE_START, true);
     if (NT_SUCCESS(status)) {
         for (uint32_t i = 0; i < pages; i++) { io.frame[i] = MiMdlFrame(os, mdl, i); }

@@ -200,7 +200,7 @@ INSTANTIATE_TEST_SUITE_P(
                           change32(m, TABLE + 0x48, 0x00005080);
                           change16(m, WS + 0x32, 3);
                       },
-                      {"audit I6: page-file slot 5: expected one PTE or frame to name it, found c000104"}},
+                      {"audit I6: slot 5 of paging file 0: expected one PTE or frame to name it, found c000104"}},
             Injection{"commit_total",
                       [](machine *m) { machine_os(m)->MmTotalCommittedPages++; },
                       {"audit I7: committed pages expected"}},
@@ -454,6 +454,24 @@ TEST(AuditPaging, SlotsAndBitmap) {
         o = nt_replay(c.corrupt, 9).run(PAGED);
         EXPECT_TRUE(o.fails_saying({c.says})) << c.says << o.report;
     }
+}
+
+/* A PAE entry has 32 bits for the page of a paging file; 411000 has an entry of its own, not only the VAD's word. */
+TEST(Audit, SlotOfManyBits) {
+    Replay r = nt_replay(
+        [](machine *m) {
+            const mmu_ops *ops = machine_mmu_ops(m);
+            mmu *mmu = machine_mmu(m);
+            uint64_t cr3 = ops->read_control(mmu, MMU_CR3), cr4 = ops->read_control(mmu, MMU_CR4);
+            table_path path = table_walk(machine_memory(m), cr3, cr4, 0x410000);
+            uint64_t entry = 0x0FF0000500000080;
+            physmem_write(machine_memory(m), path.pte_pa + sizeof entry, &entry, sizeof entry);
+        },
+        STARTED + 1);
+    r.os = &nt_pae_os_ops;
+    r.os_options.profile = OS_NT5PAE;
+    Outcome o = r.run(std::string(START) + "prot 411000 1000 r\nirql 0 0\n");
+    EXPECT_TRUE(o.fails_saying({"names slot ff00005 of paging file 0, expected a slot below 0"})) << o.report;
 }
 
 /* A shared page: two processes map it; the share count and the pool page's are recounted. */
