@@ -9,6 +9,7 @@ struct bytes {
     unsigned prologue, line; /* how many events come before those of the bytes, and how many of them have come */
     bool lockstep;           /* drawn: on a second machine, too */
     bool audit_often;        /* drawn: after every few events, not at the end alone */
+    bool dump;               /* drawn: what memory holds at the end */
 };
 
 /* What the first three bytes choose: profile, memory, threads, disk; and what is drawn from all of them. The MMU and the

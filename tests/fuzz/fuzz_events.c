@@ -6,7 +6,9 @@
 #include "fuzz.h"
 
 #include "ntmmu/check.h"
+#include "ntmmu/dump.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +46,8 @@ static void replay(struct machine *m[2], struct bytes *bytes) {
     unsigned without = (m[1] ? 0 : CHECK_LOCKSTEP) | (bare ? CHECK_SHADOW | CHECK_AUDIT : 0);
     struct check_config config = {.machine = {m[0], m[1]},
                                   .flags = CHECK_ALL & ~without,
-                                  .audit_interval = bytes->audit_often ? 8 : 0, /* anyway at the end, and the end may be anywhere */
+                                  .audit_interval =
+                                      bytes->audit_often ? 8 : 0, /* anyway at the end, and the end may be anywhere */
                                   .trace = "fuzz"};
     struct check *check = check_create(&config, err, sizeof err);
     FUZZ_REQUIRE(check);
@@ -63,6 +66,24 @@ static void replay(struct machine *m[2], struct bytes *bytes) {
     check_destroy(check);
 }
 
+/* Whatever memory holds, each command says something of it, or why it cannot. */
+static void dump(struct machine *m) {
+    static const char *const commands[] = {"!pte 410000", "!pte e1000008 1", "!pfn 404",   "!vm",       "!vad 1",
+                                           "!wsle 1",     "!sysptes",        "!process 1", "!memusage", "!poolused"};
+    static FILE *nowhere;
+    if (!nowhere) { nowhere = fopen("/dev/null", "w"); }
+    FUZZ_REQUIRE(nowhere);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char err[512] = "";
+        json_t *json;
+        if (dump_command(m, commands[i], nowhere, &json, err, sizeof err) == 0) {
+            json_decref(json);
+        } else {
+            FUZZ_REQUIRE(*err);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct mmu_preset preset;
     char err[512];
@@ -75,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     events_config(&bytes, &config);
     struct machine *m[2] = {machine(&config), bytes.lockstep ? machine(&config) : NULL};
     if (m[0]) { replay(m, &bytes); }
+    if (m[0] && bytes.dump) { dump(m[0]); }
     for (unsigned k = 0; k < 2; k++) {
         if (m[k]) { machine_destroy(m[k]); }
     }
