@@ -187,6 +187,18 @@ static ntstatus_t MiInsertView(struct os *os, const struct view_request *r, stru
     return status;
 }
 
+/* What of it may have to be waited for: pages of prototypes, and commit. */
+static ntstatus_t MiCreateView(struct os *os, struct view_request *r) {
+    uint64_t end = r->Offset + r->Size;
+    bool in_pieces = r->Area->Image && r->Area->Subsections;
+    if (!in_pieces && !MiExtendSection(os, r->Area, end)) { return STATUS_INSUFFICIENT_RESOURCES; }
+    if (r->Area->Size < end && !r->Area->Image) { r->Area->Size = end; }
+    struct mmvad *vad = MiMakeViewVad(os, r);
+    ntstatus_t status = MiInsertView(os, r, vad);
+    if (!NT_SUCCESS(status)) { MiFreeHost(vad); }
+    return status;
+}
+
 static ntstatus_t MiMapView(struct os *os, struct view_request *r) {
     ntstatus_t status = MiCheckViewArguments(r);
     if (!NT_SUCCESS(status)) { return status; }
@@ -194,16 +206,12 @@ static ntstatus_t MiMapView(struct os *os, struct view_request *r) {
     status = MiPlaceView(os, r);
     if (NT_SUCCESS(status)) { status = MiCheckViewExtent(r); }
     if (!NT_SUCCESS(status)) { return status; }
-    uint64_t end = r->Offset + r->Size;
-    bool in_pieces = r->Area->Image && r->Area->Subsections;
-    if (!in_pieces && !MiExtendSection(os, r->Area, end)) { return STATUS_INSUFFICIENT_RESOURCES; }
-    if (r->Area->Size < end && !r->Area->Image) { r->Area->Size = end; }
-    struct mmvad *vad = MiMakeViewVad(os, r);
-    MiHoldControlArea(os, r->Area); /* commit may have to be waited for */
-    status = MiInsertView(os, r, vad);
+    const struct section_object section = *r->Section; /* it may be closed meanwhile */
+    r->Section = &section;
+    MiHoldControlArea(os, r->Area);
+    status = MiCreateView(os, r);
     if (!NT_SUCCESS(status)) {
         MiReleaseControlArea(os, r->Area);
-        MiFreeHost(vad);
         return status;
     }
     r->Area->Held--, r->Area->SectionRef--; /* it is the view's now */

@@ -153,7 +153,7 @@ struct control_area {
     uint64_t File;             /* file_identity, 0: page-file backed */
     uint64_t FileLength;       /* bytes that exist, UINT64_MAX if not recorded */
     uint64_t Size;             /* of the segment, bytes */
-    bool Image, Reserve, OpenedForWrite;
+    bool Image, Reserve, OpenedForWrite, BeingExtended;
     uint8_t Protection; /* of the segment, NT-11 mask; a file's in a trace: rule 6 of traces/FORMAT.md */
     uint32_t SectionRef, MappedViews, UserRef, PfnRef;
     uint32_t Held; /* of SectionRef: by calls under way, MiHoldControlArea */

@@ -23,6 +23,9 @@ OS_TYPED_ACCESS(pfn_counts, struct mmpfncounts);
 
 /* The log and the table of moves learn of the frame's new state. */
 OS_ALWAYS_INLINE void MiNotePfn(struct os *os, pfn_t frame, uint32_t u2, uint16_t flags, uint16_t references) {
+    if (frame > os->MmHighestPhysicalPage) { /* from a page table that somebody has written over */
+        KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 2, frame, os->MmHighestPhysicalPage, references);
+    }
     struct mmpfnlog *last = &os->LoggedPfn[frame];
     uint32_t share = (flags & PFN_LOCATION) >> PFN_LOCATION_SHIFT < MM_LISTS ? 0 : u2;
     if (share == last->Share && flags == last->Flags && references == last->ReferenceCount) { return; }

@@ -150,11 +150,14 @@ void MiChangePfnReference(struct os *os, struct control_area *area, int change) 
     }
 }
 
-/* A page of the area is in memory only, or on its way to the file. */
+/* A page of the area is in memory only, or on its way to the file. Then so is the page of its prototype; others are not
+ * waited for, since the area may go meanwhile. */
 static bool MiHasModifiedPages(struct os *os, const struct control_area *area) {
     for (const struct subsection *s = area->Subsections; s; s = s->Next) {
         for (uint32_t i = 0; s->BasePte && i < s->PtesInSubsection; i++) {
-            pte_t pte = MiReadPte(os, s->BasePte + i * PTE_SIZE);
+            va_t prototype = s->BasePte + i * PTE_SIZE;
+            if (!MmIsAddressValid(os, prototype)) { continue; }
+            pte_t pte = MiReadPte(os, prototype);
             if (pte_form(pte) != PTE_FORM_TRANSITION) { continue; }
             struct mmpfn pfn = MiReadPfn(os, pte_frame(pte));
             if (pfn.Flags & (PFN_MODIFIED | PFN_WRITE_IN_PROGRESS)) { return true; }

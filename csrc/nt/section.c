@@ -123,17 +123,23 @@ static uint64_t MiSubsectionsEnd(const struct control_area *area) {
     return end;
 }
 
+/* Pages for prototypes may have to be waited for: the caller holds the area, and one extends it at a time. */
 bool MiExtendSection(struct os *os, struct control_area *area, uint64_t end) {
+    while (area->BeingExtended) { KeWaitForSingleObject(os, MiControlAreaEvent(area)); }
     uint64_t have = MiSubsectionsEnd(area);
     if (end < area->Size) { end = area->Size; }
     if (have >= end) { return true; }
     unsigned protection = area->OpenedForWrite ? MM_READWRITE : MM_READONLY;
     if (area->Image) { protection = MM_EXECUTE_WRITECOPY; }
-    return MiAddSubsection(
+    area->BeingExtended = true;
+    bool added = MiAddSubsection(
         os, area,
         (struct subsection){
             .ViewOffset = have, .FileOffset = have, .Length = end - have, .Protection = (uint8_t)protection},
         false);
+    area->BeingExtended = false;
+    os->M->ops->signal(os->M, MiControlAreaEvent(area));
+    return added;
 }
 
 ntstatus_t MiCommitReservedView(struct os *os, struct mmvad *vad, va_t start, va_t end) {

@@ -55,20 +55,18 @@ static void MiWriteSystemViewPtes(struct os *os, const struct mmsystemview *view
     }
 }
 
-ntstatus_t MmMapViewInSystemSpace(struct os *os, const struct section_object *section, uint32_t *base, uint32_t *size) {
-    struct control_area *area = section->ControlArea;
-    uint64_t end = ((section->Size ? section->Size : area->Size) + PAGE_MASK) & ~(uint64_t)PAGE_MASK;
-    uint64_t bytes = *size ? ((uint64_t)*size + PAGE_MASK) & ~(uint64_t)PAGE_MASK : end;
-    if (bytes == 0 || bytes > end) { return STATUS_INVALID_VIEW_SIZE; }
+static ntstatus_t MiMapSystemView(struct os *os, struct control_area *area, uint64_t bytes, uint32_t *base) {
     va_t start;
     if (!MiFindSystemViewRange(os, bytes, &start)) { return STATUS_NO_MEMORY; }
     if (!(area->Image && area->Subsections) && !MiExtendSection(os, area, bytes)) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
+    struct mmsystemview **link = MiFindSystemViewRange(os, bytes, &start); /* others have mapped while it waited */
+    if (!link) { return STATUS_NO_MEMORY; }
     for (va_t va = start; va < start + bytes; va = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1) {
         if (!MiMakeSystemPageTable(os, va)) { return MI_WAIT_FOR_PAGE; }
     }
-    struct mmsystemview *view = MiAllocateHost(os, sizeof *view), **link = MiFindSystemViewRange(os, bytes, &start);
+    struct mmsystemview *view = MiAllocateHost(os, sizeof *view);
     *view = (struct mmsystemview){.Next = *link, .Start = start, .Size = bytes, .ControlArea = area};
     *link = view;
     area->MappedViews++;
@@ -76,8 +74,19 @@ ntstatus_t MmMapViewInSystemSpace(struct os *os, const struct section_object *se
     MiWriteControlArea(os, area);
     MiWriteSystemViewPtes(os, view);
     *base = (uint32_t)start;
-    *size = (uint32_t)bytes;
     return STATUS_SUCCESS;
+}
+
+ntstatus_t MmMapViewInSystemSpace(struct os *os, const struct section_object *section, uint32_t *base, uint32_t *size) {
+    struct control_area *area = section->ControlArea;
+    uint64_t end = ((section->Size ? section->Size : area->Size) + PAGE_MASK) & ~(uint64_t)PAGE_MASK;
+    uint64_t bytes = *size ? ((uint64_t)*size + PAGE_MASK) & ~(uint64_t)PAGE_MASK : end;
+    if (bytes == 0 || bytes > end) { return STATUS_INVALID_VIEW_SIZE; }
+    MiHoldControlArea(os, area);
+    ntstatus_t status = MiMapSystemView(os, area, bytes, base);
+    MiReleaseControlArea(os, area);
+    if (NT_SUCCESS(status)) { *size = (uint32_t)bytes; }
+    return status;
 }
 
 /* ---- fault, K4 of NT-46 ---- */
