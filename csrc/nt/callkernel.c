@@ -102,6 +102,7 @@ static ntstatus_t MiOnThread(struct os *os, const struct event *event,
                              void (*routine)(struct os *os, struct ethread *thread)) {
     struct ethread *thread = PsLookupThread(os, MI_ARGUMENT(event, 0));
     if (thread == NULL) { return STATUS_INVALID_HANDLE; }
+    if (thread->StackBusy) { return STATUS_INVALID_PARAMETER; }
     routine(os, thread);
     return STATUS_SUCCESS;
 }

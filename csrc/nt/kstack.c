@@ -5,6 +5,7 @@
 #define KERNEL_STACK_PAGES       3u
 #define KERNEL_LARGE_STACK_PAGES 16u /* 64 KB, of which 12 are committed at first */
 #define DOUBLE_FAULT             8u
+#define STACK_OBJECT             0xE0000004u /* what those who want a stack that is paged in wait for */
 
 static va_t MiStackPte(const struct ethread *thread,
                        uint32_t page) { /* counted from the base downward, 1 is the first */
@@ -62,7 +63,9 @@ va_t MiKernelStackLimit(const struct ethread *thread) {
 }
 
 ntstatus_t MmGrowKernelStack(struct os *os, struct ethread *thread, va_t stack_pointer) {
-    if (thread->KernelStackBase == 0 || stack_pointer > thread->KernelStackBase) { return STATUS_INVALID_PARAMETER; }
+    if (thread->KernelStackBase == 0 || thread->StackBusy || stack_pointer > thread->KernelStackBase) {
+        return STATUS_INVALID_PARAMETER;
+    }
     va_t lowest = thread->KernelStackBase - ((va_t)(thread->KernelStackReserved - 1) << PAGE_SHIFT);
     if (page_of(stack_pointer) < lowest) { return STATUS_STACK_OVERFLOW; }
     uint32_t wanted = (uint32_t)((thread->KernelStackBase - page_of(stack_pointer)) >> PAGE_SHIFT);
@@ -113,7 +116,11 @@ static void MiReadStackPage(struct os *os, struct ethread *thread, va_t pte_va, 
     MiWritePte(os, pte_va, MiKernelPte(os, frame));
 }
 
+void MiWaitForKernelStack(struct os *os) { KeWaitForSingleObject(os, STACK_OBJECT); }
+
+/* Pages are waited for one after the other. */
 void MmInPageKernelStack(struct os *os, struct ethread *thread) {
+    thread->StackBusy = true;
     for (uint32_t page = 1; page <= thread->KernelStackPages; page++) {
         va_t pte_va = MiStackPte(thread, page);
         pte_t pte = MiReadPte(os, pte_va);
@@ -126,4 +133,6 @@ void MmInPageKernelStack(struct os *os, struct ethread *thread) {
         MiWritePfn(os, pte_frame(pte), &pfn);
         MiWritePte(os, pte_va, MiKernelPte(os, pte_frame(pte)));
     }
+    thread->StackBusy = false;
+    os->M->ops->signal(os->M, STACK_OBJECT);
 }

@@ -282,9 +282,16 @@ void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process) {
 }
 
 static void MiExitThreads(struct os *os, const struct eprocess *process) {
-    for (struct ethread *thread = os->Threads, *next; thread; thread = next) {
-        next = thread->Next;
-        if (thread->Process == process) { PspExitThread(os, thread); }
+    struct ethread *thread = os->Threads;
+    while (thread) {
+        struct ethread *next = thread->Next;
+        bool own = thread->Process == process, waited = own && thread->StackBusy;
+        if (waited) {
+            MiWaitForKernelStack(os);
+        } else if (own) {
+            PspExitThread(os, thread);
+        }
+        thread = waited ? os->Threads : next; /* whoever waits may find others gone */
     }
 }
 

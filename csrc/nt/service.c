@@ -37,6 +37,7 @@ static result_t MiProcessCreate(struct os *os, const struct event *event) {
 static result_t MiProcessExit(struct os *os, const struct event *event) {
     struct eprocess *process = event->proc.pid ? PsLookupProcess(os, event->proc.pid) : NULL;
     if (!process || process->BeingCloned) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
+    if (process->Exiting) { return MiResult(STATUS_PROCESS_IS_TERMINATING, 0, 0); }
     PspExitProcess(os, process);
     return MiResult(STATUS_SUCCESS, 0, 0);
 }
@@ -48,7 +49,8 @@ static result_t MiThreadCreate(struct os *os, const struct event *event) {
 }
 
 static result_t MiThreadExit(struct os *os, const struct event *event) {
-    struct ethread *thread = PsLookupThread(os, event->thread.tid);
+    struct ethread *thread;
+    while ((thread = PsLookupThread(os, event->thread.tid)) && thread->StackBusy) { MiWaitForKernelStack(os); }
     if (!thread) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
     PspExitThread(os, thread);
     return MiResult(STATUS_SUCCESS, 0, 0);
