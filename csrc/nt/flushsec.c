@@ -176,9 +176,12 @@ ntstatus_t NtFlushVirtualMemory(struct os *os, struct eprocess *process, uint32_
 }
 
 void MmSetAddressRangeModified(struct os *os, va_t start, va_t size) {
-    for (va_t va = page_of(start); size && va <= start + size - 1; va += PAGE_SIZE) {
+    va_t end = start + size < UINT32_MAX ? start + size : UINT32_MAX;
+    for (va_t va = page_of(start), next; size && va < end; va = next) {
         pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
-        if (!(pde & PTE_VALID) || (pde & PTE_LARGE)) { continue; }
+        bool table = (pde & PTE_VALID) && !(pde & PTE_LARGE);
+        next = table ? va + PAGE_SIZE : (va | (MM_PAGE_TABLE_SPAN - 1)) + 1;
+        if (!table) { continue; }
         pte_t pte = MiReadPte(os, MiGetPteAddress(va));
         if (!(pte & PTE_VALID)) { continue; }
         MiCaptureDirty(os, pte_frame(pte), pte | PTE_DIRTY);

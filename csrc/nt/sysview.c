@@ -56,12 +56,11 @@ static void MiWriteSystemViewPtes(struct os *os, const struct mmsystemview *view
 }
 
 static ntstatus_t MiMapSystemView(struct os *os, struct control_area *area, uint64_t bytes, uint32_t *base) {
-    va_t start;
-    if (!MiFindSystemViewRange(os, bytes, &start)) { return STATUS_NO_MEMORY; }
     if (!(area->Image && area->Subsections) && !MiExtendSection(os, area, bytes)) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    struct mmsystemview **link = MiFindSystemViewRange(os, bytes, &start); /* others have mapped while it waited */
+    va_t start; /* found only now: others may have mapped while pages of prototypes were waited for */
+    struct mmsystemview **link = MiFindSystemViewRange(os, bytes, &start);
     if (!link) { return STATUS_NO_MEMORY; }
     for (va_t va = start; va < start + bytes; va = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1) {
         if (!MiMakeSystemPageTable(os, va)) { return MI_WAIT_FOR_PAGE; }
