@@ -355,9 +355,6 @@ static enum check_verdict unexpected(struct expect *e, struct report *report, co
     return CHECK_FAILED;
 }
 
-/* The services whose status is an address, not an NTSTATUS. */
-static bool has_status(const struct event *event) { return event->kind != EV_POOL && event->kind != EV_HYPERMAP; }
-
 static enum check_verdict judge_outcome(struct expect *e, struct report *report) {
     const struct machine_result *r = e->result;
     enum check_verdict verdict;
@@ -387,7 +384,8 @@ static enum check_verdict judge_outcome(struct expect *e, struct report *report)
                    r->exception_p[1], r->exception_p[2]);
         return verdict;
     }
-    if (!r->blocked && has_status(&e->event) && !NT_SUCCESS(r->service_status) && !(e->expected & EXPECTED_STATUS)) {
+    if (!r->blocked && event_has_status(e->event.kind) && !NT_SUCCESS(r->service_status) &&
+        !(e->expected & EXPECTED_STATUS)) {
         verdict = unexpected(e, report, "the service failed");
         report_status(report, "status", r->service_status, ntstatus_name(r->service_status));
         return verdict;

@@ -274,12 +274,13 @@ static void switch_to(struct machine *m, const struct machine_thread *t) {
     m->event = saved;
 }
 
-static void note_late(const struct machine_result *late, uint64_t index, struct machine_result *result) {
+static void note_late(const struct machine_result *late, const struct event *event, struct machine_result *result) {
     if (late->handled) { return; }
-    uint32_t status = late->exception ? late->exception_code : late->service_status;
+    uint32_t status = event_has_status(event->kind) ? late->service_status : STATUS_SUCCESS;
+    if (late->exception) { status = late->exception_code; }
     if (!late->exception && !late->livelock && !late->reruns_failed && NT_SUCCESS(status)) { return; }
     if (result->late_failures++ == 0) {
-        result->late_event = index;
+        result->late_event = event->index;
         result->late_status = status;
     }
 }
@@ -294,7 +295,7 @@ static bool run_first(struct machine *m, struct machine_thread *t) {
     m->event = &h->event;
     m->log.event = h->event.index;
     bool blocked = machine_replay(m, &h->event, &h->progress);
-    if (!blocked) { note_late(&m->result, h->event.index, &result); }
+    if (!blocked) { note_late(&m->result, &h->event, &result); }
     m->result = result;
     m->event = event;
     m->log.event = index;

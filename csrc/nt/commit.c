@@ -174,6 +174,14 @@ bool MiChargeCommitment(struct os *os, uint32_t pages, struct eprocess *process)
     return true;
 }
 
+ntstatus_t MiChargeFrames(struct os *os, uint32_t pages) {
+    if (!MiFramesAvailable(os, pages)) { return STATUS_NO_MEMORY; }
+    if (!MiChargeCommitment(os, pages, NULL)) { return STATUS_COMMITMENT_LIMIT; }
+    if (MiFramesAvailable(os, pages)) { return STATUS_SUCCESS; } /* still, after a wait */
+    MiReturnCommitment(os, pages, NULL);
+    return STATUS_NO_MEMORY;
+}
+
 ntstatus_t MiChargeProcessCommitment(struct os *os, uint32_t pages, struct eprocess *process) {
     if (!PsChargePageFileQuota(process, pages)) { return STATUS_PAGEFILE_QUOTA_EXCEEDED; }
     if (MiChargeCommitment(os, pages, process)) { return STATUS_SUCCESS; }

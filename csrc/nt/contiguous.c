@@ -35,7 +35,8 @@ static va_t MiContiguousFrames(struct os *os, uint32_t pages, pfn_t highest) {
     if (!MiFramesAvailable(os, pages)) { return 0; }
     pfn_t first = MiFindContiguousFrames(os, pages, highest);
     if (first == 0 || !MiChargeCommitment(os, pages, NULL)) { return 0; }
-    va_t pte = MiReserveSystemPtes(os, pages, 0, 0, 0, false);
+    first = MiFindContiguousFrames(os, pages, highest); /* others may have taken some while commit was waited for */
+    va_t pte = first ? MiReserveSystemPtes(os, pages, 0, 0, 0, false) : 0;
     if (pte == 0) {
         MiReturnCommitment(os, pages, NULL);
         return 0;

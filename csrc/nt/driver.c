@@ -218,8 +218,8 @@ static ntstatus_t MmLoadSystemImage(struct os *os, const struct mi_driver *image
     uint32_t pages = MiDriverPages(image);
     if (pages == 0) { return STATUS_INVALID_IMAGE_FORMAT; }
     if (MiLookupDriver(os, image->Id)) { return STATUS_CONFLICTING_ADDRESSES; }
-    if (!MiFramesAvailable(os, pages)) { return STATUS_INSUFFICIENT_RESOURCES; }
-    if (!MiChargeCommitment(os, pages, NULL)) { return STATUS_COMMITMENT_LIMIT; }
+    ntstatus_t status = MiChargeFrames(os, pages);
+    if (!NT_SUCCESS(status)) { return status == STATUS_NO_MEMORY ? STATUS_INSUFFICIENT_RESOURCES : status; }
     va_t pte = MiReserveSystemPtes(os, pages, SYSTEM_PTE_SPACE, 0, 0, false);
     if (pte == 0) {
         MiReturnCommitment(os, pages, NULL);
@@ -230,7 +230,7 @@ static ntstatus_t MmLoadSystemImage(struct os *os, const struct mi_driver *image
     driver->Base = MiGetVirtualAddressMappedByPte(pte);
     driver->Next = os->Drivers;
     os->Drivers = driver;
-    ntstatus_t status = MiReadDriver(os, driver, file_identity(path));
+    status = MiReadDriver(os, driver, file_identity(path));
     if (!NT_SUCCESS(status)) {
         MiUnloadDriver(os, driver);
         return status;

@@ -22,7 +22,7 @@ void MmUnmapIoSpace(struct os *os, va_t va, uint32_t bytes) {
 
 va_t MmAllocateNonCachedMemory(struct os *os, uint32_t bytes) {
     uint32_t pages = MiSpanned(0, bytes);
-    if (pages == 0 || !MiFramesAvailable(os, pages) || !MiChargeCommitment(os, pages, NULL)) { return 0; }
+    if (pages == 0 || !NT_SUCCESS(MiChargeFrames(os, pages))) { return 0; }
     va_t pte = MiReserveSystemPtes(os, pages, 0, 0, 0, false);
     if (pte == 0) {
         MiReturnCommitment(os, pages, NULL);

@@ -5,7 +5,21 @@
 #define KERNEL_STACK_PAGES       3u
 #define KERNEL_LARGE_STACK_PAGES 16u /* 64 KB, of which 12 are committed at first */
 #define DOUBLE_FAULT             8u
-#define STACK_OBJECT             0xE0000004u /* what those who want a stack that is paged in wait for */
+#define STACK_OBJECT             0xE0000004u /* what those who want a busy stack wait for */
+
+void MiWaitForKernelStack(struct os *os) { KeWaitForSingleObject(os, STACK_OBJECT); }
+
+static void MiEndStackWork(struct os *os, struct ethread *thread) {
+    thread->StackBusy = false;
+    os->M->ops->signal(os->M, STACK_OBJECT);
+}
+
+static ntstatus_t MiChargeStack(struct os *os, struct ethread *thread, uint32_t pages) {
+    thread->StackBusy = true;
+    ntstatus_t status = MiChargeFrames(os, pages);
+    MiEndStackWork(os, thread);
+    return status;
+}
 
 static va_t MiStackPte(const struct ethread *thread,
                        uint32_t page) { /* counted from the base downward, 1 is the first */
@@ -23,9 +37,9 @@ static void MiCommitStackPage(struct os *os, struct ethread *thread) {
 
 ntstatus_t MmCreateKernelStack(struct os *os, struct ethread *thread, bool large) {
     uint32_t reserved = (large ? KERNEL_LARGE_STACK_PAGES : KERNEL_STACK_PAGES) + 1; /* and the guard */
-    if (thread->KernelStackBase) { return STATUS_INVALID_PARAMETER; }
-    if (!MiFramesAvailable(os, KERNEL_STACK_PAGES)) { return STATUS_NO_MEMORY; }
-    if (!MiChargeCommitment(os, KERNEL_STACK_PAGES, NULL)) { return STATUS_COMMITMENT_LIMIT; }
+    if (thread->KernelStackBase || thread->StackBusy) { return STATUS_INVALID_PARAMETER; }
+    ntstatus_t status = MiChargeStack(os, thread, KERNEL_STACK_PAGES);
+    if (!NT_SUCCESS(status)) { return status; }
     va_t pte = MiReserveSystemPtes(os, reserved, 0, 0, 0, false);
     if (pte == 0) {
         MiReturnCommitment(os, KERNEL_STACK_PAGES, NULL);
@@ -71,7 +85,7 @@ ntstatus_t MmGrowKernelStack(struct os *os, struct ethread *thread, va_t stack_p
     uint32_t wanted = (uint32_t)((thread->KernelStackBase - page_of(stack_pointer)) >> PAGE_SHIFT);
     if (wanted <= thread->KernelStackPages) { return STATUS_SUCCESS; }
     uint32_t more = wanted - thread->KernelStackPages;
-    if (!MiFramesAvailable(os, more) || !MiChargeCommitment(os, more, NULL)) { return STATUS_NO_MEMORY; }
+    if (!NT_SUCCESS(MiChargeStack(os, thread, more))) { return STATUS_NO_MEMORY; }
     while (thread->KernelStackPages < wanted) { MiCommitStackPage(os, thread); }
     return STATUS_SUCCESS;
 }
@@ -116,8 +130,6 @@ static void MiReadStackPage(struct os *os, struct ethread *thread, va_t pte_va, 
     MiWritePte(os, pte_va, MiKernelPte(os, frame));
 }
 
-void MiWaitForKernelStack(struct os *os) { KeWaitForSingleObject(os, STACK_OBJECT); }
-
 /* Pages are waited for one after the other. */
 void MmInPageKernelStack(struct os *os, struct ethread *thread) {
     thread->StackBusy = true;
@@ -133,6 +145,5 @@ void MmInPageKernelStack(struct os *os, struct ethread *thread) {
         MiWritePfn(os, pte_frame(pte), &pfn);
         MiWritePte(os, pte_va, MiKernelPte(os, pte_frame(pte)));
     }
-    thread->StackBusy = false;
-    os->M->ops->signal(os->M, STACK_OBJECT);
+    MiEndStackWork(os, thread);
 }

@@ -35,7 +35,7 @@ void MiSetMdlFrame(struct os *os, struct mmmdl *mdl, uint32_t index, pfn_t frame
 
 /* mdl.c */
 uint32_t MmSizeOfMdl(va_t base, va_t length);
-struct mmmdl *MiLookupMdl(struct os *os, uint32_t address_or_id);              /* NULL: none */
+struct mmmdl *MiLookupMdl(struct os *os, uint32_t address_or_id); /* NULL: none */
 /* For one call: NULL if there is none, or another call has it. At the end the list at this address may be gone. */
 struct mmmdl *MiBeginMdlCall(struct os *os, uint32_t address_or_id);
 void MiEndMdlCall(struct os *os, va_t address);

@@ -270,7 +270,7 @@ struct ethread {
     struct eprocess *SavedProcess;                  /* attached: its own */
     va_t KernelStackBase;                           /* NT-92; 0: the trace asked for none */
     uint32_t KernelStackPages, KernelStackReserved; /* committed; system PTEs, the guard's included */
-    bool StackBusy;                                 /* it is paged in: neither it nor the thread goes meanwhile */
+    bool StackBusy;                                 /* who works on it waits: neither it nor the thread goes meanwhile */
     bool DisablePageFaultClustering, ForwardClusterOnly; /* NT-58 */
     uint32_t ApcDisable;                                 /* regions without APCs that it is in, NT-43 */
 };

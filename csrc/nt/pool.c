@@ -75,7 +75,7 @@ static void MiAddPoolPage(struct os *os, struct mmpool *pool, uint32_t index) {
 
 /* Nonpaged expansion: the lowest free addresses of space 1, and frames that stay theirs for ever (P35). */
 static int64_t MiExpandNonPagedPool(struct os *os, struct mmpool *pool, uint32_t count) {
-    if (!MiFramesAvailable(os, count) || !MiChargeCommitment(os, count, NULL)) { return -1; }
+    if (!NT_SUCCESS(MiChargeFrames(os, count))) { return -1; }
     va_t pte = MiReserveSystemPtes(os, count, 1, PAGE_SIZE, 0, false);
     if (pte == 0) {
         MiReturnCommitment(os, count, NULL);
@@ -87,15 +87,6 @@ static int64_t MiExpandNonPagedPool(struct os *os, struct mmpool *pool, uint32_t
         MiAddPoolPage(os, pool, first + i);
     }
     return first;
-}
-
-static bool MiBackPages(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
-    if (!MiChargeCommitment(os, count, NULL)) { return false; }
-    for (uint32_t i = first; i < first + count; i++) {
-        MiWritePte(os, MiGetPteAddress(pool->start + (i << PAGE_SHIFT)), pte_demand_zero(MM_READWRITE));
-        MiAddPoolPage(os, pool, i);
-    }
-    return true;
 }
 
 /* First page of count adjacent ones without blocks; backed: only such. -1: none. */
@@ -118,6 +109,18 @@ static uint32_t MiUnbackedPages(const struct mmpool *pool, uint32_t first, uint3
     return count;
 }
 
+/* Of pages that are not backed. Their commit may be waited for, and others back them meanwhile: that is no failure. */
+static bool MiBackPages(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
+    if (!MiChargeCommitment(os, count, NULL)) { return false; }
+    uint32_t left = MiUnbackedPages(pool, first, count);
+    MiReturnCommitment(os, count - left, NULL);
+    for (uint32_t i = first; i < first + left; i++) {
+        MiWritePte(os, MiGetPteAddress(pool->start + (i << PAGE_SHIFT)), pte_demand_zero(MM_READWRITE));
+        MiAddPoolPage(os, pool, i);
+    }
+    return true;
+}
+
 /* Paged pool: what is missing of these pages, and some more. */
 static bool MiExpandPagedPool(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
     for (uint32_t i = first; i < first + count; i++) {
@@ -136,8 +139,12 @@ static int64_t MiTakePoolPages(struct os *os, struct mmpool *pool, uint32_t coun
     int64_t first = MiFindPoolRun(pool, count, true);
     if (first >= 0 || !pool->expands) { return first; }
     if (!pool->paged) { return MiExpandNonPagedPool(os, pool, count); }
-    first = MiFindPoolRun(pool, count, false);
-    return first >= 0 && MiExpandPagedPool(os, pool, (uint32_t)first, count) ? first : -1;
+    while (first < 0) { /* what is backed now may be another's already */
+        first = MiFindPoolRun(pool, count, false);
+        if (first < 0 || !MiExpandPagedPool(os, pool, (uint32_t)first, count)) { return -1; }
+        first = MiFindPoolRun(pool, count, true);
+    }
+    return first;
 }
 
 /* A page of paged pool without blocks gives its frame back; it stays charged. */
@@ -209,17 +216,14 @@ static va_t MiTakeBlock(struct os *os, struct mmpool *pool, uint32_t index, uint
                         uint32_t units, uint32_t tag) {
     struct pool_page *page = &pool->page[index];
     va_t base = pool->start + (index << PAGE_SHIFT);
-    uint32_t rest = block + MiBlockUnits(page, block) - unit - units;
-    if (unit > block) {
-        MiSetBlock(page, block, unit - block, false);
-        MiWritePoolHeader(os, base + block * POOL_UNIT, unit - block, false, 0);
-    }
+    uint32_t before = unit - block, rest = MiBlockUnits(page, block) - before - units;
+    if (before) { MiSetBlock(page, block, before, false); }
     MiSetBlock(page, unit, units, true);
+    if (rest) { MiSetBlock(page, unit + units, rest, false); }
     page->free_units -= units;
-    if (rest) {
-        MiSetBlock(page, unit + units, rest, false);
-        MiWritePoolHeader(os, base + (unit + units) * POOL_UNIT, rest, false, 0);
-    }
+    /* the page of the headers may be waited for */
+    if (before) { MiWritePoolHeader(os, base + block * POOL_UNIT, before, false, 0); }
+    if (rest) { MiWritePoolHeader(os, base + (unit + units) * POOL_UNIT, rest, false, 0); }
     MiWritePoolHeader(os, base + unit * POOL_UNIT, units, true, tag);
     return base + (unit + 1) * POOL_UNIT;
 }
@@ -262,13 +266,17 @@ static void MiCountPoolUse(struct os *os, bool paged, uint32_t tag, uint32_t byt
 static void MiFreeBlock(struct os *os, struct mmpool *pool, va_t va) {
     uint32_t index = (uint32_t)((va - pool->start) >> PAGE_SHIFT);
     uint32_t unit = (uint32_t)((va & PAGE_MASK) / POOL_UNIT) - 1;
+    /* the page may be waited for; only then is it looked at whether there is such a block */
+    uint32_t header = MiRead32(os, va - POOL_UNIT), tag = MiRead32(os, va - sizeof(uint32_t));
     struct pool_page *page = &pool->page[index];
-    uint32_t header = MiRead32(os, va - POOL_UNIT), units = MiBlockUnits(page, unit);
-    if (!MiBlockAllocated(page, unit)) { KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_DOUBLE_FREE, 0, header, va); }
+    if (page->state != POOL_PAGE_BLOCKS || !MiBlockAllocated(page, unit)) {
+        KeBugCheckEx(os, BUGCHECK_BAD_POOL_CALLER, POOL_DOUBLE_FREE, 0, header, va);
+    }
+    uint32_t units = MiBlockUnits(page, unit);
     if (header != (units | POOL_ALLOCATED)) {
         KeBugCheckEx(os, BUGCHECK_BAD_POOL_HEADER, va - POOL_UNIT, header, units | POOL_ALLOCATED, 0);
     }
-    MiCountPoolUse(os, pool->paged, MiRead32(os, va - sizeof(uint32_t)), units * POOL_UNIT, false);
+    MiCountPoolUse(os, pool->paged, tag, units * POOL_UNIT, false);
     page->free_units += units;
     if (unit + units < POOL_PAGE_UNITS && !MiBlockAllocated(page, unit + units)) {
         uint32_t next = MiBlockUnits(page, unit + units);

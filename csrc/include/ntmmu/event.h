@@ -253,4 +253,7 @@ static inline bool event_has_text(enum event_kind kind) {
     }
 }
 
+/* Of others it is an address. */
+static inline bool event_has_status(enum event_kind kind) { return kind != EV_POOL && kind != EV_HYPERMAP; }
+
 #endif
