@@ -174,6 +174,13 @@ bool MiChargeCommitment(struct os *os, uint32_t pages, struct eprocess *process)
     return true;
 }
 
+bool MiChargePoolCommitment(struct os *os, uint32_t pages) {
+    if (os->M->ops->inject(os->M, OS_INJECT_COMMIT_LIMIT)) { return false; }
+    bool charged = MiChargeWithinLimit(os, pages) || MiChargeCommitmentCantExpand(os, pages);
+    if (charged) { MiLogCommit(os); }
+    return charged;
+}
+
 ntstatus_t MiChargeFrames(struct os *os, uint32_t pages) {
     if (!MiFramesAvailable(os, pages)) { return STATUS_NO_MEMORY; }
     if (!MiChargeCommitment(os, pages, NULL)) { return STATUS_COMMITMENT_LIMIT; }

@@ -72,6 +72,8 @@ ntstatus_t NtQueryVirtualMemory(struct os *os, struct eprocess *process, const s
 /* ---- commit.c: NT-95; at the limit a charge may wait. dereference.c: NT-106 ---- */
 /* Without quota: false is COMMITMENT_LIMIT. */
 bool MiChargeCommitment(struct os *os, uint32_t pages, struct eprocess *process);
+/* Never waits: nonpaged pool may be asked for at DISPATCH level, and by whoever must not lose what it looks at. */
+bool MiChargePoolCommitment(struct os *os, uint32_t pages);
 ntstatus_t MiChargeFrames(struct os *os, uint32_t pages); /* and there are so many frames: STATUS_NO_MEMORY */
 /* What a process asks for: the paging-file quota first, then commit. COMMITMENT_LIMIT, PAGEFILE_QUOTA_EXCEEDED. */
 ntstatus_t MiChargeProcessCommitment(struct os *os, uint32_t pages, struct eprocess *process);

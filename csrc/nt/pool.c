@@ -75,7 +75,7 @@ static void MiAddPoolPage(struct os *os, struct mmpool *pool, uint32_t index) {
 
 /* Nonpaged expansion: the lowest free addresses of space 1, and frames that stay theirs for ever (P35). */
 static int64_t MiExpandNonPagedPool(struct os *os, struct mmpool *pool, uint32_t count) {
-    if (!NT_SUCCESS(MiChargeFrames(os, count))) { return -1; }
+    if (!MiFramesAvailable(os, count) || !MiChargePoolCommitment(os, count)) { return -1; }
     va_t pte = MiReserveSystemPtes(os, count, 1, PAGE_SIZE, 0, false);
     if (pte == 0) {
         MiReturnCommitment(os, count, NULL);
@@ -87,6 +87,15 @@ static int64_t MiExpandNonPagedPool(struct os *os, struct mmpool *pool, uint32_t
         MiAddPoolPage(os, pool, first + i);
     }
     return first;
+}
+
+static bool MiBackPages(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
+    if (!MiChargePoolCommitment(os, count)) { return false; }
+    for (uint32_t i = first; i < first + count; i++) {
+        MiWritePte(os, MiGetPteAddress(pool->start + (i << PAGE_SHIFT)), pte_demand_zero(MM_READWRITE));
+        MiAddPoolPage(os, pool, i);
+    }
+    return true;
 }
 
 /* First page of count adjacent ones without blocks; backed: only such. -1: none. */
@@ -109,18 +118,6 @@ static uint32_t MiUnbackedPages(const struct mmpool *pool, uint32_t first, uint3
     return count;
 }
 
-/* Of pages that are not backed. Their commit may be waited for, and others back them meanwhile: that is no failure. */
-static bool MiBackPages(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
-    if (!MiChargeCommitment(os, count, NULL)) { return false; }
-    uint32_t left = MiUnbackedPages(pool, first, count);
-    MiReturnCommitment(os, count - left, NULL);
-    for (uint32_t i = first; i < first + left; i++) {
-        MiWritePte(os, MiGetPteAddress(pool->start + (i << PAGE_SHIFT)), pte_demand_zero(MM_READWRITE));
-        MiAddPoolPage(os, pool, i);
-    }
-    return true;
-}
-
 /* Paged pool: what is missing of these pages, and some more. */
 static bool MiExpandPagedPool(struct os *os, struct mmpool *pool, uint32_t first, uint32_t count) {
     for (uint32_t i = first; i < first + count; i++) {
@@ -139,12 +136,8 @@ static int64_t MiTakePoolPages(struct os *os, struct mmpool *pool, uint32_t coun
     int64_t first = MiFindPoolRun(pool, count, true);
     if (first >= 0 || !pool->expands) { return first; }
     if (!pool->paged) { return MiExpandNonPagedPool(os, pool, count); }
-    while (first < 0) { /* what is backed now may be another's already */
-        first = MiFindPoolRun(pool, count, false);
-        if (first < 0 || !MiExpandPagedPool(os, pool, (uint32_t)first, count)) { return -1; }
-        first = MiFindPoolRun(pool, count, true);
-    }
-    return first;
+    first = MiFindPoolRun(pool, count, false);
+    return first >= 0 && MiExpandPagedPool(os, pool, (uint32_t)first, count) ? first : -1;
 }
 
 /* A page of paged pool without blocks gives its frame back; it stays charged. */
