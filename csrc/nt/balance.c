@@ -81,7 +81,7 @@ static uint32_t MiPagesNeeded(const struct os *os) {
 /* What is trimmed goes to the Standby or Modified list; only the first kind counts as available at once, but the writer
  * makes the other available soon, so both count here. */
 static uint32_t MiTrimOne(struct os *os, struct mmsupport *vm, uint32_t need, bool force) {
-    if (vm->WorkingSetSize <= vm->MinimumWorkingSet) { return 0; }
+    if (!vm || vm->WorkingSetSize <= vm->MinimumWorkingSet) { return 0; }
     uint32_t excess = vm->WorkingSetSize - vm->MinimumWorkingSet;
     uint32_t removed = MiTrimWorkingSet(os, need < excess ? need : excess, vm, force);
     if (removed != 0) {
@@ -100,8 +100,9 @@ static struct mmsupport *MiNthOfExpansionList(struct os *os, uint32_t skip) {
 }
 
 static uint32_t MiExpansionListLength(struct os *os) {
-    uint32_t length = 0;
-    while (MiNthOfExpansionList(os, length)) { length++; }
+    uint32_t length = 0, sets = 1; /* the system's; what else is linked there is nonsense */
+    for (const struct eprocess *process = os->Processes; process; process = process->Next) { sets++; }
+    while (length < sets && MiNthOfExpansionList(os, length)) { length++; }
     return length;
 }
 
@@ -117,8 +118,8 @@ static uint32_t MiTrimWalk(struct os *os, uint32_t need, bool force) {
 
 static void MiAgeEverything(struct os *os) {
     uint32_t length = MiExpansionListLength(os);
-    for (uint32_t i = 0; i < length; i++) {
-        struct mmsupport *vm = MiNthOfExpansionList(os, i);
+    struct mmsupport *vm;
+    for (uint32_t i = 0; i < length && (vm = MiNthOfExpansionList(os, i)); i++) {
         struct eprocess *back = MiEnterAddressSpace(os, vm->Process);
         MiAgeWorkingSet(os, vm);
         MiLeaveAddressSpace(os, back);

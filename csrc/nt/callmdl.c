@@ -7,6 +7,7 @@
     static ntstatus_t name(struct os *os, struct eprocess *process, const struct event *event, uint64_t out[2])
 #define MDL_FIXED_PAGES 0x17u /* a look-aside list has those of up to so many pages */
 #define IRP_MDL_ADDRESS 0x04u
+#define IRP_MDLS_MAX    0x1000u /* a longer chain is a ring */
 
 /* BASE LENGTH; out: bytes */
 CALL(MiCallSizeOfMdl) {
@@ -45,7 +46,8 @@ CALL(MiCallAllocateMdl) {
     }
     if (mdl->Pages <= MDL_FIXED_PAGES) { MiSetMdlFlags(os, mdl, 0, MDL_ALLOCATED_FIXED_SIZE); }
     va_t link = irp + IRP_MDL_ADDRESS;
-    while (irp && MI_ARGUMENT(event, 2) && MiRead32(os, link)) { link = MiRead32(os, link) + MDL_NEXT; }
+    uint32_t left = irp && MI_ARGUMENT(event, 2) ? IRP_MDLS_MAX : 0;
+    while (left-- != 0 && MiRead32(os, link)) { link = MiRead32(os, link) + MDL_NEXT; }
     if (irp) { MiWrite32(os, link, (uint32_t)mdl->Address); }
     out[0] = mdl->Address;
     return STATUS_SUCCESS;

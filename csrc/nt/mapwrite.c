@@ -62,6 +62,7 @@ bool MiGatherMappedPages(struct os *os, pfn_t frame) {
         MiBeginPageWrite(os, neighbour, MiReadPfn(os, neighbour).OriginalPte);
         write->Io.frame[write->Io.pages++] = neighbour;
     }
+    if (write->Io.pages == 0) { MiAssert(os, "a modified page of a file is not where its prototype PTE says"); }
     s->ControlArea->ModWriteCount++;
     MiWriteControlArea(os, s->ControlArea);
     while (*last) { last = &(*last)->Next; }

@@ -40,13 +40,14 @@ static enum gathered MiChoosePagingFile(struct os *os, uint32_t *number) {
 
 /* The first page-file frame of the Modified list, MM_EMPTY_LIST if there is none. */
 static uint32_t MiFirstModifiedPage(struct os *os, bool of_file) {
-    uint32_t frame = os->MmPageLocationList[ModifiedPageList].FirstFrame;
-    while (frame != MM_EMPTY_LIST) {
+    const struct mmpfnlist *list = &os->MmPageLocationList[ModifiedPageList];
+    uint32_t frame = list->FirstFrame;
+    for (uint32_t left = list->Count; left != 0; left--) {
         struct mmpfn pfn = MiReadPfn(os, frame);
-        if (MiIsFilePage(&pfn) == of_file) { break; }
+        if (MiIsFilePage(&pfn) == of_file) { return frame; }
         frame = pfn.u1;
     }
-    return frame;
+    return MM_EMPTY_LIST;
 }
 
 static void MiWriteOneToSlot(struct os *os, struct mmwrite *write, pfn_t frame, uint32_t slot) {

@@ -104,9 +104,9 @@ static void MiInsertInColorList(struct os *os, enum mm_list list, pfn_t frame) {
 
 static void MiRemoveFromColorList(struct os *os, enum mm_list list, pfn_t frame, uint32_t next) {
     struct mmpfnlist *head = MiColorList(os, list, frame);
-    uint32_t previous = MM_EMPTY_LIST;
+    uint32_t previous = MM_EMPTY_LIST, left = head->Count;
     for (uint32_t at = head->FirstFrame; at != frame;) {
-        if (at == MM_EMPTY_LIST) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x8F, frame, list, 0); }
+        if (at == MM_EMPTY_LIST || left-- == 0) { KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x8F, frame, list, 0); }
         previous = at;
         at = MiRead32(os, pfn_address(at) + PFN_OFFSET_ORIGINAL);
     }

@@ -123,23 +123,36 @@ static uint64_t MiSubsectionsEnd(const struct control_area *area) {
     return end;
 }
 
-/* Pages for prototypes may have to be waited for: the caller holds the area, and one extends it at a time. */
-bool MiExtendSection(struct os *os, struct control_area *area, uint64_t end) {
+/* Pages for prototypes may have to be waited for: the caller holds the area, and one thread extends it at a time. */
+static void MiBeginExtension(struct os *os, struct control_area *area) {
     while (area->BeingExtended) { KeWaitForSingleObject(os, MiControlAreaEvent(area)); }
+    area->BeingExtended = true;
+}
+
+static void MiEndExtension(struct os *os, struct control_area *area) {
+    area->BeingExtended = false;
+    os->M->ops->signal(os->M, MiControlAreaEvent(area));
+}
+
+static bool MiExtendByOne(struct os *os, struct control_area *area, uint64_t end) {
     uint64_t have = MiSubsectionsEnd(area);
     if (end < area->Size) { end = area->Size; }
     if (have >= end) { return true; }
     unsigned protection = area->OpenedForWrite ? MM_READWRITE : MM_READONLY;
     if (area->Image) { protection = MM_EXECUTE_WRITECOPY; }
-    area->BeingExtended = true;
-    bool added = MiAddSubsection(
+    return MiAddSubsection(
         os, area,
         (struct subsection){
             .ViewOffset = have, .FileOffset = have, .Length = end - have, .Protection = (uint8_t)protection},
         false);
-    area->BeingExtended = false;
-    os->M->ops->signal(os->M, MiControlAreaEvent(area));
-    return added;
+}
+
+bool MiExtendSection(struct os *os, struct control_area *area, uint64_t end) {
+    if (!area->BeingExtended && MiSubsectionsEnd(area) >= (end < area->Size ? area->Size : end)) { return true; }
+    MiBeginExtension(os, area);
+    bool extended = MiExtendByOne(os, area, end);
+    MiEndExtension(os, area);
+    return extended;
 }
 
 ntstatus_t MiCommitReservedView(struct os *os, struct mmvad *vad, va_t start, va_t end) {
@@ -379,10 +392,7 @@ static ntstatus_t MiSectionEvent(struct os *os, const struct event *event) {
     return MiCreateCapturedSection(os, event);
 }
 
-static ntstatus_t MiSubsectionEvent(struct os *os, const struct event *event) {
-    const struct section_object *section = MiLookupSection(os, event->sub.sid);
-    if (!section) { return STATUS_INVALID_HANDLE; }
-    struct control_area *area = section->ControlArea;
+static ntstatus_t MiAddPiece(struct os *os, struct control_area *area, const struct event *event) {
     uint64_t offset = event->sub.offset, end = offset + event->sub.size;
     if (!area->Image || (offset & PAGE_MASK) || event->sub.size == 0 || end < offset ||
         MiPages(end) > MiPages(area->Size) || (!event->sub.anonymous && (event->sub.file_offset & PAGE_MASK))) {
@@ -403,6 +413,18 @@ static ntstatus_t MiSubsectionEvent(struct os *os, const struct event *event) {
                                .Length = event->sub.size,
                                .Protection = event->sub.prot};
     return MiAddSubsection(os, area, piece, event->sub.anonymous) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+}
+
+static ntstatus_t MiSubsectionEvent(struct os *os, const struct event *event) {
+    const struct section_object *section = MiLookupSection(os, event->sub.sid);
+    if (!section) { return STATUS_INVALID_HANDLE; }
+    struct control_area *area = section->ControlArea;
+    MiHoldControlArea(os, area);
+    MiBeginExtension(os, area);
+    ntstatus_t status = MiAddPiece(os, area, event);
+    MiEndExtension(os, area);
+    MiReleaseControlArea(os, area);
+    return status;
 }
 
 /* ---- close ---- */

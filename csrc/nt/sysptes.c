@@ -53,6 +53,8 @@ static struct system_pte_run MiReadRun(struct os *os, uint32_t reference) {
     struct system_pte_run run = {.pte = MiReferencedPte(reference), .count = 1};
     uint32_t first = MiReadFreeEntry(os, run.pte);
     run.next = first & MI_REFERENCE_MASK;
+    /* the end is the highest; a list that was written over may lead back */
+    if (run.next <= reference) { MiAssert(os, "the free system PTEs are not in order of address"); }
     if (!(first & MI_SINGLE_PTE)) { run.count = MiReadFreeEntry(os, MiNextPte(run.pte, 1)) >> PTE_FRAME_SHIFT; }
     return run;
 }

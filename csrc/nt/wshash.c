@@ -31,6 +31,7 @@ static uint32_t MiHashNext(const struct mmwsl *list, uint32_t slot) {
 /* The slot that holds va, or the empty one at which the search ends; a table without either ends the machine. */
 static uint32_t MiHashProbe(struct os *os, const struct mmsupport *vm, const struct mmwsl *list, va_t va,
                             struct mmwsle_hash *found) {
+    if (list->HashTableSize <= 1) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41884, va, va, vm->WorkingSetList); }
     uint32_t slot = MiHashStart(list, va), wraps = 0;
     for (;;) {
         *found = MiReadHash(os, list, slot);
@@ -62,7 +63,9 @@ void MiHashRemove(struct os *os, const struct mmsupport *vm, struct mmwsl *list,
     uint32_t slot = MiHashProbe(os, vm, list, va, &entry);
     if (entry.Key == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41884, va, va, vm->WorkingSetList); }
     MiWriteHash(os, list, slot, empty);
-    for (slot = MiHashNext(list, slot); MI_MUTANT(174, (entry = MiReadHash(os, list, slot)).Key, 0u) != 0;
+    uint32_t left = list->HashTableSize;
+    for (slot = MiHashNext(list, slot);
+         MI_MUTANT(174, (entry = MiReadHash(os, list, slot)).Key, 0u) != 0 && left-- != 0;
          slot = MiHashNext(list, slot)) {
         MiWriteHash(os, list, slot, empty);
         MiHashInsert(os, vm, list, entry.Key, entry.Index);

@@ -12,6 +12,7 @@
 #define WSLE_FIRST_PAGE            ((0x1000u - MM_WSLE_OFFSET) / sizeof(uint32_t))
 #define SYSTEM_MINIMUM_WORKING_SET 0x188u
 #define SYSTEM_MAXIMUM_WORKING_SET 0x400u
+#define WSLES_MAX                  ((MM_PROCESS_SPACE_END - MM_WORKING_SET_LIST) / sizeof(uint32_t))
 #define NO_WSLE                    wsle_next_free(WSLE_END)
 
 _Static_assert(sizeof(struct mmwsl) == 0x30, "WS_LIST header is 30 bytes");
@@ -111,9 +112,9 @@ static void MiUnchainFreeEntry(struct os *os, const struct mmsupport *vm, struct
         list->FirstFreeWsle = wsle_next_free(link);
         return;
     }
-    uint32_t at = list->FirstFreeWsle;
+    uint32_t at = list->FirstFreeWsle, left = (uint32_t)WSLES_MAX;
     for (uint32_t entry = MiReadWsle(os, vm, at); wsle_next_free(entry) != index; entry = MiReadWsle(os, vm, at)) {
-        if (entry == WSLE_END || (entry & WSLE_VALID)) {
+        if (entry == WSLE_END || (entry & WSLE_VALID) || left-- == 0) {
             KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, entry, vm->WorkingSetList);
         }
         at = wsle_next_free(entry);
@@ -291,7 +292,9 @@ uint32_t MiLocateWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame)
 
 static uint32_t MiLastUsedBelow(struct os *os, const struct mmsupport *vm, uint32_t index) {
     uint32_t entry;
-    do { entry = MiReadWsle(os, vm, --index); } while (!(entry & WSLE_VALID)); /* entry 0 is always in use */
+    do {
+        entry = MiReadWsle(os, vm, --index); /* entry 0 is always in use */
+    } while (!(entry & WSLE_VALID) && index != 0);
     return index;
 }
 
