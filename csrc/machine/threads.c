@@ -344,7 +344,7 @@ static bool run_thread(struct machine *m, struct machine_thread *t) {
         if (done->event.index == t->first_barrier) { find_barrier(t); } /* else none has gone */
         free(done);
     }
-    if (!t->first && t->born) {
+    if (!t->first && t->born && t->stuck) { /* else a creation that failed, before one that did not, has done it */
         unstick(m, t);
         progressed = true;
     }

@@ -203,10 +203,13 @@ static void MiUnloadDriver(struct os *os, struct mi_driver *driver) {
 
 static ntstatus_t MiReadDriver(struct os *os, const struct mi_driver *driver, uint64_t file) {
     ntstatus_t status = STATUS_SUCCESS;
-    for (uint32_t page = 0; page < MiDriverPages(driver) && NT_SUCCESS(status); page++) {
+    for (uint32_t page = 0; page < MiDriverPages(driver); page++) {
         va_t va = driver->Base + page * PAGE_SIZE;
         pfn_t frame = MiRemoveAnyPage(os, MiPageColor(os, va));
         MiMapKernelPage(os, MiGetPteAddress(va), frame, 0); /* what is read exists nowhere else: modified */
+    }
+    for (uint32_t page = 0; page < MiDriverPages(driver) && NT_SUCCESS(status); page++) {
+        pfn_t frame = pte_frame(MiReadPte(os, MiGetPteAddress(driver->Base + page * PAGE_SIZE)));
         struct os_io io = {
             .file = file, .offset = (uint64_t)page * PAGE_SIZE, .pages = 1, .valid_bytes = PAGE_SIZE, .frame = {frame}};
         status = MiReadAndWait(os, &io);

@@ -118,16 +118,16 @@ void MmOutPageKernelStack(struct os *os, struct ethread *thread) {
 /* Its thread cannot run without it: a read that fails stops the machine (NT-45). */
 static void MiReadStackPage(struct os *os, struct ethread *thread, va_t pte_va, pte_t pte) {
     pfn_t table = pte_frame(MiReadPte(os, MiGetPdeAddress(MiGetVirtualAddressMappedByPte(pte_va))));
-    pfn_t frame;
-    ntstatus_t status = MiReadSwappedPage(os, pte, pte_va, table, &frame);
+    pfn_t frame = MiPrepareSwappedPage(os, pte, pte_va, table);
+    struct mmpfn pfn = MiReadPfn(os, frame);
+    pfn.u1 = thread->Address;
+    MiWritePfn(os, frame, &pfn);
+    MiWritePte(os, pte_va, MiKernelPte(os, frame)); /* of a thread that does not run: nobody looks yet */
+    ntstatus_t status = MiReadSwappedPage(os, pte, frame);
     if (!NT_SUCCESS(status)) {
         KeBugCheckEx(os, BUGCHECK_KERNEL_STACK_INPAGE_ERROR, status, status, pte_page_file_number(pte),
                      pte_page_file_offset(pte));
     }
-    struct mmpfn pfn = MiReadPfn(os, frame);
-    pfn.u1 = thread->Address;
-    MiWritePfn(os, frame, &pfn);
-    MiWritePte(os, pte_va, MiKernelPte(os, frame));
 }
 
 /* Pages are waited for one after the other. */

@@ -707,7 +707,8 @@ void KeDetachProcess(struct os *os);
 /* swapproc.c */
 ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process);
 /* A page that is in the paging file, into a frame of its own: share and reference 1. Status of the transfer. */
-ntstatus_t MiReadSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing, pfn_t *to);
+pfn_t MiPrepareSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing); /* its frame; may wait for one */
+ntstatus_t MiReadSwappedPage(struct os *os, pte_t pte, pfn_t frame);
 void KiSwapProcesses(struct os *os);                               /* brings in all that are wanted */
 void KiWaitUntilInMemory(struct os *os, struct eprocess *process); /* asks for it; may wait */
 struct eprocess *MiEnterAddressSpace(struct os *os, struct eprocess *process);

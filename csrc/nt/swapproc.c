@@ -111,10 +111,14 @@ ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
 
 /* ---- in ---- */
 
-ntstatus_t MiReadSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing, pfn_t *to) {
+pfn_t MiPrepareSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing) {
     while (!MiFramesAvailable(os, 1)) { MiWaitForFreePage(os); }
-    pfn_t frame = *to = MiRemoveAnyPage(os, 0);
+    pfn_t frame = MiRemoveAnyPage(os, 0);
     MiInitializePfn(os, frame, pte_va, pte, 0, containing);
+    return frame;
+}
+
+ntstatus_t MiReadSwappedPage(struct os *os, pte_t pte, pfn_t frame) {
     struct os_io io = {.file = os_paging_file(pte_page_file_number(pte)),
                        .offset = (uint64_t)pte_page_file_offset(pte) << PAGE_SHIFT,
                        .pages = 1,
@@ -143,8 +147,8 @@ static pfn_t MiReviveSwappedPage(struct os *os, pte_t pte) {
 
 static pfn_t MiSwapPageIn(struct os *os, pte_t pte, va_t pte_va, pfn_t containing) {
     if (pte_form(pte) == PTE_FORM_TRANSITION) { return MiReviveSwappedPage(os, pte); }
-    pfn_t frame;
-    ntstatus_t status = MiReadSwappedPage(os, pte, pte_va, containing, &frame);
+    pfn_t frame = MiPrepareSwappedPage(os, pte, pte_va, containing);
+    ntstatus_t status = MiReadSwappedPage(os, pte, frame);
     if (!NT_SUCCESS(status)) { KeBugCheckEx(os, BUGCHECK_KERNEL_DATA_INPAGE_ERROR, pte_va, status, pte, 0); }
     return frame;
 }
