@@ -42,12 +42,14 @@ for source in tests/unit/*_test.cpp; do
         esac
     done <<<"$cases"
 done
-for file in tests/scenarios/*.vmt; do
-    case $file in # these damage on purpose what an audit looks at
-        */*-written-over.vmt | */NT-32-hash-corruption.vmt | */NT-55-slot-that-holds-no-page.vmt | */S-69-kernel-write-to-read-only-*.vmt) audit=10000 ;;
-        *) audit=1 ;;
+audit_of() { # FILE: some damage on purpose what an audit looks at
+    case $1 in
+        */*-written-over.vmt | */NT-32-hash-corruption.vmt | */NT-55-slot-that-holds-no-page.vmt | */S-69-kernel-write-to-read-only-*.vmt) echo 10000 ;;
+        *) echo 1 ;;
     esac
-    add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --audit $audit "$file"
+}
+for file in tests/scenarios/*.vmt; do
+    add "scenario.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --audit "$(audit_of "$file")" "$file"
 done
 # Bare programs, by hand and by the generator: in each mode of a CPU, also with the RTL's assertions on.
 for file in tests/bare/*.vmt; do
@@ -71,7 +73,7 @@ for mode in 32 pae; do
     done
 done
 for file in tests/scenarios/pae/*.vmt; do
-    add "scenario.pae.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --audit 1 "$file"
+    add "scenario.pae.$(basename "$file" .vmt)" "$build/ntmmu" check --quiet --audit "$(audit_of "$file")" "$file"
 done
 add trace.p3_sh.pae "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 traces/p3_sh.vmt.zst
 add trace.p3_sh.pae.pressure "$build/ntmmu" check --quiet --profile NT5PAE --audit 10000 --ram 2M --pagefile 64M traces/p3_sh.vmt.zst

@@ -85,6 +85,7 @@ ntstatus_t MiMakeSystemAddressValid(struct os *os, va_t va, bool *met) {
         ntstatus_t status = MiAccessFault(os, &fault);
         if (status == MI_WAIT_FOR_PAGE) { return status; }
         if (status == STATUS_IN_PAGE_ERROR) { MiKernelInPageError(os, &fault); }
+        if (!NT_SUCCESS(status) && status != MI_REFAULT) { MiNonPagedAreaFault(os, &fault, 0); } /* a user address */
     }
     return STATUS_SUCCESS;
 }
