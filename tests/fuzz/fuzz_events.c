@@ -1,5 +1,5 @@
-/* Any bytes as a stream of events, through a machine on the C MMU and all checks, one time in eight through two machines
- * that must agree. Whatever the events are, neither machines nor checks may do anything undefined.
+/* Any bytes as a stream of events, through a machine on the C MMU and all checks, one time in eight through two
+ * machines that must agree. Whatever the events are, neither machines nor checks may do anything undefined.
  *
  * With NTMMU_FUZZ_PRINT in the environment the events go to standard output, in the language of traces. */
 #include "events.h"
