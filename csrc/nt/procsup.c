@@ -284,14 +284,16 @@ void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process) {
 static void MiExitThreads(struct os *os, const struct eprocess *process) {
     struct ethread *thread = os->Threads;
     while (thread) {
-        struct ethread *next = thread->Next;
-        bool own = thread->Process == process, waited = own && thread->StackBusy;
-        if (waited) {
+        if (thread->Process != process) {
+            thread = thread->Next;
+            continue;
+        }
+        if (thread->StackBusy) {
             MiWaitForKernelStack(os);
-        } else if (own) {
+        } else {
             PspExitThread(os, thread);
         }
-        thread = waited ? os->Threads : next; /* whoever waits may find others gone */
+        thread = os->Threads; /* this one has gone, or others meanwhile */
     }
 }
 
