@@ -78,7 +78,6 @@ static bool MiPageIsReady(struct os *os, va_t va, bool write) {
 }
 
 static ntstatus_t MiRaiseLockFailure(struct os *os, const struct mmfault *fault, ntstatus_t status) {
-    if (status == MI_WAIT_FOR_PAGE) { return status; }
     uint64_t io_status = status == STATUS_IN_PAGE_ERROR ? fault->IoStatus : 0;
     return MiRaise(os, status, fault->Write, fault->Va, io_status);
 }
@@ -90,7 +89,11 @@ static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, s
     while (!MiPageIsReady(os, fault->Va, fault->Write)) {
         there = false;
         ntstatus_t status = MiAccessFault(os, fault);
-        if (!NT_SUCCESS(status) && status != MI_REFAULT) { return status; }
+        if (status == MI_WAIT_FOR_PAGE) { /* the pages before this one stay locked: who gives them back wakes himself */
+            MiWaitForFreePage(os);
+        } else if (!NT_SUCCESS(status) && status != MI_REFAULT) {
+            return status;
+        }
     }
     pfn_t frame = MmGetPhysicalAddress(os, fault->Va) >> PAGE_SHIFT;
     MiSetMdlFrame(os, mdl, index, frame);
