@@ -47,6 +47,7 @@ void threads_follow(struct machine *m, const struct event *event) {
             bool ended = event->kind == EV_PROC_EXIT ? t->pid == event->proc.pid : t->tid == event->thread.tid;
             t->exited = t->exited || ended;
         }
+        if (m->logical && m->logical->exited) { m->logical = make_thread(m, 0, 0, true); }
     }
 }
 
@@ -170,7 +171,7 @@ void threads_block(struct machine *m, const struct event *event, const struct pr
 
 bool threads_all_wait(const struct machine *m) {
     for (const struct machine_thread *t = m->threads; t; t = t->hh.next) {
-        if (t->born && !t->exited && !t->stuck) { return false; }
+        if (t->tid != 0 && t->born && !t->exited && !t->stuck) { return false; }
     }
     return m->stuck != NULL;
 }
@@ -262,12 +263,15 @@ bool threads_intercept(struct machine *m, const struct event *event) {
 
 /* ---- going on ---- */
 
+/* What is left of a thread that has ended is nobody's: the kernel runs thread 0. */
+static uint32_t runs_as(const struct machine_thread *t) { return t->exited ? 0 : t->tid; }
+
 /* No step of the trace, so it has no result: neither a status in the log, where it would be taken for the end of the
  * event that goes on, nor one that hides that event's own. */
 static void switch_to(struct machine *m, const struct machine_thread *t) {
     const struct event *saved = m->event;
     struct event event = {.kind = EV_SWITCH, .index = m->log.event};
-    event.sw.tid = t->tid;
+    event.sw.tid = runs_as(t);
     m->event = &event;
     if (upcall_service(m, &event)->waits) { machine_panic(m, "a context switch waits"); }
     m->log.pid = m->config.os->current_pid(m->os);
@@ -332,7 +336,7 @@ void threads_creation_failed(struct machine *m, const struct event *event) {
 static bool run_thread(struct machine *m, struct machine_thread *t) {
     bool progressed = false;
     while (t->first && t->born && !waits(t) && (t->first->progress.call || !is_barred(m, t, &t->first->event))) {
-        if (m->config.os->current_tid(m->os) != t->tid) { switch_to(m, t); }
+        if (m->config.os->current_tid(m->os) != runs_as(t)) { switch_to(m, t); }
         progressed = true;
         if (!run_first(m, t)) { return true; }
         struct held_event *done = t->first;
@@ -361,5 +365,5 @@ void threads_pump(struct machine *m) {
         }
     }
     const struct machine_thread *t = m->logical;
-    if (away && t && !t->stuck && m->config.os->current_tid(m->os) != t->tid) { switch_to(m, t); }
+    if (away && t && !t->stuck && m->config.os->current_tid(m->os) != runs_as(t)) { switch_to(m, t); }
 }

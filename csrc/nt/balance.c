@@ -174,7 +174,7 @@ ntstatus_t MmAdjustWorkingSetSize(struct os *os, uint32_t minimum, uint32_t maxi
     if (vm->Process) { /* its list is read, so that it has to be in memory and to stay there */
         vm->Process->StackCount++;
         KiWaitUntilInMemory(os, vm->Process);
-        vm->Process->StackCount--;
+        MiLeaveProcess(os, vm->Process);
         if (vm->Process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
     }
     struct eprocess *back = MiEnterAddressSpace(os, vm->Process);

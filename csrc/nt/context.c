@@ -17,14 +17,17 @@ void SwapContext(struct os *os, struct ethread *next) {
     if (old) {
         old->ApcStateProcess = prcb->CurrentProcess;
         old->SavedProcess = prcb->SavedProcess;
+    } else {
+        KeDetachProcess(os); /* nobody comes back to it */
     }
     /* an attached thread goes on in the address space it had attached to (ApcState.Process) */
-    struct eprocess *process = next->SavedProcess ? next->ApcStateProcess : next->Process;
+    struct eprocess *process = !next ? &os->SystemProcess : next->SavedProcess ? next->ApcStateProcess : next->Process;
     prcb->CurrentThread = next;
-    prcb->SavedProcess = next->SavedProcess;
+    prcb->SavedProcess = next ? next->SavedProcess : NULL;
     if (process != prcb->CurrentProcess) { KiSwapProcess(os, process); }
     if (log_wants(os->M->log, LOG_SWITCH)) {
-        log_send(os->M->log, LOG_SWITCH, os->M->ops->current_cpu(os->M), next->Tid, next->Process->Pid, 0, 0);
+        uint32_t tid = next ? next->Tid : 0, pid = next ? next->Process->Pid : 0;
+        log_send(os->M->log, LOG_SWITCH, os->M->ops->current_cpu(os->M), tid, pid, 0, 0);
     }
 }
 
@@ -83,13 +86,18 @@ void KeAttachProcess(struct os *os, struct eprocess *process) {
     MiSwapAtDispatch(os, process);
 }
 
+void MiLeaveProcess(struct os *os, struct eprocess *process) {
+    if (--process->StackCount == 0 && process->VmDeleted) { PspProcessDelete(os, process); }
+}
+
 void KeDetachProcess(struct os *os) {
     struct kprcb *prcb = KeGetCurrentPrcb(os);
     struct eprocess *own = prcb->SavedProcess;
     if (!own) { return; }
+    struct eprocess *process = prcb->CurrentProcess;
     prcb->SavedProcess = NULL;
-    prcb->CurrentProcess->StackCount--;
     MiSwapAtDispatch(os, own);
+    MiLeaveProcess(os, process);
 }
 
 struct eprocess *MiEnterAddressSpace(struct os *os, struct eprocess *process) {

@@ -247,13 +247,13 @@ struct eprocess {
     enum process_state State;
     struct eprocess *NextInSwap;
     uint32_t StackCount, ReadyThreads; /* attached to it; waiting until it is in memory */
+    bool Exiting, VmDeleted; /* it ends; nothing of the user's is left, the directory goes with the last one attached */
     struct eprocess_quota_block *QuotaBlock;
     uint64_t PoolCharge[QUOTA_PAGED_POOL + 1]; /* its part of the block's usage */
     uint32_t NextPageColor;
     uint32_t PdeFaultCount[MM_USER_PDES];
     struct mmclone_descriptor *Clones;
     struct mmsecure *Secured; /* secure.c */
-    bool Exiting;
     va_t GoingStart, GoingEnd; /* a call that may wait takes this range away: nobody finds a VAD there any more */
     bool BeingCloned; /* by a fork, which may wait: nobody else knows it yet */
     unsigned AddressCreationDepth, AddressCreationWaiters; /* the mutex of NT-03 */
@@ -688,11 +688,12 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
                             uint32_t max_ws, const struct section_object *section, struct eprocess **out);
 void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process);
 void PspExitProcess(struct os *os, struct eprocess *process);
+void PspProcessDelete(struct os *os, struct eprocess *process); /* once it has ended, and nobody is attached any more */
 struct eprocess *PsLookupProcess(const struct os *os, uint32_t pid); /* 0 = System */
 struct ethread *PsLookupThread(const struct os *os, uint32_t tid);
 void PspExitThread(struct os *os, struct ethread *thread);
 ntstatus_t PspCreateThread(struct os *os, uint32_t tid, struct eprocess *process);
-void SwapContext(struct os *os, struct ethread *next);
+void SwapContext(struct os *os, struct ethread *next); /* NULL: nobody, in System's address space */
 void KiSwapProcess(struct os *os, struct eprocess *process);
 void KeAttachProcess(struct os *os, struct eprocess *process);
 /* The calling thread waits until the object is signalled; whatever could have changed meanwhile has to be read again.
@@ -702,6 +703,7 @@ void KeWaitForSingleObject(struct os *os, uint64_t object);
 void KiEnterSystemThread(struct os *os);
 void KiLeaveSystemThread(struct os *os);
 void KeDetachProcess(struct os *os);
+void MiLeaveProcess(struct os *os, struct eprocess *process); /* one less in StackCount; the last one deletes it if it has ended */
 /* A system thread's look into a process, whatever the current thread is attached to: CR3 there, and CR3 back. NULL
  * process: the system's memory, which is everywhere. Returns what MiLeaveAddressSpace needs. */
 /* swapproc.c */

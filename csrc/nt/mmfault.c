@@ -235,7 +235,8 @@ static ntstatus_t MiInvalidUserFault(struct os *os, struct mmfault *fault, pte_t
 }
 
 static ntstatus_t MiUserFault(struct os *os, struct mmfault *fault) {
-    if (fault->Va < MM_LOWEST_USER_ADDRESS || fault->Va > MM_HIGHEST_USER_ADDRESS) { return STATUS_ACCESS_VIOLATION; }
+    bool outside = fault->Va < MM_LOWEST_USER_ADDRESS || fault->Va > MM_HIGHEST_USER_ADDRESS;
+    if (outside || fault->Process->VmDeleted) { return STATUS_ACCESS_VIOLATION; }
     pte_t pte = 0;
     ntstatus_t status = STATUS_SUCCESS;
     for (bool met = true; met;) { /* until page table and prototype PTE are there at once */

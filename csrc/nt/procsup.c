@@ -215,8 +215,12 @@ void PspExitThread(struct os *os, struct ethread *thread) {
     struct ethread **link = &os->Threads;
     while (*link != thread) { link = &(*link)->Next; }
     *link = thread->Next;
-    for (unsigned cpu = 0; cpu < OS_CPU_MAX; cpu++) {
-        if (os->Prcb[cpu].CurrentThread == thread) { os->Prcb[cpu].CurrentThread = NULL; }
+    struct kprcb *prcb = KeGetCurrentPrcb(os);
+    if (prcb->CurrentThread == thread) {
+        KeDetachProcess(os);
+        prcb->CurrentThread = NULL;
+    } else if (thread->SavedProcess) {
+        MiLeaveProcess(os, thread->ApcStateProcess);
     }
     MmDeleteKernelStack(os, thread);
     ExFreePool(os, thread->Address);
@@ -305,13 +309,21 @@ static void MiUnlinkProcess(struct os *os, struct eprocess *process) {
     os->ExitedProcesses = process;
 }
 
-/* Cleans up in the process's own context, then leaves it for the system's before its directory goes. */
+void PspProcessDelete(struct os *os, struct eprocess *process) {
+    MmDeleteProcessAddressSpace(os, process);
+    ExFreePool(os, process->Address);
+    MiUnlinkProcess(os, process);
+}
+
+/* Cleans up in the process's own context, then leaves it for the system's. Its directory goes at once, unless threads
+ * of others are attached: then with the last of them. */
 void PspExitProcess(struct os *os, struct eprocess *process) {
     bool current = process == PsGetCurrentProcess(os);
     if (process->NumberOfLockedPages != 0) {
         KeBugCheckEx(os, BUGCHECK_PROCESS_HAS_LOCKED_PAGES, 0, process->Address, process->NumberOfLockedPages, 0);
     }
     process->Exiting = true;
+    process->StackCount++; /* who ends it keeps it */
     MiCloseHandles(os, process);
     MiAbandonAddressCreation(os, process, NULL);
     KeAttachProcess(os, process);
@@ -319,12 +331,11 @@ void PspExitProcess(struct os *os, struct eprocess *process) {
     MmCleanProcessAddressSpace(os, process);
     MiDeleteLeftPageTables(os);
     MiExitThreads(os, process);
-    if (current) {
-        KiSwapProcess(os, &os->SystemProcess);
-    } else {
+    process->VmDeleted = true;
+    if (!current) {
         KeDetachProcess(os);
+    } else if (!KeGetCurrentPrcb(os)->SavedProcess) {
+        KiSwapProcess(os, &os->SystemProcess);
     }
-    MmDeleteProcessAddressSpace(os, process);
-    ExFreePool(os, process->Address);
-    MiUnlinkProcess(os, process);
+    MiLeaveProcess(os, process);
 }

@@ -79,7 +79,11 @@ static ntstatus_t MiCallCreateProcess(struct os *os, struct eprocess *process, c
         image = *named;
         MiHoldControlArea(os, image.ControlArea);
     }
-    status = MiCreateProcessObject(os, MI_ARGUMENT(event, 0), parent, named ? &image : NULL, &child);
+    status = STATUS_PROCESS_IS_TERMINATING;
+    if (MiLockAddressCreation(os, parent)) {
+        status = MiCreateProcessObject(os, MI_ARGUMENT(event, 0), parent, named ? &image : NULL, &child);
+        MiUnlockAddressCreation(os, parent);
+    }
     if (image.ControlArea) { MiReleaseControlArea(os, image.ControlArea); }
     if (!NT_SUCCESS(status)) { return status; }
     MiStore(os, child, EPROCESS_SECTION_HANDLE, section);

@@ -11,7 +11,14 @@ static result_t MiResult(ntstatus_t status, uint64_t out0, uint64_t out1) {
     return (result_t){.status = status, .out = {out0, out1}};
 }
 
+/* NULL: MiNoSuchProcess has the status. */
+static struct eprocess *MiLookupRunningProcess(const struct os *os, uint32_t pid) {
+    struct eprocess *process = PsLookupProcess(os, pid);
+    return process && !process->Exiting ? process : NULL;
+}
+
 ntstatus_t MiNoSuchProcess(const struct os *os, uint32_t pid) {
+    if (PsLookupProcess(os, pid) && PsLookupProcess(os, pid)->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
     for (const struct eprocess *process = os->ExitedProcesses; process; process = process->Next) {
         if (process->Pid == pid) { return STATUS_PROCESS_IS_TERMINATING; }
     }
@@ -28,22 +35,21 @@ static result_t MiNotInThisVersion(struct os *os, const char *service) {
 
 static result_t MiProcessCreate(struct os *os, const struct event *event) {
     struct eprocess *process;
-    if (!PsLookupProcess(os, event->proc.ppid)) { return MiResult(MiNoSuchProcess(os, event->proc.ppid), 0, 0); }
+    if (!MiLookupRunningProcess(os, event->proc.ppid)) { return MiResult(MiNoSuchProcess(os, event->proc.ppid), 0, 0); }
     return MiResult(PspCreateProcess(os, event->proc.pid, event->proc.ppid, event->text, event->proc.min_ws,
                                      event->proc.max_ws, NULL, &process),
                     0, 0);
 }
 
 static result_t MiProcessExit(struct os *os, const struct event *event) {
-    struct eprocess *process = event->proc.pid ? PsLookupProcess(os, event->proc.pid) : NULL;
+    struct eprocess *process = event->proc.pid ? MiLookupRunningProcess(os, event->proc.pid) : NULL;
     if (!process || process->BeingCloned) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
-    if (process->Exiting) { return MiResult(STATUS_PROCESS_IS_TERMINATING, 0, 0); }
     PspExitProcess(os, process);
     return MiResult(STATUS_SUCCESS, 0, 0);
 }
 
 static result_t MiThreadCreate(struct os *os, const struct event *event) {
-    struct eprocess *process = PsLookupProcess(os, event->thread.pid);
+    struct eprocess *process = MiLookupRunningProcess(os, event->thread.pid);
     if (!process) { return MiResult(MiNoSuchProcess(os, event->thread.pid), 0, 0); }
     return MiResult(PspCreateThread(os, event->thread.tid, process), 0, 0);
 }
@@ -57,7 +63,7 @@ static result_t MiThreadExit(struct os *os, const struct event *event) {
 }
 
 static result_t MiFork(struct os *os, const struct event *event) {
-    struct eprocess *parent = PsLookupProcess(os, event->fork.parent), *child;
+    struct eprocess *parent = MiLookupRunningProcess(os, event->fork.parent), *child;
     if (!parent || parent == &os->SystemProcess) { return MiResult(MiNoSuchProcess(os, event->fork.parent), 0, 0); }
     ntstatus_t status = PspCreateProcess(os, event->fork.pid, parent->Pid, parent->ImageName,
                                          parent->Vm.MinimumWorkingSet, parent->Vm.MaximumWorkingSet, NULL, &child);
@@ -70,15 +76,15 @@ static result_t MiFork(struct os *os, const struct event *event) {
 }
 
 static result_t MiExec(struct os *os, const struct event *event) {
-    struct eprocess *process = event->proc.pid ? PsLookupProcess(os, event->proc.pid) : NULL;
+    struct eprocess *process = event->proc.pid ? MiLookupRunningProcess(os, event->proc.pid) : NULL;
     if (!process) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
     return MiResult(PspExecProcess(os, process, event->text), 0, 0);
 }
 
 static result_t MiSwitch(struct os *os, const struct event *event) {
     struct ethread *thread = PsLookupThread(os, event->sw.tid);
-    if (!thread) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
-    if (thread->Process->State != PROCESS_IN_MEMORY) { /* it is not ready before its process is in memory */
+    if (!thread && event->sw.tid != 0) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
+    if (thread && thread->Process->State != PROCESS_IN_MEMORY) { /* it is not ready before its process is in memory */
         KiWaitUntilInMemory(os, thread->Process);
     }
     SwapContext(os, thread);
@@ -134,7 +140,7 @@ static result_t MiMove(struct os *os, const struct event *event) {
 /* ---- scenario steps, NT-102 ---- */
 
 static result_t MiTrim(struct os *os, const struct event *event) {
-    struct eprocess *process = PsLookupProcess(os, event->trim.pid);
+    struct eprocess *process = MiLookupRunningProcess(os, event->trim.pid);
     if (!process) { return MiResult(MiNoSuchProcess(os, event->trim.pid), 0, 0); }
     uint32_t count = event->trim.all ? UINT32_MAX : event->trim.count;
     struct mmsupport *vm = process == &os->SystemProcess ? &os->MmSystemCacheWs : &process->Vm;
@@ -281,7 +287,7 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_STACK: return MiDeclareStack(os, event);
     case EV_TIME: return MiTimePasses(os, event);
     case EV_ATTACH: {
-        struct eprocess *process = PsLookupProcess(os, event->proc.pid);
+        struct eprocess *process = MiLookupRunningProcess(os, event->proc.pid);
         if (!process) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
         KeAttachProcess(os, process);
         return MiResult(STATUS_SUCCESS, 0, 0);
