@@ -425,7 +425,7 @@ static bool scan_kernel_pdes(struct scan *s) {
 static bool count_commit(struct scan *s, const uint32_t covered[USER_PDES / 32]) {
     uint32_t expected = s->vads.commit, found = s->process->commit_charge;
     for (uint32_t i = 0; i < USER_PDES / 32; i++) { expected += (uint32_t)__builtin_popcount(covered[i]); }
-    s->a->commit += found + PROCESS_COMMIT;
+    s->a->commit += found + (s->process->pid ? PROCESS_COMMIT : 0); /* System's own three are boot's */
     if (found == expected || (found > expected && s->process->changing)) { return true; }
     return audit_fail(s->a, "I7", "process %u: commit charge expected %x, found %x", s->process->pid, expected, found);
 }
@@ -540,7 +540,6 @@ static bool scan_process(struct scan *s) {
 
 static bool visit_process(void *ctx, const struct nt_process_view *process) {
     struct audit *a = ctx;
-    if (process->pid == 0) { return true; } /* System: boot's frames only */
     struct scan s = {.a = a, .process = process};
     a->changing = a->changing || process->changing;
     bool good = scan_process(&s);
@@ -549,7 +548,9 @@ static bool visit_process(void *ctx, const struct nt_process_view *process) {
 }
 
 bool audit_scan_processes(struct audit *a) {
-    nt_view_processes(a->os, visit_process, a);
+    struct nt_process_view system;
+    nt_view_system_process(a->os, &system);
+    if (visit_process(a, &system)) { nt_view_processes(a->os, visit_process, a); }
     return !a->failed;
 }
 

@@ -30,33 +30,41 @@ static void mi_view_system_ws(const struct os *os, struct nt_process_view *out) 
                                     .image = "System cache"};
 }
 
+static struct nt_process_view MiProcessView(const struct eprocess *process) {
+    const struct mmsupport *vm = &process->Vm;
+    return (struct nt_process_view){
+        .pid = process->Pid,
+        .ppid = process->ParentPid,
+        .eprocess = process->Address,
+        .directory_base = {process->DirectoryTableBase[0], process->DirectoryTableBase[1]},
+        .working_set_page = process->WorkingSetPage,
+        .page_fault_count = vm->PageFaultCount,
+        .peak_ws = vm->PeakWorkingSetSize,
+        .ws_size = vm->WorkingSetSize,
+        .min_ws = vm->MinimumWorkingSet,
+        .max_ws = vm->MaximumWorkingSet,
+        .commit_charge = process->CommitCharge,
+        .locked_pages = process->NumberOfLockedPages,
+        .changing = process->AddressCreationDepth != 0,
+        .pde_fault_count = process->PdeFaultCount,
+        .exiting = process->Exiting,
+        .image = process->ImageName,
+        .vm = (uint32_t)vm->Address,
+        .ws_time = vm->UpdateTime,
+        .state = process->State,
+        .ready_threads = process->ReadyThreads,
+        .stack_count = process->StackCount,
+    };
+}
+
+static void mi_view_system_process(const struct os *os, struct nt_process_view *out) {
+    *out = MiProcessView(&os->SystemProcess);
+}
+
 static void mi_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *),
                               void *ctx) {
     for (const struct eprocess *process = os->Processes; process; process = process->Next) {
-        const struct mmsupport *vm = &process->Vm;
-        struct nt_process_view view = {
-            .pid = process->Pid,
-            .ppid = process->ParentPid,
-            .eprocess = process->Address,
-            .directory_base = {process->DirectoryTableBase[0], process->DirectoryTableBase[1]},
-            .working_set_page = process->WorkingSetPage,
-            .page_fault_count = vm->PageFaultCount,
-            .peak_ws = vm->PeakWorkingSetSize,
-            .ws_size = vm->WorkingSetSize,
-            .min_ws = vm->MinimumWorkingSet,
-            .max_ws = vm->MaximumWorkingSet,
-            .commit_charge = process->CommitCharge,
-            .locked_pages = process->NumberOfLockedPages,
-            .changing = process->AddressCreationDepth != 0,
-            .pde_fault_count = process->PdeFaultCount,
-            .exiting = process->Exiting,
-            .image = process->ImageName,
-            .vm = (uint32_t)vm->Address,
-            .ws_time = vm->UpdateTime,
-            .state = process->State,
-            .ready_threads = process->ReadyThreads,
-            .stack_count = process->StackCount,
-        };
+        struct nt_process_view view = MiProcessView(process);
         if (!visit(ctx, &view)) { return; }
     }
 }
@@ -161,6 +169,7 @@ const struct nt_view_ops mi_view_ops = {
     .pool_tags = mi_view_pool_tags,
     .memory = mi_view_memory,
     .system_ws = mi_view_system_ws,
+    .system_process = mi_view_system_process,
     .processes = mi_view_processes,
     .vads = mi_view_vads,
     .prototypes = mi_view_prototypes,
