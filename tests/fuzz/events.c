@@ -218,7 +218,7 @@ void events_config(struct bytes *bytes, struct machine_config *config) {
     bytes->lockstep = draw % 8 == 0;
     bytes->audit_often = draw / 8 % 8 == 0;
     config->kernel_direct = draw / 64 % 8 == 0;
-    bytes->dump = draw / 512 % 64 == 0;
+    bytes->dump = draw / 512 % 256 == 0;
     struct os_config *os = &config->os_config;
     os->profile = (enum os_profile)(choice % 3);
     config->os = os->profile == OS_NT5PAE ? &nt_pae_os_ops : choice % 8 == 7 ? &bare_os_ops : &nt_os_ops;

@@ -9,7 +9,7 @@ build=$1 runs=$2
 shift 2
 jobs=${JOBS:-1}
 interrupted=72 # libFuzzer's exit code then
-slice=250000 # of one process: then all begin anew, with what the others have found
+slice=500000 # of one process: then all begin anew, with what the others have found
 
 # longest TARGET: bytes of an input
 longest() {
