@@ -155,6 +155,8 @@ void threads_block(struct machine *m, const struct event *event, const struct pr
 void threads_follow(struct machine *m, const struct event *event); /* after an event that makes or ends threads */
 struct machine_thread *threads_current(struct machine *m);
 bool threads_all_wait(const struct machine *m);
+/* Does a thread of the process, other than t, wait in the kernel? It comes out before the process ends. */
+bool threads_wait_in(const struct machine *m, uint32_t pid, const struct machine_thread *t);
 bool threads_current_is_stuck(struct machine *m);
 /* A change of the machine or of a CPU, of no process: never held back. */
 bool threads_is_machine_step(const struct event *event);

@@ -164,7 +164,7 @@ static void hold(struct machine *m, struct machine_thread *t, const struct event
 
 void threads_block(struct machine *m, const struct event *event, const struct progress *progress) {
     struct machine_thread *t = threads_current(m);
-    log_send(&m->log, LOG_BLOCK, t->tid, progress->call->object, 0, 0, 0);
+    log_send(&m->log, LOG_BLOCK, t->tid, progress->call ? progress->call->object : 0, 0, 0, 0);
     hold(m, t, event);
     t->first->progress = *progress;
 }
@@ -208,6 +208,15 @@ static bool intercept_switch(struct machine *m, const struct event *event) {
 static bool holds_for(struct machine *m, const struct machine_thread *u, uint32_t pid, uint64_t index) {
     for (const struct held_event *h = u->first; h && h->event.index < index; h = h->next) {
         if (process_of(m, &h->event, u->pid) == pid || makes_process(&h->event, pid)) { return true; }
+    }
+    return false;
+}
+
+static bool in_kernel(const struct machine_thread *t) { return t->first && t->first->progress.call; }
+
+bool threads_wait_in(const struct machine *m, uint32_t pid, const struct machine_thread *t) {
+    for (const struct machine_thread *u = m->stuck; u; u = u->next_stuck) {
+        if (u != t && u->pid == pid && in_kernel(u)) { return true; }
     }
     return false;
 }
@@ -306,10 +315,7 @@ static bool run_first(struct machine *m, struct machine_thread *t) {
     return !blocked;
 }
 
-static bool waits(const struct machine_thread *t) {
-    const struct upcall *call = t->first ? t->first->progress.call : NULL;
-    return call && call->object != 0;
-}
+static bool waits(const struct machine_thread *t) { return in_kernel(t) && t->first->progress.call->object != 0; }
 
 /* A thread that has ended, or never began, does nothing of what the trace has it do afterwards. */
 static void drop_held(struct machine *m, struct machine_thread *t) {
@@ -333,9 +339,17 @@ void threads_creation_failed(struct machine *m, const struct event *event) {
     if (m->logical == t) { m->logical = threads_current(m); }
 }
 
+static bool may_go_on(struct machine *m, const struct machine_thread *t) {
+    const struct held_event *h = t->first;
+    if (!h || !t->born || waits(t)) { return false; }
+    if (h->progress.call) { return true; }
+    return h->progress.dying ? !threads_wait_in(m, h->progress.dying, t) : !is_barred(m, t, &h->event);
+}
+
 static bool run_thread(struct machine *m, struct machine_thread *t) {
     bool progressed = false;
-    while (t->first && t->born && !waits(t) && (t->first->progress.call || !is_barred(m, t, &t->first->event))) {
+    if (t->exited && m->config.ends_unhandled && !in_kernel(t)) { drop_held(m, t); }
+    while (may_go_on(m, t)) {
         if (m->config.os->current_tid(m->os) != runs_as(t)) { switch_to(m, t); }
         progressed = true;
         if (!run_first(m, t)) { return true; }

@@ -84,11 +84,26 @@ static void MiFreeAddressCreation(struct os *os, struct eprocess *process) {
     }
 }
 
-/* The owner ends; process->Exiting tells those who wait that there is nothing left to guard. */
+/* The owner ends. */
 void MiAbandonAddressCreation(struct os *os, struct eprocess *process, const struct ethread *owner) {
-    if (process->AddressCreationDepth != 0 && (!owner || process->AddressCreationOwner == owner)) {
+    if (process->AddressCreationDepth != 0 && process->AddressCreationOwner == owner) {
         MiFreeAddressCreation(os, process);
     }
+}
+
+bool MiEndAddressCreation(struct os *os, struct eprocess *process) {
+    const struct ethread *own = KeGetCurrentPrcb(os)->CurrentThread;
+    for (;;) {
+        const struct ethread *owner = process->AddressCreationOwner;
+        if (process->Exiting) { return false; }
+        if (process->AddressCreationDepth == 0) { return true; }
+        if (!owner || owner == own || owner->Process == process) { break; }
+        process->AddressCreationWaiters++;
+        KeWaitForSingleObject(os, process->Address + EPROCESS_ADDRESS_CREATION_LOCK);
+        process->AddressCreationWaiters--;
+    }
+    MiFreeAddressCreation(os, process); /* who waits for it finds process->Exiting */
+    return true;
 }
 
 void MiUnlockAddressCreation(struct os *os, struct eprocess *process) {

@@ -687,7 +687,7 @@ void MiInitializeProcessPfns(struct os *os, const struct eprocess *process, mmpt
 ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const char *image, uint32_t min_ws,
                             uint32_t max_ws, const struct section_object *section, struct eprocess **out);
 void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process);
-void PspExitProcess(struct os *os, struct eprocess *process);
+ntstatus_t PspExitProcess(struct os *os, struct eprocess *process); /* may wait; C000010A: somebody else does it */
 void PspProcessDelete(struct os *os, struct eprocess *process); /* once it has ended, and nobody is attached any more */
 struct eprocess *PsLookupProcess(const struct os *os, uint32_t pid); /* 0 = System */
 struct ethread *PsLookupThread(const struct os *os, uint32_t tid);

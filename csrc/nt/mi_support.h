@@ -12,7 +12,10 @@ void MiUnlockPfn(struct os *os, unsigned irql);
 void MiLockWorkingSet(struct os *os, struct mmsupport *vm);
 void MiUnlockWorkingSet(struct os *os, struct mmsupport *vm);
 bool MiLockAddressCreation(struct os *os, struct eprocess *process); /* may wait; false: the process ends */
-void MiAbandonAddressCreation(struct os *os, struct eprocess *process, const struct ethread *owner); /* NULL: any */
+void MiAbandonAddressCreation(struct os *os, struct eprocess *process, const struct ethread *owner);
+/* Before the process ends: waits while a thread of another process has the mutex, and takes it from the process's own.
+ * False: it ends already. */
+bool MiEndAddressCreation(struct os *os, struct eprocess *process);
 void MiUnlockAddressCreation(struct os *os, struct eprocess *process);
 struct mi_locks MiReleaseLocksToWait(struct os *os);
 void MiTakeLocksAfterWait(struct os *os, const struct mi_locks *held);

@@ -317,15 +317,15 @@ void PspProcessDelete(struct os *os, struct eprocess *process) {
 
 /* Cleans up in the process's own context, then leaves it for the system's. Its directory goes at once, unless threads
  * of others are attached: then with the last of them. */
-void PspExitProcess(struct os *os, struct eprocess *process) {
+ntstatus_t PspExitProcess(struct os *os, struct eprocess *process) {
     bool current = process == PsGetCurrentProcess(os);
+    if (!MiEndAddressCreation(os, process)) { return STATUS_PROCESS_IS_TERMINATING; }
     if (process->NumberOfLockedPages != 0) {
         KeBugCheckEx(os, BUGCHECK_PROCESS_HAS_LOCKED_PAGES, 0, process->Address, process->NumberOfLockedPages, 0);
     }
     process->Exiting = true;
     process->StackCount++; /* who ends it keeps it */
     MiCloseHandles(os, process);
-    MiAbandonAddressCreation(os, process, NULL);
     KeAttachProcess(os, process);
     MiRemoveFromExpansionList(os, &process->Vm);
     MmCleanProcessAddressSpace(os, process);
@@ -338,4 +338,5 @@ void PspExitProcess(struct os *os, struct eprocess *process) {
         KiSwapProcess(os, &os->SystemProcess);
     }
     MiLeaveProcess(os, process);
+    return STATUS_SUCCESS;
 }

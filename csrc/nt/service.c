@@ -44,8 +44,7 @@ static result_t MiProcessCreate(struct os *os, const struct event *event) {
 static result_t MiProcessExit(struct os *os, const struct event *event) {
     struct eprocess *process = event->proc.pid ? MiLookupRunningProcess(os, event->proc.pid) : NULL;
     if (!process || process->BeingCloned) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
-    PspExitProcess(os, process);
-    return MiResult(STATUS_SUCCESS, 0, 0);
+    return MiResult(PspExitProcess(os, process), 0, 0);
 }
 
 static result_t MiThreadCreate(struct os *os, const struct event *event) {
@@ -317,6 +316,7 @@ static struct eprocess *MiGuardedProcess(struct os *os, const struct event *even
     case EV_UNLOCK:
     case EV_MOVE: return PsGetCurrentProcess(os);
     case EV_FORK: return PsLookupProcess(os, event->fork.parent);
+    case EV_EXEC: return event->proc.pid ? PsLookupProcess(os, event->proc.pid) : NULL;
     default: return NULL;
     }
 }
