@@ -46,7 +46,7 @@ ntmmu=$PWD/$dir/ntmmu
                 printf "set -o pipefail; $ntmmu gen --cpu $cpu --mode $mode --seed 7 --events 20000 - | $ntmmu check --quiet --cpu $cpu --mmu c -\0"
             done
         done
-        for kind in nt nt-mild; do
+        for kind in nt nt-mild nt-wait; do
             printf "NTMMU=$ntmmu bash tests/torture/piece.sh $dir $kind 32 ref64 7 5000 --mmu c\0"
         done
         for name in tests/cli/*.sh; do

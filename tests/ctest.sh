@@ -70,6 +70,7 @@ for mode in 32 pae; do
     add "torture.nt.$mode" bash tests/torture/piece.sh "$build" nt $mode ref64 2026 5000
     for seed in 2026 2064 2099; do # each with other memory, working sets and disk
         add "torture.nt-mild.$mode.$seed" bash tests/torture/piece.sh "$build" nt-mild $mode ref64 $seed 5000
+        add "torture.nt-wait.$mode.$seed" bash tests/torture/piece.sh "$build" nt-wait $mode ref64 $seed 5000
     done
 done
 for file in tests/scenarios/pae/*.vmt; do

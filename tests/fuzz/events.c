@@ -178,6 +178,7 @@ static const char *const prologue[] = {
     "x 0 3",
     "map 1 420000 8000 0 wc",
     "w 420000 4 =43",
+    "thr+ 4 1",
     "x 0 1",
 };
 enum { WHOLE = sizeof prologue / sizeof *prologue, WITH_MEMORY = 5, WITH_VIEWS = 11 };

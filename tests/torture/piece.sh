@@ -2,13 +2,13 @@
 # One piece of a torture run: a random program straight into `ntmmu check`. What fails is written to BUILD_DIR/torture-run/, with the
 # command that makes it small.
 # REPORT_ONLY=1: its report is told and nothing else.
-# Usage: tests/torture/piece.sh BUILD_DIR mmu|nt|nt-mild MODE CPU SEED EVENTS [check option…]
+# Usage: tests/torture/piece.sh BUILD_DIR mmu|nt|nt-mild|nt-wait MODE CPU SEED EVENTS [check option…]
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 build=$1 kind=$2 mode=$3 cpu=$4 seed=$5 events=$6
 shift 6
 ntmmu=${NTMMU:-$build/ntmmu}
-gen=(--kind "${kind%-mild}" --mode "$mode" --cpu "$cpu" --seed "$seed" --events "$events")
+gen=(--kind "${kind%%-*}" --mode "$mode" --cpu "$cpu" --seed "$seed" --events "$events")
 check=(--quiet --cpu "$cpu")
 faults=()
 case $kind in
@@ -21,7 +21,13 @@ case $kind in
         check+=(--audit 100 --disk "${disks[seed / 3 % 3]}")
         faults=(read-error:0.005 write-error:0.05 no-frame:0.02 commit-limit:0.01 pagefile-full:0.05 parity:0.002)
         ;;
-    *) echo "found kind '$kind', expected mmu, nt or nt-mild" >&2 && exit 2 ;;
+    nt-wait) # each thread waits where it is while others go on: what an event comes to depends on who is woken when
+        boots=(CFG-A CFG-B CFG-N5 CFG-NOPGE CFG-COL CFG-S) rams=(1M 700K 512K)
+        boot=$([ "$mode" = pae ] && echo CFG-P || echo "${boots[seed % 6]}")
+        gen+=(--line "!boot $boot" --line '!threads manual' --line "!ram ${rams[seed / 6 % 3]}")
+        check+=(--check all,no-expect --audit 10 --disk fixed:2)
+        ;;
+    *) echo "found kind '$kind', expected mmu, nt, nt-mild or nt-wait" >&2 && exit 2 ;;
 esac
 fixed=("${check[@]}" "$@")
 run() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A torture run in pieces: bare programs on each CPU in each paging mode it has, EVENTS events in all, and beside them programs for
-# the NT kernel (one event for 200 of those; each costs some 20 times as much), plainly and with little memory and faults. Pieces
-# that were done are not run again when an interrupted run is started anew, unless the program or the RTL has changed.
+# the NT kernel (one event for 200 of those; each costs some 20 times as much): plain, with little memory and faults, with threads
+# that wait. Pieces that were done are not run again when an interrupted run is started anew, unless the program or the RTL has changed.
 # Usage: tests/torture/torture.sh BUILD_DIR SEED EVENTS JOBS "CPU…" [check option…]     KIND=mmu or KIND=nt: only these programs
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -22,8 +22,11 @@ for cpu in "${cpus[@]}"; do
         if "$ntmmu" gen --cpu "$cpu" --mode $mode --events 1 - >/dev/null 2>&1; then places+=("mmu $mode $cpu"); fi
     done
 done
-nt=("nt 32 ${cpus[0]}" "nt-mild 32 ${cpus[0]}") # the kernel runs on the first CPU
-if [[ " ${places[*]}" == *" pae ${cpus[0]}"* ]]; then nt+=("nt pae ${cpus[0]}" "nt-mild pae ${cpus[0]}"); fi
+nt=()
+for mode in 32 pae; do # the kernel runs on the first CPU
+    [[ " ${places[*]} " == *" $mode ${cpus[0]} "* ]] || continue
+    for kind in nt nt-mild nt-wait; do nt+=("$kind $mode ${cpus[0]}"); done
+done
 
 # Lines "KIND MODE CPU SEED EVENTS": TOTAL events over the places, in pieces of at most SIZE.
 plan() { # TOTAL SIZE PLACE…
