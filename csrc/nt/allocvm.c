@@ -100,13 +100,13 @@ static uint32_t MiCommitRangeOfTable(struct os *os, struct mmvad *vad, va_t star
 }
 
 /* Pages that were committed before take the new protection if theirs differs. */
-static ntstatus_t MiReprotectCommitted(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
+static ntstatus_t MiReprotectCommitted(struct os *os, struct eprocess *process, va_t start, va_t end,
                                        unsigned protection) {
     ntstatus_t status = STATUS_SUCCESS;
     for (va_t va = start; va <= end && status == STATUS_SUCCESS; va += PAGE_SIZE) {
         bool committed;
-        if (MiQueryPageProtection(os, process, vad, va, &committed) != protection) {
-            status = MiSetProtectionOnRange(os, process, vad, va, va, protection);
+        if (MiQueryPageProtection(os, process, va, &committed) != protection) {
+            status = MiSetProtectionOnRange(os, process, va, va, protection);
         }
     }
     return status;
@@ -133,7 +133,7 @@ static ntstatus_t MiCommitPrivate(struct os *os, struct eprocess *process, struc
     }
     vad->CommitCharge += used;
     MiReturnCommitment(os, charge - used, process); /* waiting for a frame: the repeated call charges the rest */
-    if (status == STATUS_SUCCESS && others) { status = MiReprotectCommitted(os, process, vad, start, end, protection); }
+    if (status == STATUS_SUCCESS && others) { status = MiReprotectCommitted(os, process, start, end, protection); }
     return status;
 }
 

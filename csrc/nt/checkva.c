@@ -30,10 +30,9 @@ static bool MiProtectionAllowsWrite(unsigned protection) { return (protection & 
  */
 static ntstatus_t MiClearGuard(struct os *os, struct mmfault *fault, pte_t pte) {
     if (pte_form(pte) == PTE_FORM_PROTOTYPE && !pte_is_vad_lookup(pte)) {
-        struct mmvad *vad = MiLocateAddress(fault->Process, fault->Va);
         va_t va = page_of(fault->Va);
         ntstatus_t status =
-            MiSetProtectionOnRange(os, fault->Process, vad, va, va, fault->Protection & ~(unsigned)MM_GUARD_PAGE);
+            MiSetProtectionOnRange(os, fault->Process, va, va, fault->Protection & ~(unsigned)MM_GUARD_PAGE);
         return status == STATUS_SUCCESS ? STATUS_GUARD_PAGE_VIOLATION : status;
     }
     if (pte_form(pte) == PTE_FORM_TRANSITION) { /* the next trim takes the protection from the frame */

@@ -4,8 +4,14 @@
 enum { PAGE_READWRITE = 0x04, PAGE_GUARD = 0x100 };
 
 static ntstatus_t MiCommitStackPage(struct os *os, struct eprocess *process, va_t va, uint32_t protect) {
-    uint32_t base = (uint32_t)va, size = PAGE_SIZE;
-    return NtAllocateVirtualMemory(os, process, &base, 0, &size, MEM_COMMIT, protect);
+    for (;;) {
+        uint32_t base = (uint32_t)va, size = PAGE_SIZE;
+        if (!MiLockAddressCreation(os, process)) { return STATUS_PROCESS_IS_TERMINATING; }
+        ntstatus_t status = NtAllocateVirtualMemory(os, process, &base, 0, &size, MEM_COMMIT, protect);
+        MiUnlockAddressCreation(os, process);
+        if (status != MI_WAIT_FOR_PAGE) { return status; }
+        MiWaitForFreePage(os);
+    }
 }
 
 ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault) {
@@ -18,12 +24,10 @@ ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault) {
     if (guard <= lowest + PAGE_SIZE) { return STATUS_STACK_OVERFLOW; } /* the lowest page is never committed */
     if (next <= lowest + PAGE_SIZE) {
         ntstatus_t status = MiCommitStackPage(os, fault->Process, next, PAGE_READWRITE);
-        if (status == MI_WAIT_FOR_PAGE) { return status; }
         if (NT_SUCCESS(status)) { thread->StackLimit = next; }
         return STATUS_STACK_OVERFLOW;
     }
     ntstatus_t status = MiCommitStackPage(os, fault->Process, next, PAGE_READWRITE | PAGE_GUARD);
-    if (status == MI_WAIT_FOR_PAGE) { return status; }
     if (!NT_SUCCESS(status)) { return STATUS_STACK_OVERFLOW; }
     thread->StackLimit = guard;
     fault->Kind = FAULT_GUARD;

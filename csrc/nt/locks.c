@@ -97,7 +97,7 @@ bool MiEndAddressCreation(struct os *os, struct eprocess *process) {
         const struct ethread *owner = process->AddressCreationOwner;
         if (process->Exiting) { return false; }
         if (process->AddressCreationDepth == 0) { return true; }
-        if (!owner || owner == own || owner->Process == process) { break; }
+        if (owner == own || (owner && owner->Process == process)) { break; }
         process->AddressCreationWaiters++;
         KeWaitForSingleObject(os, process->Address + EPROCESS_ADDRESS_CREATION_LOCK);
         process->AddressCreationWaiters--;

@@ -54,8 +54,7 @@ static ntstatus_t MiMakePageTables(struct os *os, va_t start, va_t end) {
     return STATUS_SUCCESS;
 }
 
-ntstatus_t MiMapLockedPagesUser(struct os *os, struct mmmdl *mdl, bool no_cache, va_t *va) {
-    struct eprocess *process = PsGetCurrentProcess(os);
+static ntstatus_t MiMapInProcess(struct os *os, struct eprocess *process, struct mmmdl *mdl, bool no_cache, va_t *va) {
     va_t start, size = (va_t)mdl->Pages << PAGE_SHIFT;
     if (mdl->UserProcess || !MiFindEmptyAddressRange(process, size, false, MM_HIGHEST_VAD_ADDRESS, &start)) {
         return MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
@@ -94,6 +93,14 @@ ntstatus_t MiMapLockedPagesUser(struct os *os, struct mmmdl *mdl, bool no_cache,
     return STATUS_SUCCESS;
 }
 
+ntstatus_t MiMapLockedPagesUser(struct os *os, struct mmmdl *mdl, bool no_cache, va_t *va) {
+    struct eprocess *process = PsGetCurrentProcess(os);
+    if (!MiLockAddressCreation(os, process)) { return STATUS_PROCESS_IS_TERMINATING; }
+    ntstatus_t status = MiMapInProcess(os, process, mdl, no_cache, va);
+    MiUnlockAddressCreation(os, process);
+    return status;
+}
+
 /* In the context of its process. The frames belong to whoever locked them. */
 void MiRemovePhysicalMapping(struct os *os, struct eprocess *process, struct mmvad *vad) {
     struct mmptelist list = {0};
@@ -110,15 +117,21 @@ void MiRemovePhysicalMapping(struct os *os, struct eprocess *process, struct mmv
     }
 }
 
-static void MiUnmapUser(struct os *os, struct mmmdl *mdl) {
-    struct eprocess *process = mdl->UserProcess;
-    struct mmvad *vad = MiLocateAddress(process, mdl->UserVa);
+static void MiUnmapInProcess(struct os *os, struct eprocess *process, struct mmmdl *mdl) {
     bool attach = process != PsGetCurrentProcess(os);
     if (attach) { KeAttachProcess(os, process); }
+    struct mmvad *vad = MiLocateAddress(process, mdl->UserVa);
     MiRemovePhysicalMapping(os, process, vad);
     MiRemoveVad(os, process, vad);
     if (attach) { KeDetachProcess(os); }
     MiFreeHost(vad);
+}
+
+static void MiUnmapUser(struct os *os, struct mmmdl *mdl) {
+    struct eprocess *process = mdl->UserProcess;
+    if (!MiLockAddressCreation(os, process)) { return; } /* its end takes the mapping along */
+    if (mdl->UserProcess == process) { MiUnmapInProcess(os, process, mdl); }
+    MiUnlockAddressCreation(os, process);
 }
 
 /* ---- unmapping ---- */

@@ -728,11 +728,10 @@ ntstatus_t NtMapViewOfSection(struct os *os, const struct section_object *sectio
                               uint32_t inherit, uint32_t type, uint32_t protect);
 ntstatus_t NtUnmapViewOfSection(struct os *os, struct eprocess *process, uint32_t base);
 /* Sets the protection (NT-11 mask) of committed pages that lie within one VAD; view rules of NT-79. allocvm.c uses it
- * too. */
-ntstatus_t MiSetProtectionOnRange(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
-                                  unsigned protection);
+ * too, and faults, for which nothing keeps the VAD while it waits: C0000005 if it has gone. */
+ntstatus_t MiSetProtectionOnRange(struct os *os, struct eprocess *process, va_t start, va_t end, unsigned protection);
 /* Protection mask of one page, whatever form its PTE has; committed says whether it is. */
-unsigned MiQueryPageProtection(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va, bool *committed);
+unsigned MiQueryPageProtection(struct os *os, struct eprocess *process, va_t va, bool *committed);
 void MiFreeMdls(struct os *os);                               /* host memory, when the machine goes */
 uint32_t MiMdlLocksOfFrame(const struct os *os, pfn_t frame); /* references that locked MDLs hold on it */
 struct os_service_result MiServiceMdl(struct os *os, const struct event *event);

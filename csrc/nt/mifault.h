@@ -17,6 +17,7 @@ struct mmfault {              /* one fault on its way through the resolvers */
     va_t Va;                  /* as the processor reported it */
     bool Write, User;         /* from the error code */
     bool InVad;               /* of a zero entry: Protection and PrototypeAddress are what its VAD says */
+    bool Lent;                /* a shared page is mapped for reading, whatever its prototype says */
     bool Trap;                /* KiTrap0E brought it: it can begin again at any time */
     struct eprocess *Process; /* NULL: system working set */
     struct mmsupport *Vm;

@@ -226,11 +226,6 @@ static ntstatus_t MiInvalidUserFault(struct os *os, struct mmfault *fault, pte_t
     bool known = pte == 0 ? MiMaterializePte(os, fault, &pte) : MiInterpretPte(os, fault, pte);
     if (!known) { return STATUS_ACCESS_VIOLATION; }
     ntstatus_t status = MiAccessCheck(os, fault, pte);
-    if (status == STATUS_GUARD_PAGE_VIOLATION) {
-        status = MiCheckForUserStackOverflow(os, fault);
-        if (status == MI_WAIT_FOR_PAGE) { MiWritePte(os, fault->PointerPte, pte); } /* it happens again */
-        return status;
-    }
     return status == STATUS_SUCCESS ? MiDispatchFault(os, fault, pte) : status;
 }
 
@@ -249,9 +244,7 @@ static ntstatus_t MiUserFault(struct os *os, struct mmfault *fault) {
         if (prototype) { status = MiMakeSystemAddressValid(os, prototype, &met); }
         if (!NT_SUCCESS(status)) { return status; }
     }
-    status = pte & PTE_VALID ? MiValidUserFault(os, fault, pte) : MiInvalidUserFault(os, fault, pte);
-    if (NT_SUCCESS(status) && status != STATUS_SUCCESS) { fault->Process->PdeFaultCount[MiGetPdeIndex(fault->Va)]++; }
-    return status;
+    return pte & PTE_VALID ? MiValidUserFault(os, fault, pte) : MiInvalidUserFault(os, fault, pte);
 }
 
 /* ---- entry points ---- */
@@ -285,6 +278,9 @@ ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault) {
     MiLockWorkingSet(os, vm);
     ntstatus_t status = user ? MiUserFault(os, fault) : own ? MiProcessSpaceFault(os, fault) : MiSystemFault(os, fault);
     MiUnlockWorkingSet(os, vm);
+    if (!user) { return status; }
+    if (status == STATUS_GUARD_PAGE_VIOLATION) { status = MiCheckForUserStackOverflow(os, fault); } /* it allocates */
+    if (NT_SUCCESS(status) && status != STATUS_SUCCESS) { fault->Process->PdeFaultCount[MiGetPdeIndex(fault->Va)]++; }
     return status;
 }
 

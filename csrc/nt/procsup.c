@@ -146,6 +146,7 @@ static ntstatus_t MiMapProcessImage(struct os *os, struct eprocess *process, con
 /* The set-up part of MmInitializeProcessAddressSpace. section: NULL, or what the process runs. */
 static ntstatus_t MmInitializeProcessAddressSpace(struct os *os, struct eprocess *process,
                                                   const struct section_object *section) {
+    if (!MiLockAddressCreation(os, process)) { return STATUS_PROCESS_IS_TERMINATING; }
     KeAttachProcess(os, process);
     MiInitializeProcessPfns(os, process, (mmpte_t)pte_demand_zero(MM_READWRITE),
                             ActiveAndValid << PFN_LOCATION_SHIFT | PFN_MODIFIED);
@@ -153,6 +154,7 @@ static ntstatus_t MmInitializeProcessAddressSpace(struct os *os, struct eprocess
     MiInsertInExpansionList(os, &process->Vm);
     ntstatus_t status = section ? MiMapProcessImage(os, process, section) : STATUS_SUCCESS;
     KeDetachProcess(os);
+    MiUnlockAddressCreation(os, process);
     return status;
 }
 

@@ -35,6 +35,11 @@ static unsigned MiWithoutWriteCopy(unsigned protection) {
 /* ---- what a page is ---- */
 
 static void MiClassifyZero(struct os *os, const struct mmvad *vad, struct page_state *page) {
+    if (vad == NULL) {
+        page->Private = true;
+        page->Committed = false;
+        return;
+    }
     if (vad->ControlArea == NULL) {
         page->Private = true;
         page->Committed = vad->MemCommit;
@@ -45,8 +50,8 @@ static void MiClassifyZero(struct os *os, const struct mmvad *vad, struct page_s
     page->Committed = true;
     page->Private = prototype == 0;
     if (prototype != 0) {
-        page->Committed = !vad->ControlArea->Reserve || MiReadPte(os, prototype) != 0;
         page->Protection = MiViewPageProtection(os, vad, page->Va);
+        page->Committed = !vad->ControlArea->Reserve || MiReadPte(os, prototype) != 0;
     }
 }
 
@@ -84,9 +89,11 @@ static void MiClassifyValid(struct os *os, struct eprocess *process, struct page
     if (!wsle_is_same(os->Config.profile, wsle)) { page->Protection = wsle_protection(os->Config.profile, wsle); }
 }
 
-static struct page_state MiClassifyPage(struct os *os, struct eprocess *process, const struct mmvad *vad, va_t va) {
+/* May wait for the page table or the prototype PTE. */
+static struct page_state MiClassifyPage(struct os *os, struct eprocess *process, va_t va) {
     struct page_state page = {.Va = va, .PteVa = MiGetPteAddress(va), .Committed = true};
-    if (vad->PhysicalMapping) { /* what the frame's PFN entry says is about the mapping of whoever locked it */
+    const struct mmvad *vad = MiLocateAddress(process, va);
+    if (vad && vad->PhysicalMapping) { /* what the frame's PFN entry says is about the mapping of whoever locked it */
         page.Private = true;
         page.Protection = vad->Protection;
         return page;
@@ -94,7 +101,7 @@ static struct page_state MiClassifyPage(struct os *os, struct eprocess *process,
     page.Pte = MiReadPte(os, MiGetPdeAddress(va)) == 0 ? 0 : MiReadPte(os, page.PteVa);
     page.Form = pte_form(page.Pte);
     switch (page.Form) {
-    case PTE_FORM_ZERO: MiClassifyZero(os, vad, &page); break;
+    case PTE_FORM_ZERO: MiClassifyZero(os, MiLocateAddress(process, va), &page); break;
     case PTE_FORM_VALID: MiClassifyValid(os, process, &page); break;
     case PTE_FORM_PROTOTYPE: MiClassifyPrototype(os, process, &page); break;
     default:
@@ -106,8 +113,8 @@ static struct page_state MiClassifyPage(struct os *os, struct eprocess *process,
     return page;
 }
 
-unsigned MiQueryPageProtection(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va, bool *committed) {
-    struct page_state page = MiClassifyPage(os, process, vad, va);
+unsigned MiQueryPageProtection(struct os *os, struct eprocess *process, va_t va, bool *committed) {
+    struct page_state page = MiClassifyPage(os, process, va);
     *committed = page.Committed;
     return page.Protection;
 }
@@ -168,36 +175,18 @@ static void MiProtectValidPage(struct os *os, struct eprocess *process, const st
     }
 }
 
-/* Maps an inherited page, readable at least. One without access, or guarded, is in transition or in a paging file: its
- * prototype lends it read access, and takes its own protection back from the PFN entry when the frame is no longer
- * mapped. */
+/* Maps an inherited page, readable for this once: its own protection may be a guard, or no access. */
 static ntstatus_t MiMapClonePage(struct os *os, struct eprocess *process, const struct page_state *page) {
-    pte_t prototype = MiReadPte(os, page->CloneAddress);
-    unsigned protection = pte_protection(prototype);
-    bool blocked = (protection & 7) == MM_ZERO_ACCESS || (protection & MM_GUARD_PAGE) != 0;
-    if (!(prototype & PTE_VALID) && blocked) {
-        MiWritePte(os, page->CloneAddress, pte_with_protection(prototype, MM_READONLY));
-    }
     struct mmfault fault = {.Va = page->Va,
                             .User = true,
+                            .Lent = true,
                             .Process = process,
                             .Vm = &process->Vm,
                             .PointerPte = page->PteVa,
                             .Protection = MM_READONLY,
                             .PrototypeAddress = page->CloneAddress};
     ntstatus_t status = MiResolveProtoPteFault(os, &fault);
-    if (status == MI_ISSUE_READ) {
-        status = MiReadPageOfFault(os, &fault);
-        pte_t pte = MiReadPte(os, page->PteVa);
-        if (blocked && NT_SUCCESS(status) && (pte & PTE_VALID)) {
-            MiSetOriginalProtection(os, pte_frame(pte), protection);
-        }
-    }
-    if (!NT_SUCCESS(status) && blocked &&
-        MiReadPte(os, page->CloneAddress) == pte_with_protection(prototype, MM_READONLY)) {
-        MiWritePte(os, page->CloneAddress, prototype); /* no frame, or it could not be read */
-    }
-    return status;
+    return status == MI_ISSUE_READ ? MiReadPageOfFault(os, &fault) : status;
 }
 
 /* A page inherited by fork cannot carry a protection of its own: its prototype is shared and no VAD leads to it. It is
@@ -209,16 +198,18 @@ static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process
     return status == MI_WAIT_FOR_PAGE || status == STATUS_IN_PAGE_ERROR ? status : STATUS_SUCCESS;
 }
 
-static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va,
-                                        unsigned protection, int *commit_change) {
+static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, va_t va, unsigned protection,
+                                        int *commit_change) {
     ntstatus_t status = MiMakePageTableValid(os, va);
     struct page_state page = {.Clone = true};
     while (status == STATUS_SUCCESS) {
-        page = MiClassifyPage(os, process, vad, va);
+        page = MiClassifyPage(os, process, va);
         if (!page.Clone) { break; }
         status = MiMakeClonePagePrivate(os, process, &page);
     }
     if (status != STATUS_SUCCESS) { return status; }
+    const struct mmvad *vad = MiLocateAddress(process, va);
+    if (!vad) { return STATUS_ACCESS_VIOLATION; }
     unsigned target = MiTargetProtection(vad, &page, protection);
     if (!page.Private) { *commit_change += MiIsWriteCopy(target) - MiIsWriteCopy(page.Protection); }
     switch (page.Form) {
@@ -238,28 +229,30 @@ static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process,
 
 /* ---- ranges ---- */
 
-static uint32_t MiCountNewWriteCopy(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
+static uint32_t MiCountNewWriteCopy(struct os *os, struct eprocess *process, va_t start, va_t end,
                                     unsigned protection) {
+    const struct mmvad *vad = MiLocateAddress(process, start);
     uint32_t count = 0;
-    for (va_t va = start; va <= end && vad->ControlArea != NULL; va += PAGE_SIZE) {
-        struct page_state page = MiClassifyPage(os, process, vad, va);
-        count += !page.Private && !MiIsWriteCopy(page.Protection) &&
+    for (va_t va = start; va <= end && vad && vad->ControlArea; va += PAGE_SIZE) {
+        struct page_state page = MiClassifyPage(os, process, va);
+        vad = MiLocateAddress(process, va);
+        count += vad && !page.Private && !MiIsWriteCopy(page.Protection) &&
                  MiIsWriteCopy(MiTargetProtection(vad, &page, protection));
     }
     return count;
 }
 
-ntstatus_t MiSetProtectionOnRange(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
-                                  unsigned protection) {
-    uint32_t charge = MiCountNewWriteCopy(os, process, vad, start, end, protection);
+ntstatus_t MiSetProtectionOnRange(struct os *os, struct eprocess *process, va_t start, va_t end, unsigned protection) {
+    uint32_t charge = MiCountNewWriteCopy(os, process, start, end, protection);
     ntstatus_t charged = MiChargeProcessCommitment(os, charge, process);
     if (!NT_SUCCESS(charged)) { return charged; }
     int change = 0; /* pages that became write-copy, less those that ceased to be */
     ntstatus_t status = STATUS_SUCCESS;
     for (va_t va = start; va <= end && status == STATUS_SUCCESS; va += PAGE_SIZE) {
-        status = MiSetProtectionOnPage(os, process, vad, va, protection, &change);
+        status = MiSetProtectionOnPage(os, process, va, protection, &change);
     }
-    vad->CommitCharge += (uint32_t)change;
+    struct mmvad *vad = MiLocateAddress(process, start);
+    if (vad) { vad->CommitCharge += (uint32_t)change; }
     MiReturnCommitment(os, charge - (uint32_t)change, process);
     return status;
 }
@@ -271,7 +264,7 @@ static bool MiAllCommitted(struct os *os, struct eprocess *process, struct mmvad
             va = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1;
             continue;
         }
-        if (!MiClassifyPage(os, process, vad, va).Committed) { return false; }
+        if (!MiClassifyPage(os, process, va).Committed) { return false; }
         va += PAGE_SIZE;
     }
     return true;
@@ -303,8 +296,8 @@ ntstatus_t NtProtectVirtualMemory(struct os *os, struct eprocess *process, uint3
     if (MiIsSecured(process, start, end, protection)) { return STATUS_INVALID_PAGE_PROTECTION; }
     if (vad->ControlArea != NULL && !MiViewAllows(vad, protection)) { return STATUS_SECTION_PROTECTION; }
     bool committed;
-    unsigned first = MiQueryPageProtection(os, process, vad, start, &committed);
-    ntstatus_t status = MiSetProtectionOnRange(os, process, vad, start, end, protection);
+    unsigned first = MiQueryPageProtection(os, process, start, &committed);
+    ntstatus_t status = MiSetProtectionOnRange(os, process, start, end, protection);
     if (status == STATUS_SUCCESS) {
         *base = (uint32_t)start;
         *size = (uint32_t)(end + 1 - start);

@@ -168,7 +168,9 @@ static bool MiFindPrototype(struct os *os, const struct mmfault *fault, struct p
     }
     if (!p->Prototype) { return false; }
     p->Contents = MiReadPte(os, p->Prototype); /* its own page may fault now, nested: NT-56 (0) */
-    p->Protection = p->OwnProtection ? pte_protection(pte) : MiPrototypeProtection(os, p->Contents);
+    p->Protection = fault->Lent        ? (unsigned)MM_READONLY
+                    : p->OwnProtection ? pte_protection(pte)
+                                       : MiPrototypeProtection(os, p->Contents);
     p->Subsection = MiSubsectionOfPrototype(os, p->Prototype);
     return true;
 }

@@ -31,9 +31,9 @@ struct page_kind {
     unsigned Protection;
 };
 
-static struct page_kind MiPageKind(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va) {
+static struct page_kind MiPageKind(struct os *os, struct eprocess *process, va_t va) {
     struct page_kind kind = {0};
-    unsigned protection = MiQueryPageProtection(os, process, vad, va, &kind.Committed);
+    unsigned protection = MiQueryPageProtection(os, process, va, &kind.Committed);
     kind.Protection = kind.Committed ? protection : 0;
     return kind;
 }
@@ -41,7 +41,7 @@ static struct page_kind MiPageKind(struct os *os, struct eprocess *process, stru
 /* The run of pages like the first one, within the VAD. */
 static va_t MiRegionEnd(struct os *os, struct eprocess *process, struct mmvad *vad, va_t va, struct page_kind first) {
     for (va += PAGE_SIZE; va <= vad->EndingAddress; va += PAGE_SIZE) {
-        struct page_kind kind = MiPageKind(os, process, vad, va);
+        struct page_kind kind = MiPageKind(os, process, va);
         if (kind.Committed != first.Committed || kind.Protection != first.Protection) { break; }
     }
     return va;
@@ -62,7 +62,7 @@ static ntstatus_t MiQueryBasic(struct os *os, struct eprocess *process, va_t va,
     if (vad == NULL) {
         info = MiFreeRegion(process, page_of(va));
     } else {
-        struct page_kind kind = MiPageKind(os, process, vad, page_of(va));
+        struct page_kind kind = MiPageKind(os, process, page_of(va));
         va_t end = MiRegionEnd(os, process, vad, page_of(va), kind);
         info = (struct memory_basic){.BaseAddress = (uint32_t)page_of(va),
                                      .AllocationBase = (uint32_t)vad->StartingAddress,
@@ -102,7 +102,7 @@ static ntstatus_t MiQueryWorkingSet(struct os *os, struct eprocess *process, uin
     uint32_t *words = MiAllocateHost(os, (count + 1) * sizeof *words);
     words[0] = count;
     struct mmwsl list = MiReadWorkingSetList(os, &process->Vm);
-    for (uint32_t i = 0; fits && i <= list.LastWsleIndex; i++) {
+    for (uint32_t i = 0; fits && used <= count && i <= list.LastWsleIndex; i++) {
         uint32_t entry = MiReadWsle(os, &process->Vm, i);
         if (entry & WSLE_VALID) { words[used++] = MiDescribeEntry(os, entry); }
     }
@@ -180,9 +180,11 @@ ntstatus_t NtQueryVirtualMemory(struct os *os, struct eprocess *process, const s
     if (query->Address > MM_HIGHEST_USER_ADDRESS) { return STATUS_INVALID_PARAMETER; }
     struct query_result result = {0};
     struct eprocess *caller = PsGetCurrentProcess(os);
+    if (!MiLockAddressCreation(os, process)) { return STATUS_PROCESS_IS_TERMINATING; }
     if (process != caller) { KeAttachProcess(os, process); }
     ntstatus_t status = MiQuery(os, process, query, &result);
     if (process != caller) { KeDetachProcess(os); }
+    MiUnlockAddressCreation(os, process);
     ntstatus_t copied = MiCopyToCaller(os, query->Buffer, result.Data, result.Bytes);
     if (NT_SUCCESS(copied) && NT_SUCCESS(status) && query->ActualPointer) {
         copied = MiCopyToCaller(os, query->ActualPointer, (const uint8_t *)&result.Actual, sizeof result.Actual);

@@ -15,24 +15,21 @@ static bool MiCanRead(unsigned protection) {
 
 static bool MiCanWrite(unsigned protection) { return MiCanRead(protection) && (protection & 7) >= MM_READWRITE; }
 
-static bool MiAllPagesAllow(struct os *os, struct eprocess *process, struct mmvad *vad, va_t start, va_t end,
-                            bool write) {
+static bool MiAllPagesAllow(struct os *os, struct eprocess *process, va_t start, va_t end, bool write) {
     for (va_t va = page_of(start); va <= end; va += PAGE_SIZE) {
         bool committed;
-        unsigned protection = MiQueryPageProtection(os, process, vad, va, &committed);
+        unsigned protection = MiQueryPageProtection(os, process, va, &committed);
         if (!committed || !(write ? MiCanWrite(protection) : MiCanRead(protection))) { return false; }
     }
     return true;
 }
 
-/* mode: the Win32 protection that must remain. Returns the handle, 0: refused. */
-uint32_t MmSecureVirtualMemory(struct os *os, va_t address, va_t size, uint32_t mode) {
-    struct eprocess *process = PsGetCurrentProcess(os);
+static uint32_t MiSecureRange(struct os *os, struct eprocess *process, va_t address, va_t size, uint32_t mode) {
     int mask = MiMakeProtectionMask(mode);
     struct mmvad *vad = size ? MiLocateAddress(process, address) : NULL;
     if (mask < 0 || !MiCanRead((unsigned)mask) || !vad || address + size - 1 > vad->EndingAddress) { return 0; }
     bool write = MiCanWrite((unsigned)mask);
-    if (!MiAllPagesAllow(os, process, vad, address, address + size - 1, write)) { return 0; }
+    if (!MiAllPagesAllow(os, process, address, address + size - 1, write)) { return 0; }
     struct mmsecure *entry = MiAllocateHost(os, sizeof *entry);
     *entry = (struct mmsecure){.Next = process->Secured,
                                .Handle = ++os->SecureHandles,
@@ -41,6 +38,15 @@ uint32_t MmSecureVirtualMemory(struct os *os, va_t address, va_t size, uint32_t 
                                .Write = write};
     process->Secured = entry;
     return entry->Handle;
+}
+
+/* mode: the Win32 protection that must remain. Returns the handle, 0: refused. */
+uint32_t MmSecureVirtualMemory(struct os *os, va_t address, va_t size, uint32_t mode) {
+    struct eprocess *process = PsGetCurrentProcess(os);
+    if (!MiLockAddressCreation(os, process)) { return 0; }
+    uint32_t handle = MiSecureRange(os, process, address, size, mode);
+    MiUnlockAddressCreation(os, process);
+    return handle;
 }
 
 bool MmUnsecureVirtualMemory(struct os *os, uint32_t handle) {
