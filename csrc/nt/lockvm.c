@@ -52,7 +52,11 @@ static ntstatus_t MiLockPageInWorkingSet(struct os *os, struct mmsupport *vm, va
     if (MiIsPhysicalMapping(vm->Process, va)) { return STATUS_ACCESS_VIOLATION; }
     while (!MiValidFrame(os, vm, va, &frame)) {
         ntstatus_t status = MmAccessFault(os, false, va, true);
-        if (!NT_SUCCESS(status)) { return status; }
+        if (status == MI_WAIT_FOR_PAGE) { /* as MmProbeAndLockPages does */
+            MiWaitForFreePage(os);
+        } else if (!NT_SUCCESS(status)) {
+            return status;
+        }
     }
     *fresh = MiLockWsle(os, vm, va, frame, bit);
     return STATUS_SUCCESS;

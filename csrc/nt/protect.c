@@ -297,7 +297,10 @@ ntstatus_t NtProtectVirtualMemory(struct os *os, struct eprocess *process, uint3
     if (vad->ControlArea != NULL && !MiViewAllows(vad, protection)) { return STATUS_SECTION_PROTECTION; }
     bool committed;
     unsigned first = MiQueryPageProtection(os, process, start, &committed);
-    ntstatus_t status = MiSetProtectionOnRange(os, process, start, end, protection);
+    ntstatus_t status;
+    while ((status = MiSetProtectionOnRange(os, process, start, end, protection)) == MI_WAIT_FOR_PAGE) {
+        MiWaitForFreePage(os); /* here: anew, the first page would have the new protection already */
+    }
     if (status == STATUS_SUCCESS) {
         *base = (uint32_t)start;
         *size = (uint32_t)(end + 1 - start);
