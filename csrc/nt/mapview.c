@@ -203,13 +203,12 @@ static ntstatus_t MiMapView(struct os *os, struct view_request *r) {
     ntstatus_t status = MiCheckViewArguments(r);
     if (!NT_SUCCESS(status)) { return status; }
     if (!MiViewSize(r)) { return STATUS_INVALID_VIEW_SIZE; }
-    status = MiPlaceView(os, r);
-    if (NT_SUCCESS(status)) { status = MiCheckViewExtent(r); }
-    if (!NT_SUCCESS(status)) { return status; }
-    const struct section_object section = *r->Section; /* it may be closed meanwhile */
+    const struct section_object section = *r->Section; /* it may be closed during any of the waits that follow */
     r->Section = &section;
     MiHoldControlArea(os, r->Area);
-    status = MiCreateView(os, r);
+    status = MiPlaceView(os, r);
+    if (NT_SUCCESS(status)) { status = MiCheckViewExtent(r); }
+    if (NT_SUCCESS(status)) { status = MiCreateView(os, r); }
     if (!NT_SUCCESS(status)) {
         MiReleaseControlArea(os, r->Area);
         return status;

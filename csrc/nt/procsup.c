@@ -78,9 +78,10 @@ static void MiFillDirectoryPointers(struct os *os, const struct eprocess *proces
 
 ntstatus_t MmCreateProcessAddressSpace(struct os *os, struct eprocess *process) {
     if (!MiChargeCommitment(os, PROCESS_COMMIT, NULL)) { return STATUS_COMMITMENT_LIMIT; }
-    if (!MiFramesAvailable(os, PROCESS_COMMIT)) {
+    bool another = PsLookupProcess(os, process->Pid) != NULL; /* made while commit was waited for */
+    if (another || !MiFramesAvailable(os, PROCESS_COMMIT)) {
         MiReturnCommitment(os, PROCESS_COMMIT, NULL);
-        return STATUS_NO_MEMORY;
+        return another ? STATUS_CONFLICTING_ADDRESSES : STATUS_NO_MEMORY;
     }
     for (unsigned i = 0; i < PROCESS_TABLES; i++) {
         uint32_t frame = (uint32_t)MiRemoveZeroPage(os, process->NextPageColor++);

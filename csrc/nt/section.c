@@ -156,18 +156,19 @@ bool MiExtendSection(struct os *os, struct control_area *area, uint64_t end) {
 }
 
 ntstatus_t MiCommitReservedView(struct os *os, struct mmvad *vad, va_t start, va_t end) {
-    uint32_t fresh = 0;
+    uint32_t fresh = 0, used = 0; /* others may commit some while commit is waited for */
     for (int pass = 0; pass < 2; pass++) {
         for (va_t va = page_of(start); va <= end; va += PAGE_SIZE) {
             unsigned unused;
             va_t prototype = MiGetProtoPteAddress(os, vad, va, &unused);
             if (!prototype || MiReadPte(os, prototype) != 0) { continue; }
-            fresh += pass == 0;
+            *(pass == 0 ? &fresh : &used) += 1;
             if (pass == 1) { MiWritePte(os, prototype, pte_demand_zero(vad->ControlArea->Subsections->Protection)); }
         }
         if (pass == 0 && !MiChargeCommitment(os, fresh, NULL)) { return STATUS_COMMITMENT_LIMIT; }
     }
-    vad->ControlArea->CommitCharge += fresh;
+    vad->ControlArea->CommitCharge += used;
+    MiReturnCommitment(os, fresh - used, NULL);
     MiWriteSegment(os, vad->ControlArea);
     return STATUS_SUCCESS;
 }
@@ -194,13 +195,23 @@ static struct control_area *MiCreateControlArea(struct os *os, uint32_t sid, uin
     return NULL;
 }
 
-/* The object; a based one gets its address now (NT-68). On failure the control area loses the reference again. */
+/* The object; a based one gets its address now (NT-68). On failure the control area loses the reference again. It is
+ * known last: what is written to paged pool may be waited for, and whoever knows the section may close it. */
 static ntstatus_t MiOpenSection(struct os *os, const struct section_object *what) {
     struct section_object *s = MiAllocateHost(os, sizeof *s);
     *s = *what;
     MiReferenceControlArea(os, s->ControlArea);
     ntstatus_t status = MiAllocateSectionObject(os, s) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
     if (NT_SUCCESS(status) && s->Based && !MiInsertBasedSection(os, s)) { status = STATUS_NO_MEMORY; }
+    if (NT_SUCCESS(status)) {
+        MiWriteControlArea(os, s->ControlArea);
+        MiWriteSegment(os, s->ControlArea);
+        MiWriteSectionObject(os, s);
+        if (MiLookupSection(os, s->SectionId)) { /* made meanwhile */
+            if (s->Based) { MiRemoveBasedSection(os, s); }
+            status = STATUS_INVALID_PARAMETER_1;
+        }
+    }
     if (!NT_SUCCESS(status)) {
         if (s->Address) { ExFreePool(os, s->Address); }
         s->ControlArea->SectionRef--;
@@ -210,9 +221,6 @@ static ntstatus_t MiOpenSection(struct os *os, const struct section_object *what
     }
     s->Next = os->Sections;
     os->Sections = s;
-    MiWriteControlArea(os, s->ControlArea);
-    MiWriteSegment(os, s->ControlArea);
-    MiWriteSectionObject(os, s);
     return STATUS_SUCCESS;
 }
 

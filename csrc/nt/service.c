@@ -81,11 +81,11 @@ static result_t MiExec(struct os *os, const struct event *event) {
 }
 
 static result_t MiSwitch(struct os *os, const struct event *event) {
-    struct ethread *thread = PsLookupThread(os, event->sw.tid);
-    if (!thread && event->sw.tid != 0) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
-    if (thread && thread->Process->State != PROCESS_IN_MEMORY) { /* it is not ready before its process is in memory */
-        KiWaitUntilInMemory(os, thread->Process);
+    struct ethread *thread;
+    while ((thread = PsLookupThread(os, event->sw.tid)) != NULL && thread->Process->State != PROCESS_IN_MEMORY) {
+        KiWaitUntilInMemory(os, thread->Process); /* before, it is not ready */
     }
+    if (!thread && event->sw.tid != 0) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
     SwapContext(os, thread);
     return MiResult(STATUS_SUCCESS, 0, 0);
 }

@@ -249,19 +249,23 @@ void KiSwapProcesses(struct os *os) {
     }
 }
 
+static void MiAskForProcess(struct os *os, struct eprocess *process) {
+    struct eprocess **last = &os->KiProcessInSwapListHead;
+    while (*last) { last = &(*last)->NextInSwap; }
+    *last = process;
+    process->State = PROCESS_IN_TRANSITION;
+    os->KiSwapEvent = true;
+    if (log_wants(os->M->log, LOG_SIGNAL)) { log_send(os->M->log, LOG_SIGNAL, LOG_SWAP_EVENT, 0, 0, 0, 0); }
+}
+
 /* NT-76: the first one to need the process asks for it; all are queued on its ready list until it is there. */
 void KiWaitUntilInMemory(struct os *os, struct eprocess *process) {
     if (process->State == PROCESS_IN_MEMORY) { return; }
-    if (process->State == PROCESS_OUT_OF_MEMORY) {
-        struct eprocess **last = &os->KiProcessInSwapListHead;
-        while (*last) { last = &(*last)->NextInSwap; }
-        *last = process;
-        process->State = PROCESS_IN_TRANSITION;
-        os->KiSwapEvent = true;
-        if (log_wants(os->M->log, LOG_SIGNAL)) { log_send(os->M->log, LOG_SIGNAL, LOG_SWAP_EVENT, 0, 0, 0, 0); }
-    }
     process->ReadyThreads++;
-    if (!os->Config.manual_threads) { KiSwapProcesses(os); }
-    while (process->State != PROCESS_IN_MEMORY) { KeWaitForSingleObject(os, MiSwapObject(process)); }
+    while (process->State != PROCESS_IN_MEMORY) { /* it may have come and gone again before this thread ran */
+        if (process->State == PROCESS_OUT_OF_MEMORY) { MiAskForProcess(os, process); }
+        if (!os->Config.manual_threads) { KiSwapProcesses(os); }
+        if (process->State != PROCESS_IN_MEMORY) { KeWaitForSingleObject(os, MiSwapObject(process)); }
+    }
     process->ReadyThreads--;
 }
