@@ -36,9 +36,10 @@ static uint32_t MiMoveThroughBounce(struct os *os, struct transfer *t, va_t va, 
 }
 
 static uint32_t MiMoveRemote(struct os *os, struct transfer *t, uint32_t at, uint32_t length, bool from_va) {
-    KeAttachProcess(os, t->Remote); /* nothing if it is the caller's own */
+    bool attach = t->Remote != PsGetCurrentProcess(os);
+    if (attach) { KeAttachProcess(os, t->Remote); }
     uint32_t done = MiMoveThroughBounce(os, t, t->RemoteVa + at, length, from_va);
-    KeDetachProcess(os);
+    if (attach) { KeDetachProcess(os); }
     return done;
 }
 
