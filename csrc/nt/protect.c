@@ -195,7 +195,7 @@ static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process
     enum fault_kind kind;
     ntstatus_t status = page->Form == PTE_FORM_VALID ? MiCopyOnWrite(os, page->Va, page->PteVa, &kind)
                                                      : MiMapClonePage(os, process, page);
-    return status == MI_WAIT_FOR_PAGE || status == STATUS_IN_PAGE_ERROR ? status : STATUS_SUCCESS;
+    return NT_SUCCESS(status) || status == MI_REFAULT ? STATUS_SUCCESS : status;
 }
 
 static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, va_t va, unsigned protection,
