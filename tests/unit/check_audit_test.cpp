@@ -175,6 +175,14 @@ INSTANTIATE_TEST_SUITE_P(
             Injection{"ws_index",
                       store32(pfn_pa(0x404) + U1, 5),
                       {"audit I3: frame 404 (process 1, 00410000): working-set index expected 4, found 5"}},
+            Injection{"in_use_and_named_by_nobody",
+                      [](machine *m) {
+                          event drain{};
+                          drain.kind = EV_DRAIN;
+                          machine_step(m, &drain); /* every frame is taken; one of them for an address */
+                          change32(m, pfn_pa(0x406) + PTE_ADDRESS, 0xC0001044);
+                      },
+                      {"audit I3: frame 406: no PTE names it, expected location Zeroed, Free or Bad, found Active"}},
             Injection{"nobody_names_it", store32(TABLE + 0x40, 0), {"audit I9", "used count expected 0, found 1"}},
             Injection{"prototype_flag",
                       store16(pfn_pa(0x404) + FLAGS, 0x0609),
