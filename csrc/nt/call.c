@@ -71,23 +71,21 @@ struct os_service_result MiServiceCall(struct os *os, const struct event *event)
     const struct mi_export *service = MiFindExport(event->text);
     if (service == NULL) { MiAssert(os, "call: the kernel has no such function"); }
     if (event->args.count != service->Arguments) { MiAssert(os, "call: wrong number of arguments"); }
-    struct eprocess *process = PsGetCurrentProcess(os), *current = process;
-    bool attach = false;
+    struct eprocess *process = PsGetCurrentProcess(os);
     if (service->Handle != MI_NO_HANDLE) {
         uint32_t value = MI_ARGUMENT(event, service->Handle & ~(MI_NO_ATTACH | MI_POINTER));
         ntstatus_t status = service->Handle & MI_POINTER ? MiProcessByPointer(os, value, &process)
                                                          : MiReferenceProcess(os, value, service->Name, &process);
         if (!NT_SUCCESS(status)) { return (struct os_service_result){.status = status}; }
-        attach = process != current && !(service->Handle & MI_NO_ATTACH);
     }
     struct os_service_result result = {0};
     bool guarded = (service->Handle & MI_NO_ATTACH) == 0; /* it works on the address space as a whole */
     if (guarded && !MiLockAddressCreation(os, process)) {
         return (struct os_service_result){.status = STATUS_PROCESS_IS_TERMINATING};
     }
-    if (attach) { KeAttachProcess(os, process); }
+    bool attached = guarded && KeAttachProcess(os, process);
     result.status = service->Routine(os, process, event, result.out);
-    if (attach) { KeDetachProcess(os); }
+    if (attached) { KeDetachProcess(os); }
     if (guarded) { MiUnlockAddressCreation(os, process); }
     return result;
 }

@@ -72,9 +72,9 @@ static void MiSwapAtDispatch(struct os *os, struct eprocess *process) {
     if (irql < DISPATCH_LEVEL) { os->M->ops->set_irql(os->M, irql); }
 }
 
-void KeAttachProcess(struct os *os, struct eprocess *process) {
+bool KeAttachProcess(struct os *os, struct eprocess *process) {
     struct kprcb *prcb = KeGetCurrentPrcb(os);
-    if (process == prcb->CurrentProcess) { return; }
+    if (process == prcb->CurrentProcess) { return false; }
     if (prcb->SavedProcess || prcb->DpcRoutineActive) {
         KeBugCheckEx(os, BUGCHECK_INVALID_PROCESS_ATTACH_ATTEMPT, process->Address, prcb->CurrentProcess->Address,
                      prcb->SavedProcess != NULL, prcb->DpcRoutineActive);
@@ -84,6 +84,7 @@ void KeAttachProcess(struct os *os, struct eprocess *process) {
     prcb = KeGetCurrentPrcb(os);
     prcb->SavedProcess = prcb->CurrentProcess;
     MiSwapAtDispatch(os, process);
+    return true;
 }
 
 void MiLeaveProcess(struct os *os, struct eprocess *process) {

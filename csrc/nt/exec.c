@@ -6,12 +6,11 @@
 
 ntstatus_t PspExecProcess(struct os *os, struct eprocess *process, const char *image) {
     if (process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
-    bool attach = PsGetCurrentProcess(os) != process;
-    if (attach) { KeAttachProcess(os, process); }
+    bool attached = KeAttachProcess(os, process);
     MmCleanProcessAddressSpace(os, process);
     /* Counting by the reference rules, the pages were invalidated one by one. */
     if (!os->Config.reference_counting) { MI_MUTANT(195, KeFlushCurrentTb(os, 0), (void)0); }
-    if (attach) { KeDetachProcess(os); }
+    if (attached) { KeDetachProcess(os); }
     for (struct ethread *thread = os->Threads; thread; thread = thread->Next) {
         if (thread->Process == process) { thread->StackBase = thread->StackLimit = thread->DeallocationStack = 0; }
     }

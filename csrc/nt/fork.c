@@ -504,10 +504,9 @@ ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, st
     struct fork f = {.os = os, .parent = parent, .child = child};
     child->BeingCloned = true;
     if (!MiLockAddressCreation(os, child)) { MiAssert(os, "a process ends before it is made"); }
-    bool attach = PsGetCurrentProcess(os) != parent;
-    if (attach) { KeAttachProcess(os, parent); }
+    bool attached = KeAttachProcess(os, parent);
     ntstatus_t status = MiForkInParent(&f);
-    if (attach) { KeDetachProcess(os); }
+    if (attached) { KeDetachProcess(os); }
     if (NT_SUCCESS(status) || f.begun) { /* a fork that fails half-way: the child has its part, and ends */
         KeAttachProcess(os, child);
         MiCopyVads(&f);

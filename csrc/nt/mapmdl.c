@@ -118,12 +118,11 @@ void MiRemovePhysicalMapping(struct os *os, struct eprocess *process, struct mmv
 }
 
 static void MiUnmapInProcess(struct os *os, struct eprocess *process, struct mmmdl *mdl) {
-    bool attach = process != PsGetCurrentProcess(os);
-    if (attach) { KeAttachProcess(os, process); }
+    bool attached = KeAttachProcess(os, process);
     struct mmvad *vad = MiLocateAddress(process, mdl->UserVa);
     MiRemovePhysicalMapping(os, process, vad);
     MiRemoveVad(os, process, vad);
-    if (attach) { KeDetachProcess(os); }
+    if (attached) { KeDetachProcess(os); }
     MiFreeHost(vad);
 }
 

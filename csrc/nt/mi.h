@@ -695,7 +695,7 @@ void PspExitThread(struct os *os, struct ethread *thread);
 ntstatus_t PspCreateThread(struct os *os, uint32_t tid, struct eprocess *process);
 void SwapContext(struct os *os, struct ethread *next); /* NULL: nobody, in System's address space */
 void KiSwapProcess(struct os *os, struct eprocess *process);
-void KeAttachProcess(struct os *os, struct eprocess *process);
+bool KeAttachProcess(struct os *os, struct eprocess *process); /* false: it is there already, and stays */
 /* The calling thread waits until the object is signalled; whatever could have changed meanwhile has to be read again.
  * No hyperspace mapping may be held. Ask for the condition before and after. */
 void KeWaitForSingleObject(struct os *os, uint64_t object);
@@ -703,18 +703,19 @@ void KeWaitForSingleObject(struct os *os, uint64_t object);
 void KiEnterSystemThread(struct os *os);
 void KiLeaveSystemThread(struct os *os);
 void KeDetachProcess(struct os *os);
-void MiLeaveProcess(struct os *os, struct eprocess *process); /* one less in StackCount; the last one deletes it if it has ended */
+/* One less in StackCount; the last one deletes the process if it has ended. */
+void MiLeaveProcess(struct os *os, struct eprocess *process);
 /* A system thread's look into a process, whatever the current thread is attached to: CR3 there, and CR3 back. NULL
  * process: the system's memory, which is everywhere. Returns what MiLeaveAddressSpace needs. */
-/* swapproc.c */
-ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process);
-/* A page that is in the paging file, into a frame of its own: share and reference 1. Status of the transfer. */
-pfn_t MiPrepareSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing); /* its frame; may wait for one */
-ntstatus_t MiReadSwappedPage(struct os *os, pte_t pte, pfn_t frame);
-void KiSwapProcesses(struct os *os);                               /* brings in all that are wanted */
-void KiWaitUntilInMemory(struct os *os, struct eprocess *process); /* asks for it; may wait */
 struct eprocess *MiEnterAddressSpace(struct os *os, struct eprocess *process);
 void MiLeaveAddressSpace(struct os *os, struct eprocess *back);
+/* swapproc.c */
+ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process);
+/* A page that is in the paging file: the frame it is to have, with share and reference 1; may wait for one. */
+pfn_t MiPrepareSwappedPage(struct os *os, pte_t pte, va_t pte_va, pfn_t containing);
+ntstatus_t MiReadSwappedPage(struct os *os, pte_t pte, pfn_t frame); /* into it; status of the transfer */
+void KiSwapProcesses(struct os *os);                               /* brings in all that are wanted */
+void KiWaitUntilInMemory(struct os *os, struct eprocess *process); /* asks for it; may wait */
 
 /* ---- services: allocvm.c NT-77, freevm.c NT-78, protect.c NT-79, mdl.c NT-86/87 (lock and unlock), call.c ---- */
 ntstatus_t NtAllocateVirtualMemory(struct os *os, struct eprocess *process, uint32_t *base, uint32_t zero_bits,

@@ -321,7 +321,6 @@ void PspProcessDelete(struct os *os, struct eprocess *process) {
 /* Cleans up in the process's own context, then leaves it for the system's. Its directory goes at once, unless threads
  * of others are attached: then with the last of them. */
 ntstatus_t PspExitProcess(struct os *os, struct eprocess *process) {
-    bool current = process == PsGetCurrentProcess(os);
     if (!MiEndAddressCreation(os, process)) { return STATUS_PROCESS_IS_TERMINATING; }
     if (process->NumberOfLockedPages != 0) {
         KeBugCheckEx(os, BUGCHECK_PROCESS_HAS_LOCKED_PAGES, 0, process->Address, process->NumberOfLockedPages, 0);
@@ -329,13 +328,13 @@ ntstatus_t PspExitProcess(struct os *os, struct eprocess *process) {
     process->Exiting = true;
     process->StackCount++; /* who ends it keeps it */
     MiCloseHandles(os, process);
-    KeAttachProcess(os, process);
+    bool attached = KeAttachProcess(os, process);
     MiRemoveFromExpansionList(os, &process->Vm);
     MmCleanProcessAddressSpace(os, process);
     MiDeleteLeftPageTables(os);
     MiExitThreads(os, process);
     process->VmDeleted = true;
-    if (!current) {
+    if (attached) {
         KeDetachProcess(os);
     } else if (!KeGetCurrentPrcb(os)->SavedProcess) {
         KiSwapProcess(os, &os->SystemProcess);

@@ -179,11 +179,10 @@ ntstatus_t NtQueryVirtualMemory(struct os *os, struct eprocess *process, const s
     if (query->Class > MEMORY_FILE_NAME) { return STATUS_INVALID_INFO_CLASS; }
     if (query->Address > MM_HIGHEST_USER_ADDRESS) { return STATUS_INVALID_PARAMETER; }
     struct query_result result = {0};
-    struct eprocess *caller = PsGetCurrentProcess(os);
     if (!MiLockAddressCreation(os, process)) { return STATUS_PROCESS_IS_TERMINATING; }
-    if (process != caller) { KeAttachProcess(os, process); }
+    bool attached = KeAttachProcess(os, process);
     ntstatus_t status = MiQuery(os, process, query, &result);
-    if (process != caller) { KeDetachProcess(os); }
+    if (attached) { KeDetachProcess(os); }
     MiUnlockAddressCreation(os, process);
     ntstatus_t copied = MiCopyToCaller(os, query->Buffer, result.Data, result.Bytes);
     if (NT_SUCCESS(copied) && NT_SUCCESS(status) && query->ActualPointer) {

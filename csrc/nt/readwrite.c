@@ -36,10 +36,9 @@ static uint32_t MiMoveThroughBounce(struct os *os, struct transfer *t, va_t va, 
 }
 
 static uint32_t MiMoveRemote(struct os *os, struct transfer *t, uint32_t at, uint32_t length, bool from_va) {
-    bool attach = t->Remote != PsGetCurrentProcess(os);
-    if (attach) { KeAttachProcess(os, t->Remote); }
+    bool attached = KeAttachProcess(os, t->Remote);
     uint32_t done = MiMoveThroughBounce(os, t, t->RemoteVa + at, length, from_va);
-    if (attach) { KeDetachProcess(os); }
+    if (attached) { KeDetachProcess(os); }
     return done;
 }
 
