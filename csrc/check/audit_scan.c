@@ -548,9 +548,7 @@ static bool visit_process(void *ctx, const struct nt_process_view *process) {
 }
 
 bool audit_scan_processes(struct audit *a) {
-    struct nt_process_view system;
-    nt_view_system_process(a->os, &system);
-    if (visit_process(a, &system)) { nt_view_processes(a->os, visit_process, a); }
+    nt_view_address_spaces(a->os, visit_process, a);
     return !a->failed;
 }
 

@@ -65,10 +65,7 @@ bool audit_sections(struct audit *a) {
     struct area_counts c = {.a = a};
     nt_view_control_areas(a->os, add_area, &c);
     nt_view_sections(a->os, add_section, &c);
-    struct nt_process_view system;
-    nt_view_system_process(a->os, &system);
-    add_process(&c, &system);
-    nt_view_processes(a->os, add_process, &c);
+    nt_view_address_spaces(a->os, add_process, &c);
     bool good = !a->failed;
     for (size_t i = 0; i < c.count && good; i++) {
         const struct area_count *area = &c.at[i];

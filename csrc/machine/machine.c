@@ -272,9 +272,10 @@ static bool settle_exception(struct machine *m, const struct event *event, struc
 static bool end_process(struct machine *m, struct progress *progress) {
     struct event event = {.kind = EV_PROC_EXIT, .index = m->log.event};
     event.proc.pid = progress->dying;
-    if (!progress->call && threads_wait_in(m, progress->dying, threads_current(m))) { return true; }
     if (progress->call) {
         upcall_resume(progress->call);
+    } else if (threads_wait_in(m, progress->dying, threads_current(m))) {
+        return true;
     } else {
         progress->call = upcall_service(m, &event);
     }

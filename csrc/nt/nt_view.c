@@ -18,47 +18,39 @@ static void mi_view_memory(const struct os *os, struct nt_memory_view *out) {
     }
 }
 
-static void mi_view_system_ws(const struct os *os, struct nt_process_view *out) {
-    const struct mmsupport *vm = &os->MmSystemCacheWs;
-    *out = (struct nt_process_view){.page_fault_count = vm->PageFaultCount,
+static struct nt_process_view MiWorkingSetView(const struct mmsupport *vm) {
+    return (struct nt_process_view){.page_fault_count = vm->PageFaultCount,
                                     .peak_ws = vm->PeakWorkingSetSize,
                                     .ws_size = vm->WorkingSetSize,
                                     .min_ws = vm->MinimumWorkingSet,
                                     .max_ws = vm->MaximumWorkingSet,
                                     .vm = (uint32_t)vm->Address,
-                                    .ws_time = vm->UpdateTime,
-                                    .image = "System cache"};
+                                    .ws_time = vm->UpdateTime};
+}
+
+static void mi_view_system_ws(const struct os *os, struct nt_process_view *out) {
+    *out = MiWorkingSetView(&os->MmSystemCacheWs);
+    out->image = "System cache";
 }
 
 static struct nt_process_view MiProcessView(const struct eprocess *process) {
-    const struct mmsupport *vm = &process->Vm;
-    return (struct nt_process_view){
-        .pid = process->Pid,
-        .ppid = process->ParentPid,
-        .eprocess = process->Address,
-        .directory_base = {process->DirectoryTableBase[0], process->DirectoryTableBase[1]},
-        .working_set_page = process->WorkingSetPage,
-        .page_fault_count = vm->PageFaultCount,
-        .peak_ws = vm->PeakWorkingSetSize,
-        .ws_size = vm->WorkingSetSize,
-        .min_ws = vm->MinimumWorkingSet,
-        .max_ws = vm->MaximumWorkingSet,
-        .commit_charge = process->CommitCharge,
-        .locked_pages = process->NumberOfLockedPages,
-        .changing = process->AddressCreationDepth != 0,
-        .pde_fault_count = process->PdeFaultCount,
-        .exiting = process->Exiting,
-        .image = process->ImageName,
-        .vm = (uint32_t)vm->Address,
-        .ws_time = vm->UpdateTime,
-        .state = process->State,
-        .ready_threads = process->ReadyThreads,
-        .stack_count = process->StackCount,
-    };
-}
-
-static void mi_view_system_process(const struct os *os, struct nt_process_view *out) {
-    *out = MiProcessView(&os->SystemProcess);
+    struct nt_process_view view = MiWorkingSetView(&process->Vm);
+    view.pid = process->Pid;
+    view.ppid = process->ParentPid;
+    view.eprocess = process->Address;
+    view.directory_base[0] = process->DirectoryTableBase[0];
+    view.directory_base[1] = process->DirectoryTableBase[1];
+    view.working_set_page = process->WorkingSetPage;
+    view.commit_charge = process->CommitCharge;
+    view.locked_pages = process->NumberOfLockedPages;
+    view.changing = process->AddressCreationDepth != 0;
+    view.pde_fault_count = process->PdeFaultCount;
+    view.exiting = process->Exiting;
+    view.image = process->ImageName;
+    view.state = process->State;
+    view.ready_threads = process->ReadyThreads;
+    view.stack_count = process->StackCount;
+    return view;
 }
 
 static void mi_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *),
@@ -67,6 +59,12 @@ static void mi_view_processes(const struct os *os, bool (*visit)(void *ctx, cons
         struct nt_process_view view = MiProcessView(process);
         if (!visit(ctx, &view)) { return; }
     }
+}
+
+static void mi_view_address_spaces(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *),
+                                   void *ctx) {
+    struct nt_process_view system = MiProcessView(&os->SystemProcess);
+    if (visit(ctx, &system)) { mi_view_processes(os, visit, ctx); }
 }
 
 static struct nt_vad_view MiVadView(const struct os *os, const struct mmvad *vad) {
@@ -169,7 +167,7 @@ const struct nt_view_ops mi_view_ops = {
     .pool_tags = mi_view_pool_tags,
     .memory = mi_view_memory,
     .system_ws = mi_view_system_ws,
-    .system_process = mi_view_system_process,
+    .address_spaces = mi_view_address_spaces,
     .processes = mi_view_processes,
     .vads = mi_view_vads,
     .prototypes = mi_view_prototypes,

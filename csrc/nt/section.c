@@ -156,19 +156,19 @@ bool MiExtendSection(struct os *os, struct control_area *area, uint64_t end) {
 }
 
 ntstatus_t MiCommitReservedView(struct os *os, struct mmvad *vad, va_t start, va_t end) {
-    uint32_t fresh = 0, used = 0; /* others may commit some while commit is waited for */
+    uint32_t fresh[2] = {0}; /* to be charged; still fresh after the charge, during which others may commit some */
     for (int pass = 0; pass < 2; pass++) {
         for (va_t va = page_of(start); va <= end; va += PAGE_SIZE) {
             unsigned unused;
             va_t prototype = MiGetProtoPteAddress(os, vad, va, &unused);
             if (!prototype || MiReadPte(os, prototype) != 0) { continue; }
-            *(pass == 0 ? &fresh : &used) += 1;
+            fresh[pass]++;
             if (pass == 1) { MiWritePte(os, prototype, pte_demand_zero(vad->ControlArea->Subsections->Protection)); }
         }
-        if (pass == 0 && !MiChargeCommitment(os, fresh, NULL)) { return STATUS_COMMITMENT_LIMIT; }
+        if (pass == 0 && !MiChargeCommitment(os, fresh[0], NULL)) { return STATUS_COMMITMENT_LIMIT; }
     }
-    vad->ControlArea->CommitCharge += used;
-    MiReturnCommitment(os, fresh - used, NULL);
+    vad->ControlArea->CommitCharge += fresh[1];
+    MiReturnCommitment(os, fresh[0] - fresh[1], NULL);
     MiWriteSegment(os, vad->ControlArea);
     return STATUS_SUCCESS;
 }

@@ -18,8 +18,9 @@ static struct eprocess *MiLookupRunningProcess(const struct os *os, uint32_t pid
 }
 
 ntstatus_t MiNoSuchProcess(const struct os *os, uint32_t pid) {
-    if (PsLookupProcess(os, pid) && PsLookupProcess(os, pid)->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
-    for (const struct eprocess *process = os->ExitedProcesses; process; process = process->Next) {
+    const struct eprocess *process = PsLookupProcess(os, pid);
+    if (process && process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
+    for (process = os->ExitedProcesses; process; process = process->Next) {
         if (process->Pid == pid) { return STATUS_PROCESS_IS_TERMINATING; }
     }
     return STATUS_INVALID_HANDLE;

@@ -260,7 +260,6 @@ static void MiAskForProcess(struct os *os, struct eprocess *process) {
 
 /* NT-76: the first one to need the process asks for it; all are queued on its ready list until it is there. */
 void KiWaitUntilInMemory(struct os *os, struct eprocess *process) {
-    if (process->State == PROCESS_IN_MEMORY) { return; }
     process->ReadyThreads++;
     while (process->State != PROCESS_IN_MEMORY) { /* it may have come and gone again before this thread ran */
         if (process->State == PROCESS_OUT_OF_MEMORY) { MiAskForProcess(os, process); }

@@ -110,7 +110,7 @@ struct nt_view_ops {
     void (*pool_tags)(const struct os *os, bool (*visit)(void *ctx, const struct nt_pool_tag_view *), void *ctx);
     void (*memory)(const struct os *os, struct nt_memory_view *out);
     void (*system_ws)(const struct os *os, struct nt_process_view *out);
-    void (*system_process)(const struct os *os, struct nt_process_view *out);
+    void (*address_spaces)(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);
     void (*processes)(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx);
     void (*vads)(const struct os *os, uint32_t pid, bool (*visit)(void *ctx, const struct nt_vad_view *), void *ctx);
     void (*prototypes)(const struct os *os, bool (*visit)(void *ctx, const struct nt_prototype_view *), void *ctx);
@@ -142,11 +142,12 @@ static inline void nt_view_memory(const struct os *os, struct nt_memory_view *ou
 static inline void nt_view_system_ws(const struct os *os, struct nt_process_view *out) {
     nt_view_ops_of(os)->system_ws(os, out);
 }
-/* System, pid 0, with its own address space: where a trace that names no process is. Not among nt_view_processes. */
-static inline void nt_view_system_process(const struct os *os, struct nt_process_view *out) {
-    nt_view_ops_of(os)->system_process(os, out);
-}
 /* Each visits all in a fixed order and stops early if visit returns false. */
+/* System first, pid 0, where a trace is that names no process; then the processes. */
+static inline void nt_view_address_spaces(const struct os *os,
+                                          bool (*visit)(void *ctx, const struct nt_process_view *), void *ctx) {
+    nt_view_ops_of(os)->address_spaces(os, visit, ctx);
+}
 static inline void nt_view_processes(const struct os *os, bool (*visit)(void *ctx, const struct nt_process_view *),
                                      void *ctx) {
     nt_view_ops_of(os)->processes(os, visit, ctx);
