@@ -1,5 +1,6 @@
 /* SEC_BASED sections (NT-68): each gets one address when it is made and is mapped there in every process. Their address
- * nodes, in front of the SECTION_OBJECTs in simulated memory, form a binary tree by address. */
+ * nodes, in front of the SECTION_OBJECTs in nonpaged pool, form a binary tree by address. However damaged it is, no
+ * walk goes through more nodes than it has. */
 #include "mi.h"
 
 #define MM_HIGHEST_BASED_ADDRESS 0x7F000000u
@@ -9,17 +10,19 @@ enum { NODE_START = 0x00, NODE_END = 0x04, NODE_PARENT = 0x08, NODE_LEFT = 0x0C,
 
 static va_t MiNode(struct os *os, va_t node, unsigned field) { return MiRead32(os, node + field); }
 
-static va_t MiLastBased(struct os *os, va_t node) {
-    for (va_t right; node && (right = MiNode(os, node, NODE_RIGHT)); node = right) {}
+/* A walk meets each node once and each link to the right once; *steps: those that are left to it. */
+static va_t MiLastBased(struct os *os, va_t node, uint32_t *steps) {
+    va_t right;
+    for (; *steps && node && (right = MiNode(os, node, NODE_RIGHT)); (*steps)--) { node = right; }
     return node;
 }
 
 /* The next lower one. */
-static va_t MiPreviousBased(struct os *os, va_t node) {
+static va_t MiPreviousBased(struct os *os, va_t node, uint32_t *steps) {
     va_t left = MiNode(os, node, NODE_LEFT);
-    if (left) { return MiLastBased(os, left); }
+    if (left) { return MiLastBased(os, left, steps); }
     va_t parent = MiNode(os, node, NODE_PARENT);
-    while (parent && MiNode(os, parent, NODE_LEFT) == node) {
+    while (parent && MiNode(os, parent, NODE_LEFT) == node) { /* no circle: the first node has nothing to its left */
         node = parent;
         parent = MiNode(os, node, NODE_PARENT);
     }
@@ -28,8 +31,9 @@ static va_t MiPreviousBased(struct os *os, va_t node) {
 
 /* The highest free range below the top; 0: none. */
 static va_t MiFindBasedRange(struct os *os, va_t size) {
-    va_t end = MM_HIGHEST_BASED_ADDRESS;
-    for (va_t node = MiLastBased(os, os->MmSectionBasedRoot); node; node = MiPreviousBased(os, node)) {
+    uint32_t steps = 2 * os->MmBasedSections;
+    va_t end = MM_HIGHEST_BASED_ADDRESS, node = MiLastBased(os, os->MmSectionBasedRoot, &steps);
+    for (; steps && node; steps--, node = MiPreviousBased(os, node, &steps)) {
         va_t above = MiNode(os, node, NODE_END) + 1;
         if (end >= above + size) { break; }
         end = MiNode(os, node, NODE_START);
@@ -57,7 +61,8 @@ bool MiInsertBasedSection(struct os *os, struct section_object *section) {
     va_t start = MiFindBasedRange(os, size), node = section->Address, parent = 0;
     if (!start) { return false; }
     unsigned side = NODE_LEFT;
-    for (va_t at = os->MmSectionBasedRoot; at; at = MiNode(os, at, side)) {
+    va_t at = os->MmSectionBasedRoot;
+    for (uint32_t down = os->MmBasedSections; down && at; down--, at = MiNode(os, at, side)) {
         parent = at;
         side = start < MiNode(os, at, NODE_START) ? NODE_LEFT : NODE_RIGHT;
     }
@@ -68,18 +73,21 @@ bool MiInsertBasedSection(struct os *os, struct section_object *section) {
     } else {
         os->MmSectionBasedRoot = node;
     }
+    os->MmBasedSections++;
     section->ControlArea->BasedAddress = start;
     return true;
 }
 
 void MiRemoveBasedSection(struct os *os, struct section_object *section) {
+    os->MmBasedSections--;
     va_t node = section->Address, left = MiNode(os, node, NODE_LEFT), right = MiNode(os, node, NODE_RIGHT);
     va_t parent = MiNode(os, node, NODE_PARENT);
     if (!left || !right) {
         MiReplaceChild(os, parent, node, left ? left : right);
         return;
     }
-    va_t heir = MiLastBased(os, left); /* the highest below takes its place */
+    uint32_t steps = os->MmBasedSections;
+    va_t heir = MiLastBased(os, left, &steps); /* the highest below takes its place */
     if (heir != left) {
         MiReplaceChild(os, MiNode(os, heir, NODE_PARENT), heir, MiNode(os, heir, NODE_LEFT));
         MiWrite32(os, heir + NODE_LEFT, (uint32_t)left);

@@ -117,20 +117,25 @@ void MiRemovePhysicalMapping(struct os *os, struct eprocess *process, struct mmv
     }
 }
 
+/* Its end may have taken the mapping along while the process was swapped in. */
 static void MiUnmapInProcess(struct os *os, struct eprocess *process, struct mmmdl *mdl) {
     bool attached = KeAttachProcess(os, process);
-    struct mmvad *vad = MiLocateAddress(process, mdl->UserVa);
-    MiRemovePhysicalMapping(os, process, vad);
-    MiRemoveVad(os, process, vad);
+    if (mdl->UserProcess == process) {
+        struct mmvad *vad = MiLocateAddress(process, mdl->UserVa);
+        MiRemovePhysicalMapping(os, process, vad);
+        MiRemoveVad(os, process, vad);
+        MiFreeHost(vad);
+    }
     if (attached) { KeDetachProcess(os); }
-    MiFreeHost(vad);
 }
 
+/* From a process that is ending, too, and has no mutex any more: the frames are nobody's to map when this returns. Its
+ * end takes VADs one by one, and waits over none like this. */
 static void MiUnmapUser(struct os *os, struct mmmdl *mdl) {
     struct eprocess *process = mdl->UserProcess;
-    if (!MiLockAddressCreation(os, process)) { return; } /* its end takes the mapping along */
+    bool locked = MiLockAddressCreation(os, process);
     if (mdl->UserProcess == process) { MiUnmapInProcess(os, process, mdl); }
-    MiUnlockAddressCreation(os, process);
+    if (locked) { MiUnlockAddressCreation(os, process); }
 }
 
 /* ---- unmapping ---- */

@@ -395,6 +395,7 @@ struct os {
     struct file_object *Files;
     struct control_area_list MmUnusedSegmentList, MmDereferenceSegmentList; /* sectdel.c */
     va_t MmSectionBasedRoot;          /* address node of a SECTION_OBJECT, NT-68 */
+    uint32_t MmBasedSections;         /* nodes of that tree */
     struct mmsystemview *SystemViews; /* sysview.c */
     uint32_t SecureHandles;           /* given out so far, secure.c */
     struct mmclone *CloneBlocks;
