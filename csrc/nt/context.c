@@ -51,9 +51,15 @@ void KiLeaveSystemThread(struct os *os) {
 void KeWaitForSingleObject(struct os *os, uint64_t object) {
     struct kprcb own = *KeGetCurrentPrcb(os);
     if (os->HyperspaceMappings != 0) { MiAssert(os, "a thread waits while it holds a hyperspace mapping"); }
+    struct ethread *thread = own.SystemThread ? NULL : own.CurrentThread;
     if (own.SystemThread) { KiLeaveSystemThread(os); }
     struct mi_locks held = MiReleaseLocksToWait(os);
+    if (thread) { thread->Waiting = true; }
     os->M->ops->wait(os->M, object);
+    if (thread) {
+        thread->Waiting = false;
+        os->M->ops->signal(os->M, thread->Address); /* MiWaitForThread */
+    }
     MiTakeLocksAfterWait(os, &held);
     if (!own.SystemThread) { return; }
     KiEnterSystemThread(os);

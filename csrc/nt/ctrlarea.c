@@ -118,6 +118,7 @@ void MiWriteSegment(struct os *os, const struct control_area *area) {
     uint32_t words[SEGMENT_SIZE / 4] = {0};
     const struct subsection *first = area->Subsections;
     if (!area->Segment) { return; }
+    MiWaitForSystemAddress(os, area->Segment); /* before what is written is looked at */
     while (first && !first->BasePte) { first = first->Next; }
     for (const struct subsection *s = area->Subsections; s; s = s->Next) { words[2] += s->PtesInSubsection; }
     words[0] = (uint32_t)area->Address;
@@ -161,23 +162,29 @@ void MiWriteSectionObject(struct os *os, const struct section_object *section) {
 
 /* ---- FILE_OBJECT, as far as memory management follows it ---- */
 
-bool MiWriteFileObject(struct os *os, struct file_object *file) {
-    bool used = file->DataSectionObject || file->ImageSectionObject;
-    if (!used && file->Address) {
+bool MiAllocateFileObject(struct os *os, struct file_object *file) {
+    if (file->Address) { return true; }
+    va_t address = MiAllocateSectionPool(os, false, FILE_OBJECT_SIZE + SECTION_POINTERS, TAG_FILE);
+    if (!address || file->Address) { /* another has made it while a segment was purged */
+        if (address) { ExFreePool(os, address); }
+        return file->Address != 0;
+    }
+    file->Address = address;
+    os->M->ops->fill(os->M, file->Address, 0, FILE_OBJECT_SIZE + SECTION_POINTERS);
+    MiWrite32(os, file->Address, FILE_OBJECT_TYPE | FILE_OBJECT_SIZE << 16);
+    MiWrite32(os, file->Address + FILE_SECTION_POINTER, (uint32_t)file->Address + FILE_OBJECT_SIZE);
+    return true;
+}
+
+void MiWriteFileObject(struct os *os, struct file_object *file) {
+    if (!file->Address) { return; }
+    if (!file->DataSectionObject && !file->ImageSectionObject) {
         ExFreePool(os, file->Address);
         file->Address = 0;
-    }
-    if (!used) { return true; }
-    if (!file->Address) {
-        file->Address = MiAllocateSectionPool(os, false, FILE_OBJECT_SIZE + SECTION_POINTERS, TAG_FILE);
-        if (!file->Address) { return false; }
-        os->M->ops->fill(os->M, file->Address, 0, FILE_OBJECT_SIZE + SECTION_POINTERS);
-        MiWrite32(os, file->Address, FILE_OBJECT_TYPE | FILE_OBJECT_SIZE << 16);
-        MiWrite32(os, file->Address + FILE_SECTION_POINTER, (uint32_t)file->Address + FILE_OBJECT_SIZE);
+        return;
     }
     uint32_t pointers[SECTION_POINTERS / 4] = {
         file->DataSectionObject ? (uint32_t)file->DataSectionObject->Address : 0, 0,
         file->ImageSectionObject ? (uint32_t)file->ImageSectionObject->Address : 0};
     os->M->ops->write(os->M, file->Address + FILE_OBJECT_SIZE, pointers, sizeof pointers);
-    return true;
 }

@@ -135,6 +135,8 @@ void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process) {
         KeBugCheckEx(os, BUGCHECK_PROCESS_HAS_LOCKED_PAGES, 0, process->Address, process->NumberOfLockedPages, 0);
     }
     MiFreeSecuredRanges(process);
+    process->GoingEnd =
+        MM_HIGHEST_USER_ADDRESS; /* from 0: no thread gets back what has gone while others are waited for */
     while (process->VadRoot != NULL) {
         struct mmvad *vad = MiFirstVad(process);
         if (vad->PhysicalMapping) {
@@ -150,4 +152,5 @@ void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process) {
     }
     MiCleanRange(os, process, MM_SHARED_USER_PAGE, MM_SHARED_USER_PAGE + PAGE_MASK); /* it has no VAD */
     MiReleaseCloneDescriptors(os, process);
+    process->GoingEnd = 0;
 }

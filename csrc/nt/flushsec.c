@@ -74,15 +74,17 @@ static ntstatus_t MiSynchronousPageWrite(struct os *os, const struct control_are
 
 /* ---- a range of a file ---- */
 
-/* Dirty pages from `first` on that follow each other in the file; at least the first is one. */
+/* Dirty pages from `first` on that follow each other in the file; at least the first is one. What would have to be
+ * waited for is left to the next transfer: the frames that were found would be out of date. */
 static void MiGatherFlush(struct os *os, const struct subsection *s, uint32_t first, uint32_t end, struct os_io *io) {
     bool busy;
     pfn_t frame;
     *io = (struct os_io){.file = s->ControlArea->File,
                          .offset = MiSubsectionFileOffset(s, s->BasePte + first * PTE_SIZE),
                          .write = true};
-    while (io->pages < MM_FLUSH_CLUSTER && first + io->pages < end &&
-           MiIsFlushable(os, s->BasePte + (first + io->pages) * PTE_SIZE, &frame, &busy)) {
+    for (uint32_t i = first; i < end && io->pages < MM_FLUSH_CLUSTER; i++) {
+        va_t prototype = s->BasePte + i * PTE_SIZE;
+        if (!MmIsAddressValid(os, prototype) || !MiIsFlushable(os, prototype, &frame, &busy)) { break; }
         io->frame[io->pages++] = frame;
     }
 }

@@ -35,7 +35,8 @@ va_t MiKernelStackLimit(const struct ethread *thread);
 void MiCheckKernelStackGuard(struct os *os, va_t va);             /* stops the machine if va is below a kernel stack */
 void MmOutPageKernelStack(struct os *os, struct ethread *thread); /* of a thread that waits */
 void MmInPageKernelStack(struct os *os, struct ethread *thread);
-void MiWaitForKernelStack(struct os *os); /* for a busy one */
+/* False: the thread may go. True: it could not, and has been waited for; it may have gone meanwhile. */
+bool MiWaitForThread(struct os *os, const struct ethread *thread);
 
 /* ---- quota.c: NT-96. type: 0 nonpaged pool, 1 paged pool. Exceeded: raises STATUS_QUOTA_EXCEEDED ---- */
 ntstatus_t PsChargePoolQuota(struct os *os, struct eprocess *process, unsigned type, uint32_t bytes);

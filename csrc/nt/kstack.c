@@ -7,7 +7,11 @@
 #define DOUBLE_FAULT             8u
 #define STACK_OBJECT             0xE0000004u /* what those who want a busy stack wait for */
 
-void MiWaitForKernelStack(struct os *os) { KeWaitForSingleObject(os, STACK_OBJECT); }
+bool MiWaitForThread(struct os *os, const struct ethread *thread) {
+    if (!thread->StackBusy && !thread->Waiting) { return false; }
+    KeWaitForSingleObject(os, thread->StackBusy ? STACK_OBJECT : thread->Address);
+    return true;
+}
 
 static void MiEndStackWork(struct os *os, struct ethread *thread) {
     thread->StackBusy = false;

@@ -45,15 +45,6 @@ va_t MmMapLockedPages(struct os *os, struct mmmdl *mdl, bool no_cache) {
 
 /* ---- in user space ---- */
 
-/* Page tables first, so that nothing has to be undone when no frame is left for one. */
-static ntstatus_t MiMakePageTables(struct os *os, va_t start, va_t end) {
-    for (va_t va = start; va <= end; va = (va | (MM_PAGE_TABLE_SPAN - 1)) + 1) {
-        ntstatus_t status = MiMakePageTableValid(os, va);
-        if (status != STATUS_SUCCESS) { return status; }
-    }
-    return STATUS_SUCCESS;
-}
-
 static ntstatus_t MiMapInProcess(struct os *os, struct eprocess *process, struct mmmdl *mdl, bool no_cache, va_t *va) {
     va_t start, size = (va_t)mdl->Pages << PAGE_SHIFT;
     if (mdl->UserProcess || !MiFindEmptyAddressRange(process, size, false, MM_HIGHEST_VAD_ADDRESS, &start)) {
@@ -70,17 +61,9 @@ static ntstatus_t MiMapInProcess(struct os *os, struct eprocess *process, struct
         MiFreeHost(vad);
         return MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
     }
-    ntstatus_t status = MiMakePageTables(os, start, vad->EndingAddress);
-    if (status != STATUS_SUCCESS) {
-        for (va_t at = start; at <= vad->EndingAddress; at = (at | (MM_PAGE_TABLE_SPAN - 1)) + 1) {
-            MiDeletePageTableIfUnused(os, at);
-        }
-        MiRemoveVad(os, process, vad);
-        MiFreeHost(vad);
-        return status;
-    }
     for (uint32_t i = 0; i < mdl->Pages; i++) {
         va_t page = start + ((va_t)i << PAGE_SHIFT);
+        MiWaitForPageTable(os, page); /* those before it stay: they have valid entries */
         pte_t pte = pte_valid_user(MiMdlFrame(os, mdl, i), no_cache ? MM_READWRITE | MM_NOCACHE : MM_READWRITE);
         MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(page))));
         MiIncrementUsedPteCount(os, page);

@@ -133,12 +133,14 @@ ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool
     if (process && process->NumberOfLockedPages + mdl->Pages > process->Vm.MaximumWorkingSet) {
         return MiRaise(os, STATUS_WORKING_SET_QUOTA, 0, 0, 0);
     }
+    if (process) { process->NumberOfLockedPages += mdl->Pages; } /* now: others may lock, or end it, while this waits */
     for (uint32_t index = 0; index < mdl->Pages; index++) {
         struct mmfault fault = {.Va = index ? start + index * PAGE_SIZE : base, .Write = write, .User = user};
         ntstatus_t status = MiLockPage(os, mdl, index, &fault);
         if (status != STATUS_SUCCESS) {
             while (index-- > 0) { MiUnlockFrame(os, MiMdlFrame(os, mdl, index), false); }
             mdl->Locked = 0;
+            if (process) { process->NumberOfLockedPages -= mdl->Pages; }
             MiSetMdlFlags(os, mdl, MDL_IO_SPACE, 0);
             return MiRaiseLockFailure(os, &fault, status);
         }
@@ -146,7 +148,6 @@ ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool
     }
     if (process) {
         mdl->Process = process;
-        process->NumberOfLockedPages += mdl->Pages;
         MiWrite32(os, mdl->Address + MDL_PROCESS, process->Address);
     }
     MiSetMdlFlags(os, mdl, 0, MDL_PAGES_LOCKED | (write ? MDL_WRITE_OPERATION : 0));

@@ -271,6 +271,7 @@ struct ethread {
     va_t KernelStackBase;                           /* NT-92; 0: the trace asked for none */
     uint32_t KernelStackPages, KernelStackReserved; /* committed; system PTEs, the guard's included */
     bool StackBusy;                                 /* who works on it waits: neither it nor the thread goes meanwhile */
+    bool Waiting;                                   /* in the kernel, which it leaves before it goes */
     bool DisablePageFaultClustering, ForwardClusterOnly; /* NT-58 */
     uint32_t ApcDisable;                                 /* regions without APCs that it is in, NT-43 */
 };
@@ -429,6 +430,7 @@ struct os {
     bool WaitingForPage;       /* some fault waits on MmAvailablePagesEvent */
     uint32_t FramesWanted;     /* at once by a service that waits, 0: no more than one */
     uint32_t FramesMissing;    /* of those that were last wanted */
+    uint32_t FramesToRetry;    /* that a service wants to see before it is tried again, 0: any */
     uint64_t WaitMilliseconds; /* since it began, or its last time-out */
     uint32_t WaitTimeouts;
     struct mmhost *HostMemory; /* all of MiAllocateHost */
@@ -584,7 +586,8 @@ bool MiAllocateSegment(struct os *os, struct control_area *area);
 void MiWriteSegment(struct os *os, const struct control_area *area); /* paged pool: may wait */
 bool MiAllocateSectionObject(struct os *os, struct section_object *section);
 void MiWriteSectionObject(struct os *os, const struct section_object *section);
-bool MiWriteFileObject(struct os *os, struct file_object *file); /* exists while a control area does; false: no pool */
+bool MiAllocateFileObject(struct os *os, struct file_object *file); /* may wait; false: no pool */
+void MiWriteFileObject(struct os *os, struct file_object *file);    /* it exists while a control area does */
 
 /* ---- based.c: NT-68 ---- */
 bool MiInsertBasedSection(struct os *os, struct section_object *section); /* false: no address is left */
@@ -689,6 +692,7 @@ ntstatus_t PspCreateProcess(struct os *os, uint32_t pid, uint32_t ppid, const ch
                             uint32_t max_ws, const struct section_object *section, struct eprocess **out);
 void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process);
 ntstatus_t PspExitProcess(struct os *os, struct eprocess *process); /* may wait; C000010A: somebody else does it */
+void PspAbandonFork(struct os *os, struct eprocess *child, ntstatus_t status);
 void PspProcessDelete(struct os *os, struct eprocess *process); /* once it has ended, and nobody is attached any more */
 struct eprocess *PsLookupProcess(const struct os *os, uint32_t pid); /* 0 = System */
 struct ethread *PsLookupThread(const struct os *os, uint32_t tid);

@@ -61,6 +61,16 @@ static bool MiTargetIsFree(struct os *os, struct eprocess *process, va_t to) {
     return form == PTE_FORM_ZERO || form == PTE_FORM_DEMAND_ZERO;
 }
 
+/* While one is waited for, the other may go. False: there is nothing to move. */
+static bool MiBringBothTables(struct os *os, const struct moved_page *page) {
+    do {
+        MiWaitForPageTable(os, page->from);
+        if (MiReadPte(os, MiGetPteAddress(page->from)) == 0) { return false; }
+        MiWaitForPageTable(os, page->to);
+    } while (!(MiReadPte(os, MiGetPdeAddress(page->from)) & PTE_VALID));
+    return true;
+}
+
 static pfn_t MiTableOf(struct os *os, va_t va) { return pte_frame(MiReadPte(os, MiGetPdeAddress(va))); }
 
 ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size) {
@@ -83,10 +93,7 @@ ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size) {
     for (va_t at = 0; at < length; at += PAGE_SIZE) {
         struct moved_page page = {.from = from + at, .to = to + at};
         if (MiReadPte(os, MiGetPdeAddress(page.from)) == 0) { continue; }
-        ntstatus_t status = MiMakePageTableValid(os, page.from);
-        if (status == STATUS_SUCCESS && MiReadPte(os, MiGetPteAddress(page.from)) == 0) { continue; }
-        if (status == STATUS_SUCCESS) { status = MiMakePageTableValid(os, page.to); }
-        if (status != STATUS_SUCCESS) { return status; }
+        if (!MiBringBothTables(os, &page)) { continue; }
         page.from_table = MiTableOf(os, page.from);
         page.to_table = MiTableOf(os, page.to);
         MiMovePage(os, process, &page);

@@ -104,7 +104,7 @@ ntstatus_t MiReferenceProcess(struct os *os, uint32_t value, const char *service
     ntstatus_t status = ObReferenceObjectByHandle(os, value, MI_OBJECT_PROCESS, MiRequiredAccess(service), &pid);
     if (!NT_SUCCESS(status)) { return status; }
     *process = PsLookupProcess(os, pid);
-    return *process ? STATUS_SUCCESS : MiNoSuchProcess(os, pid);
+    return *process && !(*process)->BeingCloned ? STATUS_SUCCESS : MiNoSuchProcess(os, pid);
 }
 
 /* What kernel functions are given instead of handles: the EPROCESS; or, as all of a trace's objects, the number. */
@@ -144,6 +144,7 @@ static ntstatus_t MiCallOpenHandle(struct os *os, struct eprocess *process, cons
     uint32_t kind = MI_ARGUMENT(event, 0), id = MI_ARGUMENT(event, 1);
     if (kind < MI_OBJECT_PROCESS || kind > MI_OBJECT_FILE) { return STATUS_INVALID_PARAMETER; }
     if (!MiObjectExists(os, kind, id)) { return STATUS_INVALID_HANDLE; }
+    if (process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; } /* its handles are closed already */
     out[0] = MiInsertHandle(os, process, kind, id, MI_ARGUMENT(event, 2));
     return STATUS_SUCCESS;
 }

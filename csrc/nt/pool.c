@@ -214,28 +214,43 @@ static va_t MiTakeBlock(struct os *os, struct mmpool *pool, uint32_t index, uint
     MiSetBlock(page, unit, units, true);
     if (rest) { MiSetBlock(page, unit + units, rest, false); }
     page->free_units -= units;
-    /* the page of the headers may be waited for */
     if (before) { MiWritePoolHeader(os, base + block * POOL_UNIT, before, false, 0); }
     if (rest) { MiWritePoolHeader(os, base + (unit + units) * POOL_UNIT, rest, false, 0); }
     MiWritePoolHeader(os, base + unit * POOL_UNIT, units, true, tag);
     return base + (unit + 1) * POOL_UNIT;
 }
 
-static va_t MiAllocateBlock(struct os *os, struct mmpool *pool, uint32_t units, bool aligned, uint32_t tag) {
-    uint32_t block = 0;
-    for (uint32_t i = 0; i < pool->used; i++) {
-        uint32_t unit = MiFindBlock(&pool->page[i], units, aligned, &block);
-        if (unit < POOL_PAGE_UNITS) { return MiTakeBlock(os, pool, i, block, unit, units, tag); }
+/* 0: the page has no room. Its headers may have to be waited for; only then is it looked at where there is some. */
+static va_t MiAllocateInPage(struct os *os, struct mmpool *pool, uint32_t index, uint32_t units, bool aligned,
+                             uint32_t tag) {
+    uint32_t block = 0, unit = MiFindBlock(&pool->page[index], units, aligned, &block);
+    va_t va = pool->start + (index << PAGE_SHIFT);
+    if (unit < POOL_PAGE_UNITS && pool->paged && !MmIsAddressValid(os, va)) {
+        MiRead32(os, va);
+        unit = MiFindBlock(&pool->page[index], units, aligned, &block);
     }
+    return unit < POOL_PAGE_UNITS ? MiTakeBlock(os, pool, index, block, unit, units, tag) : 0;
+}
+
+static bool MiAddPageOfBlocks(struct os *os, struct mmpool *pool) {
     int64_t index = MiTakePoolPages(os, pool, 1);
-    if (index < 0) { return 0; }
+    if (index < 0) { return false; }
     struct pool_page *page = &pool->page[index];
     page->state = POOL_PAGE_BLOCKS;
     page->block = MiAllocateHost(os, POOL_PAGE_UNITS * sizeof *page->block);
     page->free_units = POOL_PAGE_UNITS;
     MiSetBlock(page, 0, POOL_PAGE_UNITS, false);
-    uint32_t unit = MiFindBlock(page, units, aligned, &block);
-    return MiTakeBlock(os, pool, (uint32_t)index, block, unit, units, tag);
+    return true;
+}
+
+static va_t MiAllocateBlock(struct os *os, struct mmpool *pool, uint32_t units, bool aligned, uint32_t tag) {
+    do {
+        for (uint32_t i = 0; i < pool->used; i++) {
+            va_t va = MiAllocateInPage(os, pool, i, units, aligned, tag);
+            if (va) { return va; }
+        }
+    } while (MiAddPageOfBlocks(os, pool));
+    return 0;
 }
 
 /* ---- usage by tag ---- */

@@ -230,6 +230,14 @@ void PspExitThread(struct os *os, struct ethread *thread) {
     MiFreeHost(thread);
 }
 
+/* A fork that fails ends the child. What that gives back wakes others that wait for frames: nobody tries again before
+ * there are as many more as were missing, or two of them would go on for ever. */
+void PspAbandonFork(struct os *os, struct eprocess *child, ntstatus_t status) {
+    const uint32_t missing = os->FramesMissing;
+    PspExitProcess(os, child);
+    if (status == MI_WAIT_FOR_PAGE) { os->FramesToRetry = os->MmAvailablePages + missing; }
+}
+
 struct eprocess *PsLookupProcess(const struct os *os, uint32_t pid) {
     if (pid == 0) { return (struct eprocess *)&os->SystemProcess; }
     struct eprocess *process = os->Processes;
@@ -295,11 +303,7 @@ static void MiExitThreads(struct os *os, const struct eprocess *process) {
             thread = thread->Next;
             continue;
         }
-        if (thread->StackBusy) {
-            MiWaitForKernelStack(os);
-        } else {
-            PspExitThread(os, thread);
-        }
+        if (!MiWaitForThread(os, thread)) { PspExitThread(os, thread); }
         thread = os->Threads; /* this one has gone, or others meanwhile */
     }
 }
@@ -332,8 +336,8 @@ ntstatus_t PspExitProcess(struct os *os, struct eprocess *process) {
     MiRemoveFromExpansionList(os, &process->Vm);
     MmCleanProcessAddressSpace(os, process);
     MiDeleteLeftPageTables(os);
-    MiExitThreads(os, process);
     process->VmDeleted = true;
+    MiExitThreads(os, process);
     if (attached) {
         KeDetachProcess(os);
     } else if (!KeGetCurrentPrcb(os)->SavedProcess) {

@@ -55,7 +55,7 @@ static ntstatus_t MiCreateProcessObject(struct os *os, uint32_t pid, struct epro
     if (!NT_SUCCESS(status) || section || parent == &os->SystemProcess) { return status; }
     MiStore(os, *child, EPROCESS_SECTION_BASE_ADDRESS, MiRead32(os, parent->Address + EPROCESS_SECTION_BASE_ADDRESS));
     status = MiCloneProcessAddressSpace(os, parent, *child);
-    if (!NT_SUCCESS(status)) { PspExitProcess(os, *child); }
+    if (!NT_SUCCESS(status)) { PspAbandonFork(os, *child, status); }
     return status;
 }
 

@@ -55,6 +55,7 @@ static ntstatus_t MiCopyVirtualMemory(struct os *os, struct transfer *t, uint32_
     *moved = 0;
     if (!MiIsUserRange(t->RemoteVa, bytes) || !MiIsUserRange(t->LocalVa, bytes)) { return STATUS_ACCESS_VIOLATION; }
     if (bytes == 0) { return STATUS_SUCCESS; }
+    t->Remote->StackCount++; /* it keeps its directory while the local half waits */
     uint32_t chunk = bytes < MAX_CHUNK ? bytes : MAX_CHUNK;
     t->Bounce = ExAllocatePool(os, false, chunk, TAG_TRANSFER);
     if (t->Bounce == 0 && chunk > STACK_CHUNK) { chunk = STACK_CHUNK; }
@@ -65,6 +66,7 @@ static ntstatus_t MiCopyVirtualMemory(struct os *os, struct transfer *t, uint32_
         if (done < here) { break; }
     }
     if (t->Bounce) { ExFreePool(os, t->Bounce); }
+    MiLeaveProcess(os, t->Remote);
     if (*moved == bytes) { return STATUS_SUCCESS; }
     return *moved ? STATUS_PARTIAL_COPY : t->Outcome.status;
 }

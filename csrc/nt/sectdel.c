@@ -98,6 +98,8 @@ void MiDestroyControlArea(struct os *os, struct control_area *area) {
         MiDestroySubsection(os, s);
         area->Subsections = next; /* prototypes are looked up by their subsection until it is gone */
     }
+    /* a page of it may have gone to the mapped page writer while others were waited for */
+    while (area->ModWriteCount) { KeWaitForSingleObject(os, MiControlAreaEvent(area)); }
     struct control_area **at = &os->ControlAreas;
     while (*at != area) { at = &(*at)->Next; }
     *at = area->Next;
@@ -230,7 +232,10 @@ bool MmCanFileBeTruncated(struct os *os, struct file_object *file, uint64_t size
 
 static bool MiForceClosed(struct os *os, struct control_area *area, bool delay) {
     if (!area) { return true; }
-    if (!MiIsReferenced(area) && MiHasModifiedPages(os, area)) { MiFlushControlArea(os, area); }
+    if (!MiIsReferenced(area) && MiHasModifiedPages(os, area)) {
+        MiUnlinkControlArea(os, area); /* nobody purges it while it is flushed */
+        MiFlushControlArea(os, area);
+    }
     if (!MiIsReferenced(area) && !MiHasModifiedPages(os, area)) {
         MiDestroyControlArea(os, area);
         return true;

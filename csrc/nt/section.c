@@ -274,19 +274,20 @@ static struct control_area *MiControlAreaOfFile(struct os *os, struct file_objec
     if (*slot) { return *slot; }
     struct control_area *area = MiCreateControlArea(os, sid, size, image ? MM_EXECUTE_WRITECOPY : MM_EXECUTE_READ);
     if (!area) { return NULL; }
+    if (!MiAllocateFileObject(os, file) || *slot) { /* another has made one while a segment was purged for this */
+        ExFreePool(os, area->Address);
+        MiForgetControlArea(os, area);
+        MiWriteFileObject(os, file);
+        return *slot;
+    }
     area->File = file->File;
     area->Image = image;
     area->FileObject = file;
     if (!image) { area->FileLength = file->ValidLength; }
     *slot = area;
-    if (MiWriteFileObject(os, file)) {
-        MiWriteControlArea(os, area);
-        return area;
-    }
-    *slot = NULL;
-    ExFreePool(os, area->Address);
-    MiForgetControlArea(os, area);
-    return NULL;
+    MiWriteFileObject(os, file);
+    MiWriteControlArea(os, area);
+    return area;
 }
 
 /* May the two uses of one file live together? Not while one of them writes (NT-65): an image of a file that is mapped

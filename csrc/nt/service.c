@@ -14,7 +14,7 @@ static result_t MiResult(ntstatus_t status, uint64_t out0, uint64_t out1) {
 /* NULL: MiNoSuchProcess has the status. */
 static struct eprocess *MiLookupRunningProcess(const struct os *os, uint32_t pid) {
     struct eprocess *process = PsLookupProcess(os, pid);
-    return process && !process->Exiting ? process : NULL;
+    return process && !process->Exiting && !process->BeingCloned ? process : NULL;
 }
 
 ntstatus_t MiNoSuchProcess(const struct os *os, uint32_t pid) {
@@ -44,7 +44,7 @@ static result_t MiProcessCreate(struct os *os, const struct event *event) {
 
 static result_t MiProcessExit(struct os *os, const struct event *event) {
     struct eprocess *process = event->proc.pid ? MiLookupRunningProcess(os, event->proc.pid) : NULL;
-    if (!process || process->BeingCloned) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
+    if (!process) { return MiResult(MiNoSuchProcess(os, event->proc.pid), 0, 0); }
     return MiResult(PspExitProcess(os, process), 0, 0);
 }
 
@@ -56,7 +56,7 @@ static result_t MiThreadCreate(struct os *os, const struct event *event) {
 
 static result_t MiThreadExit(struct os *os, const struct event *event) {
     struct ethread *thread;
-    while ((thread = PsLookupThread(os, event->thread.tid)) && thread->StackBusy) { MiWaitForKernelStack(os); }
+    while ((thread = PsLookupThread(os, event->thread.tid)) && MiWaitForThread(os, thread)) {}
     if (!thread) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
     PspExitThread(os, thread);
     return MiResult(STATUS_SUCCESS, 0, 0);
@@ -70,9 +70,8 @@ static result_t MiFork(struct os *os, const struct event *event) {
     if (!NT_SUCCESS(status)) { return MiResult(status, 0, 0); }
     status = MiCloneProcessAddressSpace(os, parent, child);
     if (NT_SUCCESS(status)) { status = PspCreateThread(os, event->fork.tid, child); }
-    const uint32_t missing = os->FramesMissing;
-    if (!NT_SUCCESS(status)) { PspExitProcess(os, child); }
-    return MiResult(status, status == MI_WAIT_FOR_PAGE ? os->MmAvailablePages + missing : 0, 0);
+    if (!NT_SUCCESS(status)) { PspAbandonFork(os, child, status); }
+    return MiResult(status, 0, 0);
 }
 
 static result_t MiExec(struct os *os, const struct event *event) {
@@ -334,9 +333,9 @@ static result_t MiDispatchGuarded(struct os *os, const struct event *event) {
 result_t MiService(struct os *os, const struct event *event) {
     result_t result = MiDispatchGuarded(os, event);
     while (result.status == MI_WAIT_FOR_PAGE) { /* nothing was done */
-        /* A fork has given back frames, which wake another one that waits: neither tries again before there are more.
-         */
-        MiWaitForFrames(os, event->kind == EV_FORK ? (uint32_t)result.out[0] : 0);
+        const uint32_t frames = os->FramesToRetry;
+        os->FramesToRetry = 0;
+        MiWaitForFrames(os, frames);
         result = MiDispatchGuarded(os, event);
     }
     if (os->Raised) {

@@ -91,9 +91,16 @@ static void MiSetDirectoryPointers(struct os *os, const struct eprocess *process
 }
 #endif
 
+/* Whose stack has to stay: it goes on in the middle of the kernel. */
+static bool MiHasWaitingThread(const struct os *os, const struct eprocess *process) {
+    const struct ethread *thread = os->Threads;
+    while (thread && (thread->Process != process || !thread->Waiting)) { thread = thread->Next; }
+    return thread != NULL;
+}
+
 ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
     if (process == &os->SystemProcess || process == PsGetCurrentProcess(os) || process->State != PROCESS_IN_MEMORY ||
-        process->StackCount != 0 || process->NumberOfLockedPages != 0) {
+        process->StackCount != 0 || process->NumberOfLockedPages != 0 || MiHasWaitingThread(os, process)) {
         return STATUS_INVALID_PARAMETER;
     }
     pfn_t directory = process->DirectoryFrame[LAST_DIRECTORY];
