@@ -146,12 +146,12 @@ static ntstatus_t MiPlaceView(struct os *os, struct view_request *r) {
     return found ? STATUS_SUCCESS : STATUS_NO_MEMORY;
 }
 
-/* A data file whose length was not recorded is as long as its maps say. */
+/* A data file whose length was not recorded is as long as its maps say, within what any section can have. */
 static ntstatus_t MiCheckViewExtent(const struct view_request *r) {
     struct control_area *area = r->Area;
     bool open_ended = area->File && !area->Image && area->FileLength == UINT64_MAX;
-    uint64_t end = MiSectionEnd(r);
-    if (!open_ended && (r->Offset > end || r->Size > end - r->Offset)) { return STATUS_INVALID_VIEW_SIZE; }
+    uint64_t end = open_ended ? MM_MAXIMUM_FILE_SECTION : MiSectionEnd(r);
+    if (r->Offset > end || r->Size > end - r->Offset) { return STATUS_INVALID_VIEW_SIZE; }
     unsigned allowed = MiSectionProtection(r);
     if (!MiIsProtectionCompatible(allowed, r->Protection)) { return STATUS_SECTION_PROTECTION; }
     if (r->Section->NoChange && r->Protection != allowed) { return STATUS_SECTION_PROTECTION; }

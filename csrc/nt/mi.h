@@ -561,6 +561,10 @@ pte_t MiPrototypeTemplate(const struct os *os, const struct subsection *s);
 void MiRemoveMappedView(struct os *os, struct eprocess *process,
                         struct mmvad *vad); /* PTEs, counts; VAD stays to the caller */
 struct subsection *MiLocateSubsection(const struct control_area *area, uint64_t offset); /* NULL: no piece there */
+/* Where the first piece behind the offset begins; UINT64_MAX: there is none. */
+uint64_t MiNextSubsection(const struct control_area *area, uint64_t offset);
+/* What the size of a file's section, and a view's end, is held to: a subsection counts its prototypes in 32 bits. */
+#define MM_MAXIMUM_FILE_SECTION 0x10000000000u
 uint64_t MiSubsectionFileOffset(const struct subsection *subsection, va_t prototype);
 /* Subsection whose prototype array holds this address; NULL: none (a clone). */
 struct subsection *MiSubsectionOfPrototype(const struct os *os, va_t prototype);

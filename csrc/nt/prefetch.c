@@ -68,7 +68,7 @@ static bool MiStartRange(struct prefetch *p, struct control_area *area, uint64_t
         struct subsection *s = MiLocateSubsection(area, offset);
         if (!s && area->Size == 0) { return true; } /* a file of unknown length: as far as it was ever mapped */
         if (!s || !s->BasePte) {                    /* nothing there, or private pages */
-            offset += PAGE_SIZE;
+            offset = MiNextSubsection(area, offset);
         } else if (!MiStartItem(p, s, &offset, end)) {
             return false;
         }

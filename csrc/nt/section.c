@@ -48,6 +48,12 @@ struct subsection *MiLocateSubsection(const struct control_area *area, uint64_t 
     return NULL;
 }
 
+uint64_t MiNextSubsection(const struct control_area *area, uint64_t offset) {
+    const struct subsection *s = area->Subsections;
+    while (s && s->ViewOffset <= offset) { s = s->Next; }
+    return s ? s->ViewOffset : UINT64_MAX;
+}
+
 static bool MiHoldsPrototype(const struct subsection *s, va_t prototype) {
     return s->BasePte && prototype >= s->BasePte && prototype - s->BasePte < (va_t)s->PtesInSubsection * PTE_SIZE;
 }
@@ -323,7 +329,7 @@ static ntstatus_t MiCreateDataSection(struct os *os, struct section_object *what
     bool writable = MiIsWritable(what->Protection);
     uint64_t size = what->Size ? what->Size : file->Length;
     if (size == 0 || size == UINT64_MAX) { return STATUS_MAPPED_FILE_SIZE_ZERO; }
-    if (size > file->Length && !writable) { return STATUS_SECTION_TOO_BIG; }
+    if (size > MM_MAXIMUM_FILE_SECTION || (size > file->Length && !writable)) { return STATUS_SECTION_TOO_BIG; }
     ntstatus_t status = MiCheckOtherUse(file, false, writable);
     if (!NT_SUCCESS(status)) { return status; }
     struct control_area *area = MiControlAreaOfFile(os, file, what->SectionId, size, false);
@@ -374,6 +380,7 @@ static ntstatus_t MiCreateCapturedSection(struct os *os, const struct event *eve
     bool image = event->section.type == EVENT_SEC_IMAGE;
     struct file_object *file = MiOpenFile(os, event->section.sid, event->text);
     if (MiIsDirectory(file)) { return STATUS_INVALID_FILE_FOR_SECTION; }
+    if (event->section.size > MM_MAXIMUM_FILE_SECTION) { return STATUS_SECTION_TOO_BIG; }
     struct section_object what = {.SectionId = event->section.sid, .Size = event->section.size};
     if (image) {
         file->HasImage = true;
@@ -414,9 +421,7 @@ static ntstatus_t MiAddPiece(struct os *os, struct control_area *area, const str
                     (known->BasePte == 0) == event->sub.anonymous && known->Protection == event->sub.prot;
         return same ? STATUS_SUCCESS : STATUS_INCOMPATIBLE_FILE_MAP;
     }
-    for (uint64_t at = offset; at < end; at += PAGE_SIZE) {
-        if (MiLocateSubsection(area, at)) { return STATUS_INCOMPATIBLE_FILE_MAP; }
-    }
+    if (MiNextSubsection(area, offset) < end) { return STATUS_INCOMPATIBLE_FILE_MAP; }
     struct subsection piece = {.ViewOffset = offset,
                                .FileOffset = event->sub.anonymous ? 0 : event->sub.file_offset,
                                .Length = event->sub.size,
