@@ -130,7 +130,7 @@ static bool MiViewSize(struct view_request *r) {
 static ntstatus_t MiPlaceView(struct os *os, struct view_request *r) {
     if (r->Section->Based) { /* NT-68: at its own address or nowhere */
         va_t base = MiBasedAddress(os, r->Section) + r->Offset;
-        if (r->Base && r->Base != base) { return STATUS_CONFLICTING_ADDRESSES; }
+        if ((base & PAGE_MASK) || (r->Base && r->Base != base)) { return STATUS_CONFLICTING_ADDRESSES; }
         r->Base = base;
     }
     if (r->Base) {
