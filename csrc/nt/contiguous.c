@@ -52,8 +52,8 @@ static va_t MiContiguousFrames(struct os *os, uint32_t pages, pfn_t highest) {
 }
 
 va_t MmAllocateContiguousMemory(struct os *os, uint32_t bytes, pa_t highest) {
-    uint32_t pages = (uint32_t)(((uint64_t)bytes + PAGE_MASK) >> PAGE_SHIFT);
-    if (pages == 0) { return 0; }
+    if (bytes == 0 || bytes > UINT32_MAX - PAGE_MASK) { return 0; }
+    uint32_t pages = (uint32_t)((bytes + PAGE_MASK) >> PAGE_SHIFT);
     va_t va = MiContiguousPool(os, pages, highest >> PAGE_SHIFT);
     return va ? va : MiContiguousFrames(os, pages, highest >> PAGE_SHIFT);
 }
