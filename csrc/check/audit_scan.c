@@ -91,6 +91,10 @@ static bool audit_paging_file(void *ctx, const struct nt_paging_file_view *file)
     uint32_t field[NT_PAGING_FILE_WORDS] = {0}, used = 0, word = 0;
     peek(a->machine, a->system_directory, file->address, field, sizeof field);
     uint32_t size = field[0], bitmap = field[10];
+    if (size > NT_PAGING_FILE_PAGES_MAX) {
+        return audit_fail(a, "I6", "paging file %u: size expected up to %x, found %x", file->number,
+                          NT_PAGING_FILE_PAGES_MAX, size);
+    }
     for (uint32_t slot = 0; slot < size; slot++) {
         if (slot % 32 == 0) { word = peek32(a->machine, a->system_directory, bitmap + slot / 8); }
         bool set = word >> (slot % 32) & 1;

@@ -73,11 +73,20 @@ static void MiSetSlots(struct os *os, va_t bitmap, uint32_t first, uint32_t coun
 
 /* ---- slots, NT-40 ---- */
 
+/* The size or the maximum. No page-file PTE could name a slot beyond the limit: the structure was written over. */
+static uint32_t MiPagingFileLength(struct os *os, uint32_t number, unsigned offset) {
+    uint32_t pages = MiPagingFileField(os, number, offset);
+    if (pages > NT_PAGING_FILE_PAGES_MAX) {
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, number, offset, pages);
+    }
+    return pages;
+}
+
 uint32_t MiAllocatePageFileRun(struct os *os, uint32_t number, uint32_t count, uint32_t *first) {
     uint32_t free_pages = MiPagingFileField(os, number, PAGING_FILE_FREE);
     if (free_pages == 0) { return 0; }
     va_t bitmap = MiPagingFileField(os, number, PAGING_FILE_BITMAP);
-    uint32_t end = MiPagingFileField(os, number, PAGING_FILE_SIZE_NOW);
+    uint32_t end = MiPagingFileLength(os, number, PAGING_FILE_SIZE_NOW);
     uint32_t hint = MiPagingFileField(os, number, PAGING_FILE_HINT);
     struct run_search behind = {.Wanted = count}, all = {.Wanted = count}, *found = &behind;
     if (!MiSearchBitmap(os, bitmap, hint, end, &behind)) { /* wraps; of equal lengths the one behind the hint */
@@ -149,7 +158,8 @@ static bool MiGrow(struct os *os, uint32_t number, uint32_t pages) {
 uint32_t MiExtendPagingFiles(struct os *os, uint32_t pages) {
     uint32_t obtained = 0, wanted = pages > MM_EXTENSION ? pages : MM_EXTENSION;
     for (uint32_t i = 0; i < os->MmNumberOfPagingFiles && obtained < pages; i++) {
-        uint32_t room = MiPagingFileField(os, i, PAGING_FILE_MAXIMUM) - MiPagingFileField(os, i, PAGING_FILE_SIZE_NOW);
+        uint32_t maximum = MiPagingFileLength(os, i, PAGING_FILE_MAXIMUM);
+        uint32_t size = MiPagingFileLength(os, i, PAGING_FILE_SIZE_NOW), room = maximum > size ? maximum - size : 0;
         uint32_t more = room < wanted ? room : wanted;
         if (more != 0 && MiGrow(os, i, more)) { obtained += more; }
     }

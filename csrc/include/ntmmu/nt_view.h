@@ -95,7 +95,8 @@ struct nt_paging_file_view {
     unsigned number;
     va_t address; /* of the structure, fields as NT-40 gives them */
 };
-#define NT_PAGING_FILE_WORDS 16
+#define NT_PAGING_FILE_WORDS     16
+#define NT_PAGING_FILE_PAGES_MAX 0x100000u /* what 20 bits of a page-file PTE can name */
 
 /* What of the pools carries a tag; page-aligned runs, which have no header, included. */
 struct nt_pool_tag_view {
