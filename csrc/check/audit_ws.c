@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define ENTRIES_MAX    0x7C000u /* more do not fit below the hash, NT-32 */
 #define SYSTEM_WS_LIST 0xC0C00000u
 #define EXPANSION_HEAD 0x801FF040u
 #define VM_LINKS       0x24u
@@ -45,9 +44,8 @@ static bool ws_fail(const struct working_set *w, const char *invariant, const ch
 
 static bool read_entries(struct working_set *w) {
     w->count = field(w, LAST_INITIALISED) + 1;
-    if (w->count == 0 || w->count > ENTRIES_MAX) {
-        return ws_fail(w, "I8", "list, index of the last initialised entry below", ENTRIES_MAX, ENTRIES_MAX,
-                       w->count - 1);
+    if (w->count == 0 || w->count > WSLES_MAX) {
+        return ws_fail(w, "I8", "list, index of the last initialised entry below", WSLES_MAX, WSLES_MAX, w->count - 1);
     }
     w->entry = check_alloc(w->count * sizeof *w->entry);
     w->first_dynamic = field(w, FIRST_DYNAMIC);
@@ -126,7 +124,10 @@ static bool in_hash(struct working_set *w, uint32_t base, uint32_t size, uint32_
 static bool check_hash(struct working_set *w) {
     uint32_t base = field(w, HASH), size = field(w, HASH_SIZE), filled = 0;
     if (base == 0) { return true; }
-    if (size < 2) { return ws_fail(w, "I8", "hash, size", 0, 0x200, size); }
+    if (base != w->list + WSHASH_OFFSET) {
+        return ws_fail(w, "I8", "hash, address", 0, (uint32_t)w->list + WSHASH_OFFSET, base);
+    }
+    if (size < 2 || size > WSHASH_SYSTEM_MAX) { return ws_fail(w, "I8", "hash, size", 0, 0x200, size); }
     for (uint32_t i = 0; i < size; i++) { filled += peek32(w->a->machine, w->directory, base + 8 * (va_t)i) != 0; }
     if (filled != field(w, NON_DIRECT)) { return ws_fail(w, "I8", "hash, entries", 0, field(w, NON_DIRECT), filled); }
     for (uint32_t i = 0; i < w->count; i++) {

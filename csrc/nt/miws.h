@@ -16,6 +16,8 @@ bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm); /* NT-34 ste
 bool MiHashLookup(struct os *os, const struct mmsupport *vm, const struct mmwsl *list, va_t va, uint32_t *index);
 void MiHashInsert(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va, uint32_t index);
 void MiHashRemove(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va);
+/* There is none, or it is where one can be, and no larger than one can be. */
+bool MiIsHashInPlace(const struct mmsupport *vm, const struct mmwsl *list);
 bool MiHashMustGrow(const struct mmsupport *vm, const struct mmwsl *list);
 void MiHashGrow(struct os *os, struct mmsupport *vm, struct mmwsl *list); /* needs a frame */
 /* Maps a zeroed frame at va for the list's own use: the table, or the hash. Needs a frame and a free entry. */

@@ -99,7 +99,7 @@ static ntstatus_t MiQueryWorkingSet(struct os *os, struct eprocess *process, uin
     uint32_t count = process->Vm.WorkingSetSize, used = 1;
     if (length < sizeof count) { return STATUS_INFO_LENGTH_MISMATCH; }
     bool fits = length / sizeof count - 1 >= count;
-    uint32_t *words = MiAllocateHost(os, (count + 1) * sizeof *words);
+    uint32_t *words = MiAllocateHost(os, ((size_t)count + 1) * sizeof *words);
     words[0] = count;
     struct mmwsl list = MiReadWorkingSetList(os, &process->Vm);
     for (uint32_t i = 0; fits && used <= count && i <= list.LastWsleIndex; i++) {

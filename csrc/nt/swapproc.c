@@ -207,6 +207,7 @@ static pa_t MiHyperspacePhysical(struct os *os, const struct eprocess *process, 
 static void MiRestoreListIndices(struct os *os, const struct eprocess *process) {
     const va_t list = MM_WORKING_SET_LIST;
     uint32_t fixed = MiReadPhysical32(os, MiHyperspacePhysical(os, process, list + WSL_FIRST_DYNAMIC));
+    if (fixed > WSLES_MAX) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, fixed, WSLES_MAX, list); }
     for (uint32_t i = MM_DIRECTORIES + MM_HYPER_TABLES; i < fixed; i++) {
         va_t at = list + MM_WSLE_OFFSET + (va_t)i * sizeof(uint32_t);
         va_t va = page_of(MiReadPhysical32(os, MiHyperspacePhysical(os, process, at)));

@@ -1,14 +1,24 @@
 /* The hash of a working-set list's non-direct entries: NT-32. It lies behind the largest possible entry table. */
 #include "mi.h"
 
-#define WSHASH_OFFSET       0x1F1000u /* from the list: C06F3000 in a process */
-#define WSHASH_PROCESS_END  (MM_PROCESS_SPACE_END + 1u)
-#define WSHASH_SYSTEM_END   0xC1000000u
 #define WSHASH_PAGE_ENTRIES 0x200u
 
 struct mmwsle_hash {
     uint32_t Key, Index;
 };
+
+_Static_assert(sizeof(struct mmwsle_hash) == WSHASH_SLOT_BYTES, "an entry of the hash is a key and an index");
+_Static_assert(MM_WORKING_SET_LIST + WSHASH_OFFSET + WSHASH_PROCESS_MAX * WSHASH_SLOT_BYTES - 1 == MM_PROCESS_SPACE_END,
+               "the hash of a process ends with its hyperspace");
+
+static uint32_t MiHashSizeMax(const struct mmsupport *vm) {
+    return vm->Process ? WSHASH_PROCESS_MAX : WSHASH_SYSTEM_MAX;
+}
+
+bool MiIsHashInPlace(const struct mmsupport *vm, const struct mmwsl *list) {
+    if (list->HashTableSize == 0) { return list->HashTable == 0; }
+    return list->HashTable == vm->WorkingSetList + WSHASH_OFFSET && list->HashTableSize <= MiHashSizeMax(vm);
+}
 
 static struct mmwsle_hash MiReadHash(struct os *os, const struct mmwsl *list, uint32_t slot) {
     struct mmwsle_hash entry;
@@ -56,26 +66,31 @@ void MiHashInsert(struct os *os, const struct mmsupport *vm, struct mmwsl *list,
     MiWriteHash(os, list, slot, (struct mmwsle_hash){(uint32_t)va, index});
 }
 
-/* Probing stops at an empty slot, so what follows the cleared one is entered again. */
+static uint32_t MiHashDistance(const struct mmwsl *list, uint32_t from, uint32_t to) {
+    return to >= from ? to - from : to + list->HashTableSize - from;
+}
+
+/* Probing stops at an empty slot: of what follows the cleared one, each entry whose search would meet it moves there
+ * and leaves its own place empty. */
 void MiHashRemove(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va) {
     const struct mmwsle_hash empty = {0, 0};
     struct mmwsle_hash entry;
     uint32_t slot = MiHashProbe(os, vm, list, va, &entry);
     if (entry.Key == 0) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41884, va, va, vm->WorkingSetList); }
     MiWriteHash(os, list, slot, empty);
-    uint32_t left = list->HashTableSize;
+    uint32_t hole = slot, left = list->HashTableSize;
     for (slot = MiHashNext(list, slot);
          MI_MUTANT(174, (entry = MiReadHash(os, list, slot)).Key, 0u) != 0 && left-- != 0;
          slot = MiHashNext(list, slot)) {
+        if (MiHashDistance(list, MiHashStart(list, entry.Key), slot) < MiHashDistance(list, hole, slot)) { continue; }
+        MiWriteHash(os, list, hole, entry);
         MiWriteHash(os, list, slot, empty);
-        MiHashInsert(os, vm, list, entry.Key, entry.Index);
+        hole = slot;
     }
 }
 
 bool MiHashMustGrow(const struct mmsupport *vm, const struct mmwsl *list) {
-    va_t end = list->HashTable + (va_t)list->HashTableSize * sizeof(struct mmwsle_hash);
-    va_t limit = vm->Process ? WSHASH_PROCESS_END : WSHASH_SYSTEM_END;
-    return list->NonDirectCount > list->HashTableSize / 4 * 3 && end < limit;
+    return list->NonDirectCount > list->HashTableSize / 4 * 3 && list->HashTableSize < MiHashSizeMax(vm);
 }
 
 static void MiHashEverything(struct os *os, const struct mmsupport *vm, struct mmwsl *list) {

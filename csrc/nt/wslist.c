@@ -12,15 +12,28 @@
 #define WSLE_FIRST_PAGE            ((0x1000u - MM_WSLE_OFFSET) / sizeof(uint32_t))
 #define SYSTEM_MINIMUM_WORKING_SET 0x188u
 #define SYSTEM_MAXIMUM_WORKING_SET 0x400u
-#define WSLES_MAX                  ((MM_PROCESS_SPACE_END - MM_WORKING_SET_LIST) / sizeof(uint32_t))
 #define NO_WSLE                    wsle_next_free(WSLE_END)
 
 _Static_assert(sizeof(struct mmwsl) == 0x30, "WS_LIST header is 30 bytes");
 
 OS_TYPED_ACCESS(list, struct mmwsl);
 
+/* A driver may have written into it: nothing is looked for beyond what a list can have. */
+static void MiCheckWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list) {
+    uint32_t last = list->LastInitializedWsle;
+    bool chained = list->FirstFreeWsle <= last || list->FirstFreeWsle == NO_WSLE;
+    if (last >= WSLES_MAX || list->LastWsleIndex > last || list->FirstDynamic - 1 > list->LastWsleIndex || !chained) {
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, list->LastWsleIndex, last, vm->WorkingSetList);
+    }
+    if (!MiIsHashInPlace(vm, list)) {
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41884, list->HashTable, list->HashTableSize, vm->WorkingSetList);
+    }
+}
+
 struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm) {
-    return os_read_list(os->M, vm->WorkingSetList);
+    struct mmwsl list = os_read_list(os->M, vm->WorkingSetList);
+    MiCheckWorkingSetList(os, vm, &list);
+    return list;
 }
 
 void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list) {
@@ -112,7 +125,7 @@ static void MiUnchainFreeEntry(struct os *os, const struct mmsupport *vm, struct
         list->FirstFreeWsle = wsle_next_free(link);
         return;
     }
-    uint32_t at = list->FirstFreeWsle, left = (uint32_t)WSLES_MAX;
+    uint32_t at = list->FirstFreeWsle, left = WSLES_MAX;
     for (uint32_t entry = MiReadWsle(os, vm, at); wsle_next_free(entry) != index; entry = MiReadWsle(os, vm, at)) {
         if (entry == WSLE_END || (entry & WSLE_VALID) || left-- == 0) {
             KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, entry, vm->WorkingSetList);
@@ -177,10 +190,10 @@ static void MiGrowWsleTable(struct os *os, struct mmsupport *vm, struct mmwsl *l
     MiAddWorkingSetPage(os, vm, list, MiWsleAddress(vm, list->LastInitializedWsle + 1));
 }
 
-/* Growing takes frames; without one there is nothing to do but to replace an entry. */
+/* Growing takes frames, and has an end; then there is nothing to do but to replace an entry. */
 static bool MiEnsureFreeEntry(struct os *os, struct mmsupport *vm, struct mmwsl *list) {
     if (list->FirstFreeWsle != NO_WSLE) { return true; }
-    if (!MiFramesAvailable(os, 1)) { return false; }
+    if (!MiFramesAvailable(os, 1) || list->LastInitializedWsle + MM_WSLE_PER_PAGE >= WSLES_MAX) { return false; }
     MiGrowWsleTable(os, vm, list);
     return true;
 }
@@ -305,6 +318,9 @@ static void MiForgetNonDirect(struct os *os, struct mmsupport *vm, struct mmwsl 
 
 void MiReleaseWsle(struct os *os, struct mmsupport *vm, uint32_t index) {
     struct mmwsl list = MiReadWorkingSetList(os, vm);
+    if (vm->WorkingSetSize == 0) {
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, index, 0, vm->WorkingSetList);
+    }
     vm->WorkingSetSize -= MI_MUTANT(177, 1, 0);
     MiWriteWsle(os, vm, index, MiReadWsle(os, vm, index), wsle_free(list.FirstFreeWsle));
     list.FirstFreeWsle = index;

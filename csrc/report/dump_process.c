@@ -213,7 +213,11 @@ int dump_wsle(struct dump *d, const char *argument) {
         fprintf(d->out, "  %s %x", name[i], header[i]);
         dump_set(d->json, name[i], header[i]);
     }
-    fprintf(d->out, "\nindex    address   flags\n");
+    fputc('\n', d->out);
+    if (header[LAST] >= WSLES_MAX || header[HASH_SIZE] > WSHASH_PROCESS_MAX) {
+        return dump_error(d, "process %u: its working-set list has been written over", p.pid);
+    }
+    fprintf(d->out, "index    address   flags\n");
     json_t *entries = json_array();
     for (uint32_t i = 0; i <= header[LAST]; i++) {
         uint32_t entry;

@@ -25,6 +25,10 @@ expect 0 '' "$ntmmu" dump tests/scenarios/S-99-free-while-locked.vmt --at 6 '!pf
 says '^    its address was freed$'
 expect 2 'process 2: its working-set list is not mapped' "$ntmmu" dump tests/scenarios/NT-36-limits*.vmt --at 8 '!wsle 2'
 
+# A list that a driver has written over is not followed.
+expect 2 'process 2: its working-set list has been written over' "$ntmmu" dump tests/scenarios/NT-32-hash-address*.vmt \
+    --at 16 '!wsle 2'
+
 # The pages that the JSON counts are those of the lists.
 expect 0 '' "$ntmmu" dump "$trace" --at 5 --json - '!memusage' '!wsle' '!pte 410000'
 [ "$(jq '.[0] | .zeroed + .free + .standby + .modified + .modified_no_write + .bad + .active + .transition - .total' \

@@ -456,6 +456,8 @@ TEST(AuditPaging, SlotsAndBitmap) {
          "audit I6: paging file 0: used expected 1 and free fe, found 2 and fe"},
         {[=](machine *m) { change32(m, pfn_pa(0x404) + 16, 0x101080), change32(m, bitmap(m), 1); },
          "audit I6: 404 names slot 101 of paging file 0, expected a slot below 100"},
+        {[=](machine *m) { change32(m, file(m) + PAGING_FILE_SIZE_NOW, 0x100001); },
+         "audit I6: paging file 0: size expected up to 100000, found 100001"},
         {[=](machine *m) { change32(m, pfn_pa(0x404) + 16, 0x1084), change32(m, bitmap(m), 1); }, "audit I6:"},
     };
     for (auto &c : cases) {
@@ -599,6 +601,21 @@ TEST(AuditShared, HashOfALongWorkingSet) {
         Replay r = nt_replay(corrupt, events);
         r.audit_interval = events + 1;
         EXPECT_TRUE(r.run(lines).fails_saying({c.says}));
+    }
+    const struct {
+        va_t field;
+        uint32_t value;
+        const char *says;
+    } headers[] = {
+        {WORKING_SET_LIST + 0x24, 0xC06F4000,
+         "process 2, working-set hash, address 0: expected c06f3000, found c06f4000"},
+        {WORKING_SET_LIST + 0x28, 0x41E01, "process 2, working-set hash, size 0: expected 200, found 41e01"}};
+    for (const auto &h : headers) {
+        Replay r = nt_replay(
+            [&](machine *m) { change32(m, table_walk(machine_memory(m), peek_cr3(m), CR4_PSE, h.field).pa, h.value); },
+            events);
+        r.audit_interval = events + 1;
+        EXPECT_TRUE(r.run(lines).fails_saying({h.says}));
     }
 }
 

@@ -11,12 +11,20 @@
 #define NTMMU_WSLE_H
 
 #include "ntmmu/os.h"
+#include "ntmmu/pte.h"
 
 enum { WSLE_VALID = 0x001, WSLE_LOCKED_IN_WS = 0x002, WSLE_LOCKED_IN_MEMORY = 0x004 };
 #define WSLE_LOCKED    ((uint32_t)(WSLE_LOCKED_IN_WS | WSLE_LOCKED_IN_MEMORY))
 #define WSLE_AGE_SHIFT 10
 #define WSLE_AGE_MAX   3u
 #define WSLE_END       0xFFFFFFF0u /* the free chain's last entry */
+
+/* Behind the entries is their hash, NT-32. A list that says it had more of either was written over. */
+#define WSLES_MAX          0x7C000u
+#define WSHASH_OFFSET      0x1F1000u /* from the list: C06F3000 in a process */
+#define WSHASH_SLOT_BYTES  8u
+#define WSHASH_PROCESS_MAX (MI_PAE ? 0x31A00u : 0x21A00u) /* slots, up to C0800000, C0C00000 */
+#define WSHASH_SYSTEM_MAX  0x41E00u                       /* up to C1000000 */
 
 static inline bool wsle_is_nt5(enum os_profile profile) { return profile != OS_NT4; }
 static inline unsigned wsle_protection_shift(enum os_profile profile) { return wsle_is_nt5(profile) ? 3 : 4; }
