@@ -81,24 +81,27 @@ static const struct {
 
 #define LIST_PRINT 16 /* frames shown of a list that differs */
 
-/* The frame N places from one end; MM_EMPTY_LIST beyond the other. */
-static uint32_t list_frame(struct expect *e, const struct nt_list_view *list, bool from_tail, uint64_t n) {
-    uint32_t frame = from_tail ? list->last : list->first;
-    for (uint64_t i = 0; i < n && frame != MM_EMPTY_LIST; i++) {
-        struct mmpfn pfn = peek_pfn(e->machine, frame);
-        frame = from_tail ? pfn.u2 : pfn.u1;
+/* The first or the last COUNT frames, in the list's order; MM_EMPTY_LIST beyond its other end. */
+static void list_frames_at_end(struct expect *e, const struct nt_list_view *list, bool tail, size_t count,
+                               uint32_t *frame) {
+    uint32_t at = tail ? list->last : list->first;
+    for (size_t i = 0; i < count; i++) {
+        frame[tail ? count - 1 - i : i] = at;
+        if (at == MM_EMPTY_LIST) { continue; }
+        struct mmpfn pfn = peek_pfn(e->machine, at);
+        at = tail ? pfn.u2 : pfn.u1;
     }
-    return frame;
 }
 
 static enum check_verdict list_mismatch(struct expect *e, const struct nt_list_view *list, bool tail, unsigned count) {
     char text[LIST_PRINT * 9 + 8] = "";
     size_t used = 0;
+    uint32_t frame[LIST_PRINT];
     if (count > LIST_PRINT) { count = LIST_PRINT; }
+    list_frames_at_end(e, list, tail, count, frame);
     for (unsigned i = 0; i < count; i++) {
-        uint32_t frame = list_frame(e, list, tail, tail ? count - 1 - i : i);
-        if (frame == MM_EMPTY_LIST) { continue; }
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%x", used ? "," : "", frame);
+        if (frame[i] == MM_EMPTY_LIST) { continue; }
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%x", used ? "," : "", frame[i]);
     }
     return expect_mismatch(e, "%s", used ? text : "an empty list");
 }
@@ -111,13 +114,14 @@ static enum check_verdict list_frames(struct expect *e, const struct nt_list_vie
     if (strcmp(value, "none") == 0) {
         return list->first == MM_EMPTY_LIST ? CHECK_OK : list_mismatch(e, list, tail, 4);
     }
-    for (const char *at = value; next_piece(&at, ',', &piece, &length); i++) {
-        uint32_t frame = list_frame(e, list, tail, tail ? count - 1 - i : i);
-        enum check_verdict verdict = match_text(e, piece, length, frame);
-        if (verdict == CHECK_FAILED) { return list_mismatch(e, list, tail, count); }
-        if (verdict != CHECK_OK) { return verdict; }
+    uint32_t *frame = check_alloc((count + 1) * sizeof *frame);
+    list_frames_at_end(e, list, tail, count, frame);
+    enum check_verdict verdict = CHECK_OK;
+    for (const char *at = value; verdict == CHECK_OK && next_piece(&at, ',', &piece, &length); i++) {
+        verdict = match_text(e, piece, length, frame[i]);
     }
-    return CHECK_OK;
+    free(frame);
+    return verdict == CHECK_FAILED ? list_mismatch(e, list, tail, count) : verdict;
 }
 
 static enum check_verdict key_list(struct expect *e, const struct nt_memory_view *memory, const char *arg,
