@@ -45,15 +45,18 @@ _Noreturn static void MiWriteToReadOnly(struct os *os, const struct mmfault *fau
     MiNonPagedAreaFault(os, fault, 0);
 }
 
+/* The kernel's access to a page that is there. */
+static ntstatus_t MiValidKernelFault(struct os *os, const struct mmfault *fault, pte_t pte) {
+    if (fault->Write && !(pte & PTE_WRITE)) { MiWriteToReadOnly(os, fault, pte); }
+    return MiStaleTranslation(os, fault);
+}
+
 static ntstatus_t MiSystemFault(struct os *os, struct mmfault *fault) {
     if (fault->User) { return STATUS_ACCESS_VIOLATION; }
     pte_t pte = MiReadPte(os, MiGetPdeAddress(fault->Va));
     if (!(pte & PTE_VALID)) { return MiCopySystemPde(os, fault, MiGetPdeAddress(fault->Va)); }
     if (!(pte & PTE_LARGE)) { pte = MiReadPte(os, fault->PointerPte); }
-    if (pte & PTE_VALID) {
-        if (fault->Write && !(pte & PTE_WRITE)) { MiWriteToReadOnly(os, fault, pte); }
-        return MiStaleTranslation(os, fault);
-    }
+    if (pte & PTE_VALID) { return MiValidKernelFault(os, fault, pte); }
     bool view = MiIsSystemViewAddress(fault->Va) && pte_form(pte) == PTE_FORM_PROTOTYPE; /* K4 */
     bool pageable = view || (fault->Va >= MM_PAGED_POOL_START && fault->Va <= MM_PAGED_POOL_END) ||
                     MiIsPageableDriverAddress(os, fault->Va);
@@ -131,7 +134,7 @@ void MiWaitForPageTable(struct os *os, va_t va) {
 static ntstatus_t MiPageTableWindowFault(struct os *os, struct mmfault *fault) {
     va_t described = MiGetVirtualAddressMappedByPte(page_of(fault->Va));
     pte_t pde = MiReadPte(os, fault->PointerPte);
-    if (pde & PTE_VALID) { return MiStaleTranslation(os, fault); }
+    if (pde & PTE_VALID) { return MiValidKernelFault(os, fault, pde); }
     if (described >= MM_SYSTEM_RANGE_START) { return MiCopySystemPde(os, fault, fault->PointerPte); }
     if (pde == 0 && !MiCheckForConflictingVad(fault->Process, described, described + MM_PAGE_TABLE_SPAN - 1)) {
         MiNonPagedAreaFault(os, fault, 2);
@@ -142,7 +145,8 @@ static ntstatus_t MiPageTableWindowFault(struct os *os, struct mmfault *fault) {
 static ntstatus_t MiProcessSpaceFault(struct os *os, struct mmfault *fault) {
     if (fault->User) { return STATUS_ACCESS_VIOLATION; }
     if (fault->Va < MM_HYPER_BASE) { return MiPageTableWindowFault(os, fault); }
-    if (MiReadPte(os, fault->PointerPte) & PTE_VALID) { return MiStaleTranslation(os, fault); }
+    pte_t pte = MiReadPte(os, fault->PointerPte);
+    if (pte & PTE_VALID) { return MiValidKernelFault(os, fault, pte); }
     MiNonPagedAreaFault(os, fault, 0);
 }
 
@@ -166,6 +170,9 @@ static bool MiIsSharedUserPage(va_t va) { return page_of(va) == MM_SHARED_USER_P
 static ntstatus_t MiUserPageTable(struct os *os, struct mmfault *fault) {
     pte_t pde = MiReadPte(os, MiGetPdeAddress(fault->Va));
     if (pde & PTE_VALID) {
+        if (pde & PTE_LARGE) { /* users have none */
+            KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, MiGetPdeAddress(fault->Va), pde, 0);
+        }
         fault->PageTable = pte_frame(pde);
         return STATUS_SUCCESS;
     }
