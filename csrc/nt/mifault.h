@@ -59,8 +59,8 @@ va_t MmDbgTranslatePhysicalAddress(struct os *os, pa_t pa); /* until the next ca
 
 /* A page in transition, referenced and on no list, becomes valid for the fault: share 1, in the working set. */
 void MiMakeTransitionPageValid(struct os *os, struct mmfault *fault, pfn_t frame);
-/* Faults like the kernel on a system address until it is valid. *met: it was not, so what the caller knows may be out
- * of date. SUCCESS or MI_WAIT_FOR_PAGE; bugchecks if it cannot be had. */
+/* Faults like the kernel on the address of a prototype PTE until it is valid. *met: it was not, so what the caller knows
+ * may be out of date. SUCCESS or MI_WAIT_FOR_PAGE; bugchecks if it cannot be had, or is none of the paged pool. */
 ntstatus_t MiMakeSystemAddressValid(struct os *os, va_t va, bool *met);
 void MiWaitForSystemAddress(struct os *os, va_t va); /* as MiWaitForPageTable */
 /* NT-45 (5): a system page could not be read. */

@@ -3,6 +3,7 @@
 
 #define APC_LEVEL 1u
 
+static bool MiIsPagedPoolAddress(va_t va) { return va >= MM_PAGED_POOL_START && va <= MM_PAGED_POOL_END; }
 static bool MiIsProcessSpace(va_t va) { return va >= PTE_BASE && va <= MM_PROCESS_SPACE_END; }
 
 _Noreturn static void MiNonPagedAreaFault(struct os *os, const struct mmfault *fault, unsigned why) {
@@ -57,9 +58,10 @@ static ntstatus_t MiSystemFault(struct os *os, struct mmfault *fault) {
     if (!(pte & PTE_VALID)) { return MiCopySystemPde(os, fault, MiGetPdeAddress(fault->Va)); }
     if (!(pte & PTE_LARGE)) { pte = MiReadPte(os, fault->PointerPte); }
     if (pte & PTE_VALID) { return MiValidKernelFault(os, fault, pte); }
-    bool view = MiIsSystemViewAddress(fault->Va) && pte_form(pte) == PTE_FORM_PROTOTYPE; /* K4 */
-    bool pageable = view || (fault->Va >= MM_PAGED_POOL_START && fault->Va <= MM_PAGED_POOL_END) ||
-                    MiIsPageableDriverAddress(os, fault->Va);
+    bool prototype = pte_form(pte) == PTE_FORM_PROTOTYPE; /* nothing else of the system has one, or a VAD */
+    bool view = prototype && !pte_is_vad_lookup(pte) && MiIsSystemViewAddress(fault->Va); /* K4 */
+    bool pageable =
+        view || (!prototype && (MiIsPagedPoolAddress(fault->Va) || MiIsPageableDriverAddress(os, fault->Va)));
     if (view) { /* NT-56 (0) */
         bool met = false;
         ntstatus_t status = MiMakeSystemAddressValid(os, pte_pointer_target(pte), &met);
@@ -82,13 +84,14 @@ _Noreturn void MiKernelInPageError(struct os *os, const struct mmfault *fault) {
 }
 
 ntstatus_t MiMakeSystemAddressValid(struct os *os, va_t va, bool *met) {
+    if (!MiIsPagedPoolAddress(va)) { MiNonPagedAreaFault(os, &(struct mmfault){.Va = va}, 0); } /* no prototype PTE */
     while (!MmIsAddressValid(os, va)) {
         struct mmfault fault = {.Va = va};
         *met = true;
         ntstatus_t status = MiAccessFault(os, &fault);
         if (status == MI_WAIT_FOR_PAGE) { return status; }
         if (status == STATUS_IN_PAGE_ERROR) { MiKernelInPageError(os, &fault); }
-        if (!NT_SUCCESS(status) && status != MI_REFAULT) { MiNonPagedAreaFault(os, &fault, 0); } /* a user address */
+        if (!NT_SUCCESS(status) && status != MI_REFAULT) { MiNonPagedAreaFault(os, &fault, 0); }
     }
     return STATUS_SUCCESS;
 }

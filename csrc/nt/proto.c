@@ -96,6 +96,13 @@ static bool MiReadableWith(struct os *os, const struct subsection *s, va_t at) {
     return pte_form(MiReadPte(os, at)) == PTE_FORM_PROTOTYPE && MiValidFileBytes(s, MiSubsectionFileOffset(s, at)) != 0;
 }
 
+/* Subsection form stands for a page of a file; where none belongs to the section, or to no section, it was written
+ * there by somebody else. */
+static void MiCheckFilePrototype(struct os *os, const struct subsection *s, va_t prototype) {
+    if (s && s->ControlArea->File) { return; }
+    KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, prototype, MiReadPte(os, prototype), 0);
+}
+
 /* The page itself, then those behind it, then (NT5) those before it, as far as one read goes. */
 static void MiSelectCluster(struct os *os, const struct subsection *s, va_t prototype, struct mmread *read) {
     const struct ethread *thread = KeGetCurrentPrcb(os)->CurrentThread;
@@ -121,6 +128,7 @@ static void MiSelectCluster(struct os *os, const struct subsection *s, va_t prot
 }
 
 void MiDescribeFileRead(struct os *os, struct subsection *s, struct mmread *read) {
+    MiCheckFilePrototype(os, s, read->PteAddress[0]);
     read->File = s->ControlArea->File;
     read->Offset = MiSubsectionFileOffset(s, read->PteAddress[0]) + MI_MUTANT(166, 0, PAGE_SIZE);
     read->ValidBytes = MiValidFileBytes(s, read->Offset);
@@ -136,6 +144,7 @@ static ntstatus_t MiResolveMappedFileFault(struct os *os, struct mmfault *fault,
     if (MiSimulateNoFrame(os, fault)) { return MI_WAIT_FOR_PAGE; }
     struct mmread *read = &fault->Read;
     *read = (struct mmread){0};
+    MiCheckFilePrototype(os, p->Subsection, p->Prototype);
     MiSelectCluster(os, p->Subsection, p->Prototype, read);
     read->Colour = MiPageColor(os, fault->Va) - read->Faulting;
     MiDescribeFileRead(os, p->Subsection, read);
@@ -144,7 +153,8 @@ static ntstatus_t MiResolveMappedFileFault(struct os *os, struct mmfault *fault,
 
 /* NT-55 on a prototype PTE: what follows it in its array may come along. */
 static ntstatus_t MiResolveProtoPageFile(struct os *os, struct mmfault *fault, const struct proto_fault *p) {
-    const struct mmclone *clone = p->Subsection ? NULL : MiLocateClone(os, fault->Process, p->Prototype);
+    bool may_be_clone = !p->Subsection && fault->Process; /* the system inherits nothing */
+    const struct mmclone *clone = may_be_clone ? MiLocateClone(os, fault->Process, p->Prototype) : NULL;
     va_t limit = p->Subsection ? p->Subsection->BasePte + (va_t)p->Subsection->PtesInSubsection * PTE_SIZE
                  : clone       ? clone->BasePte + (va_t)clone->Count * PTE_SIZE
                                : p->Prototype + PTE_SIZE;
