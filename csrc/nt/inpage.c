@@ -154,6 +154,7 @@ void IoPageRead(struct os *os, const struct mmread *read) {
 static void MiFinishRead(struct os *os, va_t block) {
     struct page_support_block b = MiReadBlock(os, block);
     if (!(b.MdlFlags & MDL_PAGES_LOCKED)) { return; }
+    if (MiBlockPages(&b) > OS_IO_PAGES_MAX) { MiAssert(os, "a page support block has more pages than it can hold"); }
     MiWrite16(os, BLOCK_FIELD(block, MdlFlags), b.MdlFlags & (uint16_t)~MDL_PAGES_LOCKED);
     for (unsigned i = 0; i < MiBlockPages(&b); i++) {
         struct mmpfn pfn = MiReadPfn(os, b.Frame[i]);
@@ -182,6 +183,7 @@ ntstatus_t MiWaitForReadInProgress(struct os *os, pfn_t frame, ntstatus_t *io_st
     MiWrite32(os, BLOCK_FIELD(block, WaitCount), MiRead32(os, BLOCK_FIELD(block, WaitCount)) + 1);
     MiIncrementReferenceCount(os, frame);
     *io_status = MiWaitForInPageComplete(os, block);
+    if (MiReadPfn(os, frame).Flags & PFN_READ_IN_PROGRESS) { MiAssert(os, "a read has ended, but not for its page"); }
     MiDecrementReferenceCount(os, frame);
     return NT_SUCCESS(*io_status) || *io_status == STATUS_INSUFFICIENT_RESOURCES ? MI_REFAULT : STATUS_IN_PAGE_ERROR;
 }
