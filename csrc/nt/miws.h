@@ -11,7 +11,8 @@ struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm);
 void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list);
 uint32_t MiReadWsle(struct os *os, const struct mmsupport *vm, uint32_t index);
 void MiWriteWsle(struct os *os, const struct mmsupport *vm, uint32_t index, uint32_t old, uint32_t value);
-bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm); /* NT-34 step 4; false: none is evictable */
+/* NT-34 step 4, for the page at coming; false: none is evictable. */
+bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm, va_t coming);
 /* wshash.c, NT-32. The header is the caller's copy, which it writes back. */
 bool MiHashLookup(struct os *os, const struct mmsupport *vm, const struct mmwsl *list, va_t va, uint32_t *index);
 void MiHashInsert(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va, uint32_t index);

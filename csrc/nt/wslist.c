@@ -215,17 +215,18 @@ static bool MiWorkingSetMayGrow(struct os *os, struct mmsupport *vm, struct mmws
     return true;
 }
 
-/* An index for one more page, counted as used; the header is read, changed and handed to the caller. */
-static uint32_t MiLocateAndReserveWsle(struct os *os, struct mmsupport *vm, struct mmwsl *list, uint32_t *old) {
+/* An index for the page at va, counted as used; the header is read, changed and handed to the caller. */
+static uint32_t MiLocateAndReserveWsle(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va,
+                                       uint32_t *old) {
     vm->PageFaultCount++;
     os->MmInfoCounters.PageFaultCount++;
     *list = MiReadWorkingSetList(os, vm);
     if (!MiWorkingSetMayGrow(os, vm, list)) {
-        MiReplaceWorkingSetEntry(os, vm);
+        MiReplaceWorkingSetEntry(os, vm, va);
         *list = MiReadWorkingSetList(os, vm);
     }
     if (!MiEnsureFreeEntry(os, vm, list)) {
-        if (!MiReplaceWorkingSetEntry(os, vm)) { MiAssert(os, "a working-set list is full and no frame can grow it"); }
+        if (!MiReplaceWorkingSetEntry(os, vm, va)) { MiAssert(os, "a working-set list is full and cannot grow"); }
         *list = MiReadWorkingSetList(os, vm);
     }
     return MiTakeFreeEntry(os, vm, list, old);
@@ -259,7 +260,7 @@ static bool MiSearchLinearly(struct os *os, const struct mmsupport *vm, const st
 uint32_t MiAddValidPageToWorkingSet(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, bool shared,
                                     unsigned protection) {
     struct mmwsl list;
-    uint32_t old, index = MiLocateAndReserveWsle(os, vm, &list, &old);
+    uint32_t old, index = MiLocateAndReserveWsle(os, vm, &list, va, &old);
     enum os_profile profile = os->Config.profile;
     bool direct = !shared || MiReadPfn(os, frame).u2 == 1;
     uint32_t entry = shared ? wsle_shared(profile, va, protection, direct) : wsle_private(profile, va);

@@ -82,9 +82,17 @@ static bool MiIsOfAge(const struct os *os, const struct mmcandidate *page, unsig
     return has == age;
 }
 
+/* No entry names a page that is just coming in, and its page table has it. One that does all the same would take from
+ * it what it has come for, each time anew. */
+static void MiCheckReplaced(struct os *os, const struct mmsupport *vm, uint32_t index, va_t va, va_t coming) {
+    if (va != page_of(coming) && va != page_of(MiGetPteAddress(coming))) { return; }
+    KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, va, index, vm->WorkingSetList);
+}
+
 /* One lap over the dynamic entries from NextSlot. Entries with A set lose it and are passed, unless force. Stops after
- * `count` removals; NextSlot is then behind the last entry examined. */
-static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t count, bool force, unsigned age) {
+ * `count` removals; NextSlot is then behind the last entry examined. coming: for the sake of this page, 0: of none. */
+static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t count, bool force, unsigned age,
+                                va_t coming) {
     struct mmwsl list = MiReadWorkingSetList(os, vm);
     uint32_t removed = 0, index = list.NextSlot;
     if (list.LastWsleIndex < list.FirstDynamic) { return 0; }
@@ -96,6 +104,7 @@ static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t co
             if ((page.Pte & PTE_ACCESSED) && !force) {
                 MiClearAccessed(os, &page);
             } else {
+                if (coming) { MiCheckReplaced(os, vm, index, page.Va, coming); }
                 MiEvict(os, vm, index, &page);
                 removed++;
             }
@@ -106,16 +115,17 @@ static uint32_t MiWorkingSetLap(struct os *os, struct mmsupport *vm, uint32_t co
     return removed;
 }
 
-bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm) {
-    return MiWorkingSetLap(os, vm, 1, false, ANY_AGE) == 1 || MiWorkingSetLap(os, vm, 1, true, ANY_AGE) == 1;
+bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm, va_t coming) {
+    return MiWorkingSetLap(os, vm, 1, false, ANY_AGE, coming) == 1 ||
+           MiWorkingSetLap(os, vm, 1, true, ANY_AGE, coming) == 1;
 }
 
 /* NT5 takes the oldest first: a lap for each age. */
 static uint32_t MiTrimByAge(struct os *os, uint32_t count, struct mmsupport *vm, bool force) {
-    if (!wsle_is_nt5(os->Config.profile)) { return MiWorkingSetLap(os, vm, count, force, ANY_AGE); }
+    if (!wsle_is_nt5(os->Config.profile)) { return MiWorkingSetLap(os, vm, count, force, ANY_AGE, 0); }
     uint32_t removed = 0;
     for (unsigned age = WSLE_AGE_MAX + 1; age-- > 0 && removed < count;) {
-        removed += MiWorkingSetLap(os, vm, count - removed, force, age);
+        removed += MiWorkingSetLap(os, vm, count - removed, force, age, 0);
     }
     return removed;
 }
