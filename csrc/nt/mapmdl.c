@@ -2,24 +2,59 @@
  * flush (NT-16); in a process a VAD of their own, whose pages are in no working set. */
 #include "mdl.h"
 
+#include <stdlib.h>
+
 #define MI_CRASH_DUMP_PAGES 16u
 #define MI_TOO_MANY_PAGES   0x7777u
 #define MI_CACHE_CONFLICT   0x1000u
 
 static va_t MiMdlOffset(struct os *os, const struct mmmdl *mdl) { return MiRead32(os, mdl->Address + MDL_BYTE_OFFSET); }
 
+static int MiCompareNumbers(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Frame and index of each page, in order. */
+static uint64_t *MiSortFrames(struct os *os, const struct mmmdl *mdl) {
+    uint64_t *sorted = MiAllocateHost(os, mdl->Pages * sizeof *sorted);
+    for (uint32_t i = 0; i < mdl->Pages; i++) { sorted[i] = (uint64_t)mdl->Frames[i] << 32 | i; }
+    qsort(sorted, mdl->Pages, sizeof *sorted, MiCompareNumbers);
+    return sorted;
+}
+
+/* The first index that the frame has; count: it has none. */
+static uint32_t MiFindFrame(const uint64_t *sorted, uint32_t count, uint32_t frame) {
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (sorted[middle] >> 32 < frame) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < count && sorted[low] >> 32 == frame ? (uint32_t)sorted[low] : count;
+}
+
 /* A page must not be known under two cache attributes at once. */
 static void MiCheckCacheAttribute(struct os *os, const struct mmmdl *mdl, bool no_cache) {
+    uint64_t *sorted = NULL;
     for (const struct mmmdl *other = os->Mdls; other; other = other->Next) {
         bool mapped = other->UserProcess || (MiMdlFlags(os, other) & MDL_MAPPED_TO_SYSTEM_VA);
         if (!mapped || other->NoCache == no_cache) { continue; }
-        for (uint32_t i = 0; i < mdl->Pages * other->Pages; i++) {
-            uint32_t frame = mdl->Frames[i / other->Pages];
-            if (frame == other->Frames[i % other->Pages]) {
-                KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, MI_CACHE_CONFLICT, frame, other->NoCache, no_cache);
-            }
+        if (!sorted) { sorted = MiSortFrames(os, mdl); }
+        uint32_t first = mdl->Pages;
+        for (uint32_t i = 0; i < other->Pages; i++) {
+            uint32_t index = MiFindFrame(sorted, mdl->Pages, other->Frames[i]);
+            if (index < first) { first = index; }
+        }
+        if (first < mdl->Pages) {
+            KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, MI_CACHE_CONFLICT, mdl->Frames[first], other->NoCache,
+                         no_cache);
         }
     }
+    MiFreeHost(sorted);
 }
 
 static va_t MiSetSystemMapping(struct os *os, struct mmmdl *mdl, va_t page, bool no_cache) {
@@ -116,6 +151,7 @@ static void MiUnmapInProcess(struct os *os, struct eprocess *process, struct mmm
  * end takes VADs one by one, and waits over none like this. */
 static void MiUnmapUser(struct os *os, struct mmmdl *mdl) {
     struct eprocess *process = mdl->UserProcess;
+    if (!process) { MiAssert(os, "a user mapping of a memory descriptor list is removed that it does not have"); }
     bool locked = MiLockAddressCreation(os, process);
     if (mdl->UserProcess == process) { MiUnmapInProcess(os, process, mdl); }
     if (locked) { MiUnlockAddressCreation(os, process); }
@@ -173,7 +209,9 @@ ntstatus_t IoBuildPartialMdl(struct os *os, struct mmmdl *source, struct mmmdl *
     if (va < base || va >= end || length > end - va) { return STATUS_INVALID_PARAMETER; }
     uint32_t bytes = length ? length : (uint32_t)(end - va), size = MmSizeOfMdl(va, bytes);
     uint32_t pages = (size - MDL_ARRAY) / 4;
-    if (target == source || size > MiRead16(os, target->Address + MDL_SIZE)) { return STATUS_INVALID_PARAMETER; }
+    if (target == source || size > MiRead16(os, target->Address + MDL_SIZE) || pages > target->Capacity) {
+        return STATUS_INVALID_PARAMETER;
+    }
     uint16_t flags = MiMdlFlags(os, source);
     va_t mapped = MiRead32(os, source->Address + MDL_MAPPED_VA);
     target->Pages = pages;

@@ -38,7 +38,8 @@ struct mmmdl *MmCreateMdl(struct os *os, va_t memory, va_t base, va_t length) {
     if (old && old->InUse) { MiAssert(os, "a memory descriptor list is made over one that is in use"); }
     if (old) { IoFreeMdl(os, old); }
     struct mmmdl *mdl = MiAllocateHost(os, sizeof(*mdl));
-    *mdl = (struct mmmdl){.Next = os->Mdls, .Address = address, .Allocated = memory == 0, .Pages = pages};
+    *mdl = (struct mmmdl){
+        .Next = os->Mdls, .Address = address, .Allocated = memory == 0, .Capacity = pages, .Pages = pages};
     mdl->Frames = MiAllocateHost(os, (pages + 1) * sizeof(*mdl->Frames));
     os->Mdls = mdl;
     MiWrite32(os, address + MDL_NEXT, 0);

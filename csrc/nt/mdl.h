@@ -15,6 +15,7 @@ struct mmmdl {
     bool Allocated;               /* its memory goes back to the pool with it */
     bool InUse;                   /* by a call that may wait: no other call gets it meanwhile */
     struct eprocess *Process;     /* whose locked pages it counts among; NULL: system buffer */
+    uint32_t Capacity;            /* pages that its memory and Frames have room for */
     uint32_t Pages, Locked;       /* Locked: pages that it holds references of */
     uint32_t *Frames;             /* what the simulated array holds, for audits that must not disturb the machine */
     bool NoCache;                 /* of its mapping */
