@@ -23,7 +23,7 @@ struct fork {
     uint32_t charge;                /* pages of commit the child inherits */
     uint32_t pages;                 /* counting: of the VAD that have to become clones */
     struct mmclone *unused, **last; /* blocks made for it that have no page yet, in the order of the VADs */
-    struct mmclone *block;          /* converting: the next page becomes a clone in it, */
+    struct mmclone *block;          /* converting, Live counts it meanwhile: the next page becomes a clone in it, */
     uint32_t next, stored;          /* with this index; prototype PTEs from this one on are still here: */
     mmpte_t prototypes[MM_PTE_PER_PAGE];
     bool begun, unflushed; /* a page was changed; the TLB may still have it as it was */
@@ -302,7 +302,11 @@ static void MiClonePageFilePage(struct fork *f, va_t va, pte_t pte) {
 
 /* One more process has a page of an earlier fork. */
 static void MiShareClone(struct fork *f, struct mmclone *clone, va_t prototype) {
-    clone->CloneRefCount[(prototype - clone->BasePte) / PTE_SIZE] += MI_MUTANT_OF(f->os, 142, 1, 0);
+    uint16_t *count = &clone->CloneRefCount[(prototype - clone->BasePte) / PTE_SIZE];
+    if (*count == 0 || *count == UINT16_MAX) {
+        KeBugCheckEx(f->os, BUGCHECK_MEMORY_MANAGEMENT, 1, prototype, f->parent->Address, *count);
+    }
+    *count += MI_MUTANT_OF(f->os, 142, 1, 0);
     MiAddDescriptor(f->os, f->child, clone);
 }
 
@@ -374,7 +378,7 @@ static void MiFlushForkedPages(struct fork *f) {
 }
 
 static void MiLeaveBlock(struct fork *f) {
-    if (f->block && f->block->Live == 0) { MiFreeCloneBlock(f->os, f->block); }
+    if (f->block && --f->block->Live == 0) { MiFreeCloneBlock(f->os, f->block); }
     f->block = NULL;
 }
 
@@ -397,6 +401,7 @@ static ntstatus_t MiGetPrototypes(struct fork *f, uint32_t pages) {
         MiLeaveBlock(f);
         f->block = f->unused;
         f->unused = f->block->NextOfFork;
+        f->block->Live++; /* whoever has its pages may let go of them while the fork waits */
         f->next = f->stored = 0;
         MiAddDescriptor(f->os, f->parent, f->block);
         MiAddDescriptor(f->os, f->child, f->block);

@@ -221,7 +221,7 @@ struct mmclone {
     va_t BasePte;
     uint32_t Count;
     uint32_t Processes;      /* how many processes still have descriptors of it */
-    uint32_t Live;           /* pages whose count is not 0; the block goes when this reaches 0 */
+    uint32_t Live;           /* pages whose count is not 0, and the fork at work on it; 0: the block goes */
     uint16_t *CloneRefCount; /* of each page */
 };
 struct mmclone_descriptor {
