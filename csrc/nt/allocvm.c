@@ -158,7 +158,7 @@ static void MiResetPage(struct os *os, va_t va) {
     if (form != PTE_FORM_VALID && form != PTE_FORM_TRANSITION) { return; }
     pfn_t frame = pte_frame(pte);
     struct mmpfn pfn = MiReadPfn(os, frame);
-    if (pfn.Flags & PFN_PROTOTYPE) { return; }
+    if (pfn.Flags & (PFN_PROTOTYPE | PFN_READ_IN_PROGRESS)) { return; } /* being read, it needs its slot */
     bool on_modified = form == PTE_FORM_TRANSITION && pfn.ReferenceCount == 0 && (pfn.Flags & PFN_MODIFIED);
     if (on_modified) {
         MiUnlinkPageFromList(os, frame);

@@ -45,11 +45,11 @@ CALL(MiCallAllocateMdl) {
         return STATUS_SUCCESS;
     }
     if (mdl->Pages <= MDL_FIXED_PAGES) { MiSetMdlFlags(os, mdl, 0, MDL_ALLOCATED_FIXED_SIZE); }
-    va_t link = irp + IRP_MDL_ADDRESS;
+    va_t address = mdl->Address, link = irp + IRP_MDL_ADDRESS; /* the list may go while the IRP is waited for */
     uint32_t left = irp && MI_ARGUMENT(event, 2) ? IRP_MDLS_MAX : 0;
     while (left-- != 0 && MiRead32(os, link)) { link = MiRead32(os, link) + MDL_NEXT; }
-    if (irp) { MiWrite32(os, link, (uint32_t)mdl->Address); }
-    out[0] = mdl->Address;
+    if (irp) { MiWrite32(os, link, (uint32_t)address); }
+    out[0] = address;
     return STATUS_SUCCESS;
 }
 
@@ -129,13 +129,13 @@ CALL(MiCallUnmapLocked) {
     (void)process;
     (void)out;
     va_t va = MI_ARGUMENT(event, 0);
-    struct mmmdl *mdl = MiLookupMdl(os, MI_ARGUMENT(event, 1));
-    if (mdl == NULL || mdl->InUse) { return STATUS_INVALID_PARAMETER; }
+    struct mmmdl *mdl = MiBeginMdlCall(os, MI_ARGUMENT(event, 1));
+    if (mdl == NULL) { return STATUS_INVALID_PARAMETER; }
     bool user = mdl->UserProcess && mdl->UserVa == page_of(va);
     bool system = (MiMdlFlags(os, mdl) & MDL_MAPPED_TO_SYSTEM_VA) && MiRead32(os, mdl->Address + MDL_MAPPED_VA) == va;
-    if (!user && !system) { return STATUS_INVALID_PARAMETER; }
-    MmUnmapLockedPages(os, va, mdl);
-    return STATUS_SUCCESS;
+    if (user || system) { MmUnmapLockedPages(os, va, mdl); }
+    mdl->InUse = false;
+    return user || system ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
 }
 
 MDL_CALL(MiCallBuildForPool) {
@@ -148,9 +148,11 @@ MDL_CALL(MiCallBuildForPool) {
 /* SOURCE TARGET VA LENGTH */
 MDL_CALL(MiCallBuildPartial) {
     (void)out;
-    struct mmmdl *target = MiLookupMdl(os, MI_ARGUMENT(event, 1));
-    if (target == NULL || (target != mdl && target->InUse)) { return STATUS_INVALID_PARAMETER; }
-    return IoBuildPartialMdl(os, mdl, target, MI_ARGUMENT(event, 2), MI_ARGUMENT(event, 3));
+    struct mmmdl *target = MiBeginMdlCall(os, MI_ARGUMENT(event, 1)); /* not the source: that is in use */
+    if (target == NULL) { return STATUS_INVALID_PARAMETER; }
+    ntstatus_t status = IoBuildPartialMdl(os, mdl, target, MI_ARGUMENT(event, 2), MI_ARGUMENT(event, 3));
+    target->InUse = false;
+    return status;
 }
 
 MDL_CALL(MiCallMapDump) {

@@ -1,11 +1,13 @@
 /* What a user address without a page-table entry of its own stands for: NT-48, and the access check NT-49. */
 #include "mi.h"
 
+bool MiIsGoing(const struct eprocess *process, va_t va) { return va >= process->GoingStart && va <= process->GoingEnd; }
+
 bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, unsigned *protection, va_t *prototype) {
     *protection = 0;
     *prototype = 0;
     const struct mmvad *vad = MiLocateAddress(process, va);
-    if (va >= process->GoingStart && va <= process->GoingEnd) { return false; }
+    if (MiIsGoing(process, va)) { return false; }
     if (!vad || vad->PhysicalMapping) { return false; }
     if (vad->PrivateMemory) {
         *protection = vad->Protection;

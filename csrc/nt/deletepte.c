@@ -43,6 +43,15 @@ static void MiDeletePointerToPrototype(struct os *os, struct eprocess *process, 
     if (MiLocateClone(os, process, prototype) != NULL) { MiDecrementCloneBlockReference(os, process, prototype); }
 }
 
+/* Without a list the caller flushes everything once, at its end: too late for others that run meanwhile. */
+static void MiFlushBeforeWait(struct os *os, struct mmptelist *list, pte_t new_value) {
+    if (list != NULL) {
+        MiFlushPteList(os, list, false, new_value);
+    } else {
+        KeFlushCurrentTb(os, 0);
+    }
+}
+
 /* The last reference of a clone looks at its prototype PTE, and may wait for the page of the pool in which that is.
  * What waits for a flush must not wait with it. True: it has waited; the PTE may be another now. */
 static bool MiWaitForLastPrototype(struct os *os, struct eprocess *process, pte_t pte, pte_t new_value,
@@ -50,7 +59,7 @@ static bool MiWaitForLastPrototype(struct os *os, struct eprocess *process, pte_
     if (pte_form(pte) != PTE_FORM_PROTOTYPE || pte_is_vad_lookup(pte)) { return false; }
     va_t prototype = pte_pointer_target(pte);
     if (!MiIsLastCloneReference(os, process, prototype) || MmIsAddressValid(os, prototype)) { return false; }
-    if (list != NULL) { MiFlushPteList(os, list, false, new_value); }
+    MiFlushBeforeWait(os, list, new_value);
     MiWaitForSystemAddress(os, prototype);
     return true;
 }
@@ -107,7 +116,7 @@ bool MiDeleteVirtualAddresses(struct os *os, struct eprocess *process, va_t star
         pte_t pde = MiReadPte(os, MiGetPdeAddress(va));
         if (pde == 0) { continue; }
         if (!(pde & PTE_VALID)) {
-            if (batch != NULL) { MiFlushPteList(os, batch, false, new_value); } /* it must not wait, too */
+            if (batch || valid) { MiFlushBeforeWait(os, batch, new_value); }
             MiWaitForPageTable(os, va);
         }
         valid |= MiDeleteRangeOfTable(os, process, va, MiLastOfTable(va, end), new_value, batch);
@@ -135,8 +144,7 @@ void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process) {
         KeBugCheckEx(os, BUGCHECK_PROCESS_HAS_LOCKED_PAGES, 0, process->Address, process->NumberOfLockedPages, 0);
     }
     MiFreeSecuredRanges(process);
-    process->GoingEnd =
-        MM_HIGHEST_USER_ADDRESS; /* from 0: no thread gets back what has gone while others are waited for */
+    process->GoingEnd = MM_HIGHEST_USER_ADDRESS; /* from 0: nobody gets back what has gone while this waits */
     while (process->VadRoot != NULL) {
         struct mmvad *vad = MiFirstVad(process);
         if (vad->PhysicalMapping) {

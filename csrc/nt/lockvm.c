@@ -58,6 +58,7 @@ static ntstatus_t MiLockPageInWorkingSet(struct os *os, struct mmsupport *vm, va
             return status;
         }
     }
+    if (!MiLockFits(os, vm, va, va)) { return STATUS_WORKING_SET_QUOTA; } /* the limits may have changed meanwhile */
     *fresh = MiLockWsle(os, vm, va, frame, bit);
     return STATUS_SUCCESS;
 }

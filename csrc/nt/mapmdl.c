@@ -41,8 +41,7 @@ static uint32_t MiFindFrame(const uint64_t *sorted, uint32_t count, uint32_t fra
 static void MiCheckCacheAttribute(struct os *os, const struct mmmdl *mdl, bool no_cache) {
     uint64_t *sorted = NULL;
     for (const struct mmmdl *other = os->Mdls; other; other = other->Next) {
-        bool mapped = other->UserProcess || (MiMdlFlags(os, other) & MDL_MAPPED_TO_SYSTEM_VA);
-        if (!mapped || other->NoCache == no_cache) { continue; }
+        if ((!other->UserProcess && !other->SystemMapped) || other->NoCache == no_cache) { continue; }
         if (!sorted) { sorted = MiSortFrames(os, mdl); }
         uint32_t first = mdl->Pages;
         for (uint32_t i = 0; i < other->Pages; i++) {
@@ -63,6 +62,7 @@ static va_t MiSetSystemMapping(struct os *os, struct mmmdl *mdl, va_t page, bool
     MiWrite32(os, mdl->Address + MDL_MAPPED_VA, (uint32_t)va);
     MiSetMdlFlags(os, mdl, 0, MDL_MAPPED_TO_SYSTEM_VA | partial);
     mdl->NoCache = no_cache;
+    mdl->SystemMapped = true;
     return va;
 }
 
@@ -98,8 +98,8 @@ static ntstatus_t MiMapInProcess(struct os *os, struct eprocess *process, struct
     }
     for (uint32_t i = 0; i < mdl->Pages; i++) {
         va_t page = start + ((va_t)i << PAGE_SHIFT);
-        MiWaitForPageTable(os, page); /* those before it stay: they have valid entries */
         pte_t pte = pte_valid_user(MiMdlFrame(os, mdl, i), no_cache ? MM_READWRITE | MM_NOCACHE : MM_READWRITE);
+        MiWaitForPageTable(os, page); /* those before it stay: they have valid entries */
         MiIncrementShareCount(os, pte_frame(MiReadPte(os, MiGetPdeAddress(page))));
         MiIncrementUsedPteCount(os, page);
         MiWritePte(os, MiGetPteAddress(page), pte | PTE_DIRTY);
@@ -176,6 +176,7 @@ void MmUnmapLockedPages(struct os *os, va_t va, struct mmmdl *mdl) {
     } else {
         MiReleaseSystemPtes(os, MiGetPteAddress(va), mdl->Pages, 0);
     }
+    mdl->SystemMapped = false;
     MiSetMdlFlags(os, mdl, MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL_HAS_BEEN_MAPPED, 0);
 }
 

@@ -34,14 +34,9 @@ struct mmmdl *MmCreateMdl(struct os *os, va_t memory, va_t base, va_t length) {
     uint32_t pages = MiSpannedPages(base, length), bytes = MmSizeOfMdl(base, length);
     va_t address = memory ? memory : ExAllocatePool(os, NonPagedPool, bytes, POOL_TAG_MDL);
     if (address == 0) { return NULL; }
-    struct mmmdl *old = MiLookupMdl(os, (uint32_t)address); /* the memory of a list is used for another */
-    if (old && old->InUse) { MiAssert(os, "a memory descriptor list is made over one that is in use"); }
-    if (old) { IoFreeMdl(os, old); }
     struct mmmdl *mdl = MiAllocateHost(os, sizeof(*mdl));
-    *mdl = (struct mmmdl){
-        .Next = os->Mdls, .Address = address, .Allocated = memory == 0, .Capacity = pages, .Pages = pages};
+    *mdl = (struct mmmdl){.Address = address, .Allocated = memory == 0, .Capacity = pages, .Pages = pages};
     mdl->Frames = MiAllocateHost(os, (pages + 1) * sizeof(*mdl->Frames));
-    os->Mdls = mdl;
     MiWrite32(os, address + MDL_NEXT, 0);
     MiWrite16(os, address + MDL_SIZE, (uint16_t)bytes);
     MiWrite16(os, address + MDL_FLAGS, 0);
@@ -50,6 +45,11 @@ struct mmmdl *MmCreateMdl(struct os *os, va_t memory, va_t base, va_t length) {
     MiWrite32(os, address + MDL_START_VA, (uint32_t)page_of(base));
     MiWrite32(os, address + MDL_BYTE_COUNT, (uint32_t)length);
     MiWrite32(os, address + MDL_BYTE_OFFSET, (uint32_t)(base & PAGE_MASK));
+    struct mmmdl *old = MiLookupMdl(os, (uint32_t)address); /* the memory of a list is used for another */
+    if (old && old->InUse) { MiAssert(os, "a memory descriptor list is made over one that is in use"); }
+    if (old) { IoFreeMdl(os, old); }
+    mdl->Next = os->Mdls; /* known last: the caller's memory may have been waited for */
+    os->Mdls = mdl;
     return mdl;
 }
 
@@ -131,17 +131,18 @@ ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool
     if ((user && last > MM_HIGHEST_USER_ADDRESS) || last > UINT32_MAX) {
         return MiRaise(os, STATUS_ACCESS_VIOLATION, write, base, 0);
     }
-    if (process && process->NumberOfLockedPages + mdl->Pages > process->Vm.MaximumWorkingSet) {
+    if (process &&
+        process->NumberOfLockedPages + process->PagesBeingLocked + mdl->Pages > process->Vm.MaximumWorkingSet) {
         return MiRaise(os, STATUS_WORKING_SET_QUOTA, 0, 0, 0);
     }
-    if (process) { process->NumberOfLockedPages += mdl->Pages; } /* now: others may lock, or end it, while this waits */
+    if (process) { process->PagesBeingLocked += mdl->Pages; }
     for (uint32_t index = 0; index < mdl->Pages; index++) {
         struct mmfault fault = {.Va = index ? start + index * PAGE_SIZE : base, .Write = write, .User = user};
         ntstatus_t status = MiLockPage(os, mdl, index, &fault);
         if (status != STATUS_SUCCESS) {
             while (index-- > 0) { MiUnlockFrame(os, MiMdlFrame(os, mdl, index), false); }
             mdl->Locked = 0;
-            if (process) { process->NumberOfLockedPages -= mdl->Pages; }
+            if (process) { process->PagesBeingLocked -= mdl->Pages; }
             MiSetMdlFlags(os, mdl, MDL_IO_SPACE, 0);
             return MiRaiseLockFailure(os, &fault, status);
         }
@@ -149,6 +150,8 @@ ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool
     }
     if (process) {
         mdl->Process = process;
+        process->PagesBeingLocked -= mdl->Pages;
+        process->NumberOfLockedPages += mdl->Pages;
         MiWrite32(os, mdl->Address + MDL_PROCESS, process->Address);
     }
     MiSetMdlFlags(os, mdl, 0, MDL_PAGES_LOCKED | (write ? MDL_WRITE_OPERATION : 0));

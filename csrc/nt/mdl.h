@@ -19,6 +19,7 @@ struct mmmdl {
     uint32_t Pages, Locked;       /* Locked: pages that it holds references of */
     uint32_t *Frames;             /* what the simulated array holds, for audits that must not disturb the machine */
     bool NoCache;                 /* of its mapping */
+    bool SystemMapped;            /* as its flags say, which may have to be waited for */
     struct eprocess *UserProcess; /* mapped in user space: where */
     va_t UserVa;
 };

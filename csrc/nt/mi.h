@@ -244,6 +244,7 @@ struct eprocess {
     struct mmsupport Vm;
     struct mmvad *VadRoot;
     uint32_t CommitCharge, NumberOfLockedPages;
+    uint32_t PagesBeingLocked; /* by calls that may wait in the middle */
     enum process_state State;
     struct eprocess *NextInSwap;
     uint32_t StackCount, ReadyThreads; /* attached to it; waiting until it is in memory */

@@ -45,6 +45,7 @@ ntstatus_t MiMakePageTableValid(struct os *os, va_t va);
 void MiWaitForPageTable(struct os *os, va_t va); /* the same for who is half-way: waits for a frame as long as it takes */
 /* NT-48. false = NO. */
 bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, unsigned *protection, va_t *prototype);
+bool MiIsGoing(const struct eprocess *process, va_t va); /* the address is being taken away, by a call that may wait */
 ntstatus_t MiAccessCheck(struct os *os, struct mmfault *fault, pte_t pte); /* NT-49 */
 /* NT-52. pte: what stands at fault->PointerPte. */
 ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault, pte_t pte);

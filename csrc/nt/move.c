@@ -94,6 +94,7 @@ ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size) {
         struct moved_page page = {.from = from + at, .to = to + at};
         if (MiReadPte(os, MiGetPdeAddress(page.from)) == 0) { continue; }
         if (!MiBringBothTables(os, &page)) { continue; }
+        if (!MiTargetIsFree(os, process, page.to)) { return STATUS_CONFLICTING_ADDRESSES; } /* touched meanwhile */
         page.from_table = MiTableOf(os, page.from);
         page.to_table = MiTableOf(os, page.to);
         MiMovePage(os, process, &page);

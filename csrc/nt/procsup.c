@@ -296,16 +296,18 @@ void MmDeleteProcessAddressSpace(struct os *os, struct eprocess *process) {
     MiReturnCommitment(os, PROCESS_COMMIT, NULL);
 }
 
+/* Whoever runs this goes last: others are waited for in its name. */
 static void MiExitThreads(struct os *os, const struct eprocess *process) {
-    struct ethread *thread = os->Threads;
+    struct ethread *own = KeGetCurrentPrcb(os)->CurrentThread, *thread = os->Threads;
     while (thread) {
-        if (thread->Process != process) {
+        if (thread->Process != process || (thread == own && !own->StackBusy)) {
             thread = thread->Next;
             continue;
         }
         if (!MiWaitForThread(os, thread)) { PspExitThread(os, thread); }
         thread = os->Threads; /* this one has gone, or others meanwhile */
     }
+    if (own && own->Process == process) { PspExitThread(os, own); }
 }
 
 static void MiUnlinkProcess(struct os *os, struct eprocess *process) {

@@ -198,18 +198,23 @@ static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process
     return NT_SUCCESS(status) || status == MI_REFAULT ? STATUS_SUCCESS : status;
 }
 
+/* What is known of the page has not changed while something was waited for. */
+static bool MiIsStillSo(struct os *os, const struct page_state *page) {
+    return (MiReadPte(os, MiGetPdeAddress(page->Va)) & PTE_VALID) && MiReadPte(os, page->PteVa) == page->Pte;
+}
+
 static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, va_t va, unsigned protection,
                                         int *commit_change) {
-    ntstatus_t status = MiMakePageTableValid(os, va);
-    struct page_state page = {.Clone = true};
-    while (status == STATUS_SUCCESS) {
+    struct page_state page;
+    do {
+        ntstatus_t status = MiMakePageTableValid(os, va);
+        if (status != STATUS_SUCCESS) { return status; }
         page = MiClassifyPage(os, process, va);
-        if (!page.Clone) { break; }
-        status = MiMakeClonePagePrivate(os, process, &page);
-    }
-    if (status != STATUS_SUCCESS) { return status; }
+        if (page.Clone) { status = MiMakeClonePagePrivate(os, process, &page); }
+        if (status != STATUS_SUCCESS) { return status; }
+    } while (page.Clone || !MiIsStillSo(os, &page));
     const struct mmvad *vad = MiLocateAddress(process, va);
-    if (!vad) { return STATUS_ACCESS_VIOLATION; }
+    if (!vad || MiIsGoing(process, va)) { return STATUS_ACCESS_VIOLATION; }
     unsigned target = MiTargetProtection(vad, &page, protection);
     if (!page.Private) { *commit_change += MiIsWriteCopy(target) - MiIsWriteCopy(page.Protection); }
     switch (page.Form) {

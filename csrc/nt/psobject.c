@@ -84,15 +84,16 @@ static ntstatus_t MiCallCreateProcess(struct os *os, struct eprocess *process, c
         status = MiCreateProcessObject(os, MI_ARGUMENT(event, 0), parent, named ? &image : NULL, &child);
         MiUnlockAddressCreation(os, parent);
     }
-    if (image.ControlArea) { MiReleaseControlArea(os, image.ControlArea); }
-    if (!NT_SUCCESS(status)) { return status; }
-    MiStore(os, child, EPROCESS_SECTION_HANDLE, section);
-    MiStore(os, child, EPROCESS_DEBUG_PORT, MI_ARGUMENT(event, 6));
-    MiStore(os, child, EPROCESS_EXCEPTION_PORT, MI_ARGUMENT(event, 7));
-    if (MI_ARGUMENT(event, 4)) { MiInheritHandles(os, parent, child); }
-    out[0] = MiInsertHandle(os, PsGetCurrentProcess(os), MI_OBJECT_PROCESS, child->Pid, access);
-    out[1] = MiRead32(os, child->Address + EPROCESS_SECTION_BASE_ADDRESS);
-    return STATUS_SUCCESS;
+    if (NT_SUCCESS(status)) {
+        MiStore(os, child, EPROCESS_SECTION_HANDLE, section);
+        MiStore(os, child, EPROCESS_DEBUG_PORT, MI_ARGUMENT(event, 6));
+        MiStore(os, child, EPROCESS_EXCEPTION_PORT, MI_ARGUMENT(event, 7));
+        if (MI_ARGUMENT(event, 4)) { MiInheritHandles(os, parent, child); }
+        out[0] = MiInsertHandle(os, PsGetCurrentProcess(os), MI_OBJECT_PROCESS, child->Pid, access);
+        out[1] = MiRead32(os, child->Address + EPROCESS_SECTION_BASE_ADDRESS);
+    }
+    if (image.ControlArea) { MiReleaseControlArea(os, image.ControlArea); } /* it may wait, and the child end */
+    return status;
 }
 
 /* Flags of the current thread, NT-89: disable clustering, forward only */

@@ -318,6 +318,11 @@ static ntstatus_t MiCreateImageSection(struct os *os, struct section_object *wha
     if (!NT_SUCCESS(status)) { return status; }
     what->ControlArea = MiControlAreaOfFile(os, file, what->SectionId, what->Size, true);
     if (!what->ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }
+    status = MiCheckOtherUse(file, true, false); /* again: that may have waited */
+    if (!NT_SUCCESS(status)) {
+        MiDereferenceControlArea(os, what->ControlArea);
+        return status;
+    }
     if (what->Size > what->ControlArea->Size) { return STATUS_SECTION_TOO_BIG; }
     what->Size = what->ControlArea->Size;
     what->Protection = MM_EXECUTE_WRITECOPY;
@@ -334,6 +339,11 @@ static ntstatus_t MiCreateDataSection(struct os *os, struct section_object *what
     if (!NT_SUCCESS(status)) { return status; }
     struct control_area *area = MiControlAreaOfFile(os, file, what->SectionId, size, false);
     if (!area) { return STATUS_INSUFFICIENT_RESOURCES; }
+    status = MiCheckOtherUse(file, false, writable);
+    if (!NT_SUCCESS(status)) {
+        MiDereferenceControlArea(os, area);
+        return status;
+    }
     if (writable) { area->OpenedForWrite = true; }
     if (no_cache) { area->Flags |= AREA_NO_CACHE; }
     if (size > file->Length) { file->Length = size; } /* zeros follow what the file has */
