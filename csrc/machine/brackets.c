@@ -35,6 +35,12 @@ static struct brackets *make_brackets(struct machine *m, struct machine_thread *
 /* The thread skips what comes: it unwinds, and does not stand in a `finally` on the way. */
 static bool skips(const struct brackets *b) { return b->unwinding && !b->open[b->depth - 1].in_finally; }
 
+/* Not the thread's own doing, so never skipped: which thread runs is for the scheduler to say. But the creation of one
+ * may have been skipped, and then what that would do is too. */
+static bool is_outside(struct machine *m, const struct event *event) {
+    return event->kind == EV_SWITCH ? threads_alive(m, event->sw.tid) : threads_is_machine_step(event);
+}
+
 static void close_bracket(struct machine *m, struct brackets *b) {
     b->depth--;
     m->open_brackets--;
@@ -63,7 +69,7 @@ static bool is_bracket(enum event_kind kind) {
 bool brackets_take(struct machine *m, const struct event *event) {
     struct machine_thread *t = threads_current(m);
     struct brackets *b = event->kind == EV_TRY ? make_brackets(m, t) : t->brackets;
-    if (!is_bracket(event->kind)) { return b && skips(b) && !threads_is_machine_step(event); }
+    if (!is_bracket(event->kind)) { return b && skips(b) && !is_outside(m, event); }
     if (b && skips(b) && (event->kind == EV_TRY || b->skipped > 0)) {
         if (event->kind == EV_TRY) { b->skipped++; }
         if (event->kind == EV_EXCEPT || event->kind == EV_END_TRY) { b->skipped--; }
@@ -115,4 +121,11 @@ uint32_t brackets_take_end(struct machine *m) {
     uint32_t pid = b->dying;
     b->dying = 0;
     return pid;
+}
+
+void brackets_forget(struct machine *m, struct machine_thread *t) {
+    if (!t->brackets) { return; }
+    m->open_brackets -= t->brackets->depth;
+    free(t->brackets);
+    t->brackets = NULL;
 }

@@ -260,7 +260,7 @@ static bool settle_exception(struct machine *m, const struct event *event, struc
     case BRACKET_RERUN: progress->reruns++; return true;
     default: break;
     }
-    progress->dying = m->config.ends_unhandled && !in_kernel_mode(event) ? m->config.os->current_pid(m->os) : 0;
+    progress->dying = m->config.ends_unhandled && !in_kernel_mode(event) ? threads_current(m)->pid : 0;
     if (m->driver && in_kernel_mode(event)) { /* nobody knows the eip of a driver that is only a trace */
         machine_bugcheck(m, BUGCHECK_KMODE_EXCEPTION_NOT_HANDLED, r->exception_code, 0, r->exception_p[0],
                          r->exception_p[1]);
@@ -299,6 +299,7 @@ bool machine_replay(struct machine *m, const struct event *event, struct progres
          event->kind == EV_END_TRY) &&
         !begun && brackets_take(m, event)) {
         m->result.skipped = true;
+        if (threads_makes(event)) { threads_creation_failed(m, event); }
         progress->dying = brackets_take_end(m);
         return end_if_dying(m, progress);
     }

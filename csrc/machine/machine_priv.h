@@ -135,6 +135,7 @@ enum bracket_verdict brackets_search(struct machine *m, unsigned reruns);
 /* The process ends when the outermost bracket closes; false: no bracket is open. brackets_take_end: it has, 0: none. */
 bool brackets_delay_end(struct machine *m, uint32_t pid);
 uint32_t brackets_take_end(struct machine *m);
+void brackets_forget(struct machine *m, struct machine_thread *t); /* a thread begins, outside all brackets */
 
 /* bare.c: one event of a program without an operating system; the change that `meddle` has asked for. */
 void bare_replay(struct machine *m, const struct event *event);
@@ -158,6 +159,7 @@ bool threads_all_wait(const struct machine *m);
 /* Does a thread of the process, other than t, wait in the kernel? It comes out before the process ends. */
 bool threads_wait_in(const struct machine *m, uint32_t pid, const struct machine_thread *t);
 bool threads_current_is_stuck(struct machine *m);
+bool threads_alive(struct machine *m, uint32_t tid); /* it has begun, and not ended */
 /* A change of the machine or of a CPU, of no process: never held back. */
 bool threads_is_machine_step(const struct event *event);
 bool threads_makes(const struct event *event);

@@ -34,14 +34,24 @@ static struct machine_thread *make_thread(struct machine *m, uint32_t tid, uint3
 struct machine_thread *threads_current(struct machine *m) {
     uint32_t tid = m->config.os->current_tid(m->os);
     struct machine_thread *t = find_thread(m, tid);
-    return t ? t : make_thread(m, tid, m->config.os->current_pid(m->os), true);
+    return t ? t : make_thread(m, tid, 0, true); /* thread 0, wherever it is attached */
+}
+
+bool threads_alive(struct machine *m, uint32_t tid) {
+    const struct machine_thread *t = find_thread(m, tid);
+    return tid == 0 || (t && t->born && !t->exited);
+}
+
+/* One that had the number before may have ended inside brackets. */
+static void begin_thread(struct machine *m, uint32_t tid, uint32_t pid) {
+    brackets_forget(m, make_thread(m, tid, pid, true));
 }
 
 void threads_follow(struct machine *m, const struct event *event) {
     if (event->kind == EV_THREAD_CREATE) {
-        make_thread(m, event->thread.tid, event->thread.pid, true);
+        begin_thread(m, event->thread.tid, event->thread.pid);
     } else if (event->kind == EV_FORK) {
-        make_thread(m, event->fork.tid, event->fork.pid, true);
+        begin_thread(m, event->fork.tid, event->fork.pid);
     } else {
         for (struct machine_thread *t = m->threads; t; t = t->hh.next) {
             bool ended = event->kind == EV_PROC_EXIT ? t->pid == event->proc.pid : t->tid == event->thread.tid;
