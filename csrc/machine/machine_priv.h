@@ -42,7 +42,8 @@ struct progress {
 struct held_event {
     struct held_event *next;
     struct progress progress;
-    bool foreign; /* concerns a process that is not its thread's, or makes one */
+    bool foreign; /* concerns a process that is not its thread's */
+    bool named;   /* names a thread, a section… by its number */
     struct event event;
 };
 
@@ -51,6 +52,7 @@ struct machine_thread {
     bool exited;
     struct brackets *brackets; /* NULL until its first `try` */
     bool born;                 /* false: an `x` named it while the event that creates it was held back */
+    bool anew;                 /* an `x` named it while an event that creates one of its number was held back */
     bool stuck;                /* waits, or has events held back; then on the stuck list */
     uint64_t first_barrier;    /* index of the first barrier event in the queue, UINT64_MAX if none */
     struct held_event *first, **last;
@@ -101,7 +103,7 @@ struct machine {
     struct machine_process *processes, *process; /* by pid; the current one, NULL if not looked up */
     struct machine_thread *threads, *stuck;      /* by tid; in the order they got stuck */
     struct machine_thread *logical;              /* the thread the trace is in, while any is stuck */
-    uint64_t held, held_foreign;
+    uint64_t held, held_foreign, held_named, held_creations;
 };
 
 static inline struct machine *machine_of(struct os_machine *downward) { return (struct machine *)downward; }

@@ -1,7 +1,8 @@
 /* Waiting threads. A thread that waits keeps its later events until it can go on, while other threads' events go on.
  * Memory, schedule and kernel events are barriers for their process: one runs after all earlier held events of the
- * process, and before all later ones; with `!threads manual` only the end of a thread that waits. Steps of the machine
- * itself (`run`, `trim`, `time`…) are never held back. */
+ * process, and before all later ones. What names a process, thread, section, MDL or driver by number runs after all
+ * earlier held events that begin or end it. With `!threads manual` only the end of a thread that waits is a barrier.
+ * Steps of the machine itself (`run`, `trim`, `time`…) are never held back. */
 #include "machine_priv.h"
 #include "ntmmu/status.h"
 
@@ -31,6 +32,8 @@ static struct machine_thread *make_thread(struct machine *m, uint32_t tid, uint3
     return t;
 }
 
+static bool begins_anew(const struct machine *m, const struct machine_thread *t);
+
 struct machine_thread *threads_current(struct machine *m) {
     uint32_t tid = m->config.os->current_tid(m->os);
     struct machine_thread *t = find_thread(m, tid);
@@ -57,7 +60,9 @@ void threads_follow(struct machine *m, const struct event *event) {
             bool ended = event->kind == EV_PROC_EXIT ? t->pid == event->proc.pid : t->tid == event->thread.tid;
             t->exited = t->exited || ended;
         }
-        if (m->logical && m->logical->exited) { m->logical = make_thread(m, 0, 0, true); }
+        if (m->logical && m->logical->exited && !begins_anew(m, m->logical)) {
+            m->logical = make_thread(m, 0, 0, true);
+        }
     }
 }
 
@@ -92,6 +97,7 @@ static void unstick(struct machine *m, struct machine_thread *t) {
     while (*at != t) { at = &(*at)->next_stuck; }
     *at = t->next_stuck;
     t->stuck = false;
+    t->anew = begins_anew(m, t);
 }
 
 static struct held_event *copy_event(struct machine *m, const struct event *event) {
@@ -131,25 +137,114 @@ bool threads_is_machine_step(const struct event *event) {
     }
 }
 
-/* The process an event of a thread of process PID concerns. */
-static uint32_t process_of(struct machine *m, const struct event *event, uint32_t pid) {
-    switch (event->kind) {
-    case EV_THREAD_EXIT: {
-        const struct machine_thread *ended = find_thread(m, event->thread.tid);
-        return ended ? ended->pid : pid;
-    }
-    case EV_PROC_CREATE: return event->proc.ppid;
-    case EV_PROC_EXIT:
-    case EV_EXEC: return event->proc.pid;
-    case EV_THREAD_CREATE: return event->thread.pid;
-    case EV_FORK: return event->fork.parent;
-    default: return pid;
+/* ---- what an event concerns ---- */
+
+enum named { NAMED_ANY, NAMED_PROCESS, NAMED_THREAD, NAMED_SECTION, NAMED_MDL, NAMED_DRIVER };
+
+struct name {
+    enum named what;
+    uint32_t id;
+    bool changes; /* begins it, ends it or changes it: not only uses it */
+};
+
+struct names {
+    unsigned processes, count;
+    uint32_t process[3];
+    struct name name[EVENT_ARG_MAX];
+};
+
+static void add_process(struct names *n, uint32_t pid) { n->process[n->processes++] = pid; }
+
+static void add_name(struct names *n, enum named what, uint32_t id, bool changes) {
+    n->name[n->count++] = (struct name){what, id, changes};
+}
+
+/* One that begins or ends: ordered also with what is left to do of the one that had the number before. */
+static void add_process_name(struct names *n, uint32_t pid) {
+    add_process(n, pid);
+    add_name(n, NAMED_PROCESS, pid, true);
+}
+
+static void add_new_thread(struct machine *m, struct names *n, uint32_t tid) {
+    const struct machine_thread *before = find_thread(m, tid);
+    if (before && threads_alive(m, tid)) { add_process(n, before->pid); } /* which may end it */
+    add_name(n, NAMED_THREAD, tid, true);
+}
+
+/* Nobody knows what the arguments of a `call` are: each may be the number of anything. */
+static void add_arguments(struct names *n, const struct event *event) {
+    for (unsigned i = 0; i < event->args.count; i++) {
+        uint32_t id = (uint32_t)event->args.arg[i];
+        if (id != 0 && id != UINT32_MAX) { add_name(n, NAMED_ANY, id, true); }
     }
 }
 
-static bool makes_process(const struct event *event, uint32_t pid) {
-    return event->kind == EV_FORK && event->fork.pid == pid;
+/* The processes that an event of thread T concerns, and what else it names. */
+static void find_names(struct machine *m, const struct event *event, const struct machine_thread *t, struct names *n) {
+    n->processes = n->count = 0;
+    switch (event->kind) {
+    case EV_PROC_CREATE:
+        add_process(n, event->proc.ppid);
+        add_process_name(n, event->proc.pid);
+        return;
+    case EV_PROC_EXIT: add_process_name(n, event->proc.pid); return;
+    case EV_EXEC: add_process(n, event->proc.pid); return;
+    case EV_THREAD_CREATE:
+        add_process(n, event->thread.pid);
+        add_new_thread(m, n, event->thread.tid);
+        return;
+    case EV_THREAD_EXIT: {
+        const struct machine_thread *ended = find_thread(m, event->thread.tid);
+        add_process(n, ended ? ended->pid : t->pid);
+        add_name(n, NAMED_THREAD, event->thread.tid, true);
+        return;
+    }
+    case EV_FORK:
+        add_process(n, event->fork.parent);
+        add_process_name(n, event->fork.pid);
+        add_new_thread(m, n, event->fork.tid);
+        return;
+    case EV_ATTACH: add_process(n, event->proc.pid); break;
+    case EV_STACK: add_name(n, NAMED_THREAD, event->stack.tid, false); break;
+    case EV_SECTION:
+    case EV_SECTION_CLOSE: add_name(n, NAMED_SECTION, event->section.sid, true); break;
+    case EV_SUBSECTION: add_name(n, NAMED_SECTION, event->sub.sid, true); break;
+    case EV_MAP: add_name(n, NAMED_SECTION, event->map.sid, false); break;
+    case EV_PREFETCH:
+        for (unsigned i = 0; i < event->args.count; i += 3) {
+            add_name(n, NAMED_SECTION, (uint32_t)event->args.arg[i], false);
+        }
+        break;
+    case EV_MDL_LOCK:
+    case EV_MDL_MAP:
+    case EV_MDL_UNMAP:
+    case EV_MDL_UNLOCK: add_name(n, NAMED_MDL, event->mdl.id, true); break;
+    case EV_DRIVER_LOAD:
+    case EV_DRIVER_UNLOAD: add_name(n, NAMED_DRIVER, event->driver.id, true); break;
+    case EV_CALL: add_arguments(n, event); break;
+    default: break;
+    }
+    add_process(n, t->pid);
+    if (t->anew && n->count < EVENT_ARG_MAX) { add_name(n, NAMED_THREAD, t->tid, false); }
 }
+
+static bool concerns(const struct names *n, uint32_t pid) {
+    for (unsigned i = 0; i < n->processes; i++) {
+        if (n->process[i] == pid) { return true; }
+    }
+    return false;
+}
+
+static bool names_same(const struct names *a, const struct names *b) {
+    for (unsigned i = 0; i < a->count * b->count; i++) {
+        const struct name *x = &a->name[i / b->count], *y = &b->name[i % b->count];
+        bool alike = x->what == y->what || x->what == NAMED_ANY || y->what == NAMED_ANY;
+        if (alike && x->id == y->id && (x->changes || y->changes)) { return true; }
+    }
+    return false;
+}
+
+/* ---- held events ---- */
 
 static void find_barrier(struct machine_thread *t) {
     t->first_barrier = UINT64_MAX;
@@ -161,13 +256,30 @@ static void find_barrier(struct machine_thread *t) {
     }
 }
 
+static void mark(struct machine *m, const struct machine_thread *t, struct held_event *h) {
+    struct names n;
+    find_names(m, &h->event, t, &n);
+    h->named = n.count > 0;
+    for (unsigned i = 0; i < n.processes; i++) { h->foreign = h->foreign || n.process[i] != t->pid; }
+    if (h->event.kind == EV_THREAD_EXIT && !threads_alive(m, h->event.thread.tid)) {
+        h->foreign = true; /* nobody knows yet whose thread it will be */
+    }
+}
+
+/* by: 1 or -1 */
+static void count_held(struct machine *m, const struct held_event *h, int by) {
+    m->held += by;
+    m->held_foreign += h->foreign ? by : 0;
+    m->held_named += h->named ? by : 0;
+    m->held_creations += threads_makes(&h->event) ? by : 0;
+}
+
 static void hold(struct machine *m, struct machine_thread *t, const struct event *event) {
     struct held_event *h = copy_event(m, event);
     *t->last = h;
     t->last = &h->next;
-    m->held++;
-    h->foreign = event->kind == EV_FORK || process_of(m, event, t->pid) != t->pid;
-    m->held_foreign += h->foreign;
+    mark(m, t, h);
+    count_held(m, h, 1);
     if (!is_access(event) && t->first_barrier == UINT64_MAX) { t->first_barrier = event->index; }
     stick(m, t);
 }
@@ -202,22 +314,36 @@ static bool creation_is_held(const struct machine *m, uint32_t tid) {
     return false;
 }
 
+/* What the trace has t do at its end is meant for another of its number. */
+static bool begins_anew(const struct machine *m, const struct machine_thread *t) {
+    return t->anew && creation_is_held(m, t->tid);
+}
+
 static bool intercept_switch(struct machine *m, const struct event *event) {
     struct machine_thread *t = find_thread(m, event->sw.tid);
-    if (t && !t->born && !t->stuck) { t = NULL; } /* its creation failed; another may follow */
-    if (!t && creation_is_held(m, event->sw.tid)) {
+    bool gone = !t || (!t->stuck && (!t->born || t->exited)); /* not born: its creation failed; another may follow */
+    bool made = m->held_creations && creation_is_held(m, event->sw.tid);
+    if (gone && !made) { return false; }
+    if (gone) {
         t = make_thread(m, event->sw.tid, 0, false);
         stick(m, t);
     }
-    if (!t) { return false; }
     m->logical = t;
-    return t->stuck;
+    if (!made || m->config.os_config.manual_threads) { return t->stuck; }
+    t->anew = true; /* what comes now waits for that */
+    return true;
 }
 
-/* Did U keep an event before INDEX that concerns the process PID, which is not its own, or makes it? */
-static bool holds_for(struct machine *m, const struct machine_thread *u, uint32_t pid, uint64_t index) {
+/* Did U, whose process is none of N's, keep an event before INDEX that concerns one of N's, or names the same? */
+static bool holds_for(struct machine *m, const struct machine_thread *u, const struct names *n, uint64_t index) {
     for (const struct held_event *h = u->first; h && h->event.index < index; h = h->next) {
-        if (process_of(m, &h->event, u->pid) == pid || makes_process(&h->event, pid)) { return true; }
+        if (!h->foreign && !(h->named && n->count)) { continue; }
+        struct names kept;
+        find_names(m, &h->event, u, &kept);
+        for (unsigned i = 0; h->foreign && i < kept.processes; i++) {
+            if (concerns(n, kept.process[i])) { return true; }
+        }
+        if (names_same(n, &kept)) { return true; }
     }
     return false;
 }
@@ -241,7 +367,8 @@ static bool ends_waiting(const struct machine_thread *u, const struct event *eve
 /* Must the event wait for a thread other than T? index: of the event. */
 static bool is_barred(struct machine *m, const struct machine_thread *t, const struct event *event) {
     bool manual = m->config.os_config.manual_threads; /* a scenario says itself what happens while it waits */
-    uint32_t pid = process_of(m, event, t->pid);
+    struct names n;
+    find_names(m, event, t, &n);
     bool access = is_access(event);
     for (const struct machine_thread *u = m->stuck; u; u = u->next_stuck) {
         if (u == t) { continue; }
@@ -249,8 +376,9 @@ static bool is_barred(struct machine *m, const struct machine_thread *t, const s
             if (ends_waiting(u, event)) { return true; }
             continue;
         }
-        if (u->pid != pid) {
-            if (m->held_foreign && holds_for(m, u, pid, event->index)) { return true; }
+        if (!concerns(&n, u->pid)) {
+            bool may = m->held_foreign || (m->held_named && n.count);
+            if (may && holds_for(m, u, &n, event->index)) { return true; }
             continue;
         }
         if (access ? u->first_barrier < event->index : u->first && u->first->event.index < event->index) {
@@ -332,8 +460,7 @@ static void drop_held(struct machine *m, struct machine_thread *t) {
     while (t->first) {
         struct held_event *h = t->first;
         t->first = h->next;
-        m->held--;
-        m->held_foreign -= h->foreign;
+        count_held(m, h, -1);
         if (threads_makes(&h->event)) { threads_creation_failed(m, &h->event); }
         free(h);
     }
@@ -356,9 +483,13 @@ static bool may_go_on(struct machine *m, const struct machine_thread *t) {
     return h->progress.dying ? !threads_wait_in(m, h->progress.dying, t) : !is_barred(m, t, &h->event);
 }
 
+static bool is_over(const struct machine *m, const struct machine_thread *t) {
+    return t->exited && m->config.ends_unhandled && !begins_anew(m, t);
+}
+
 static bool run_thread(struct machine *m, struct machine_thread *t) {
     bool progressed = false;
-    if (t->exited && m->config.ends_unhandled && !in_kernel(t)) { drop_held(m, t); }
+    if (is_over(m, t) && !in_kernel(t)) { drop_held(m, t); }
     while (may_go_on(m, t)) {
         if (m->config.os->current_tid(m->os) != runs_as(t)) { switch_to(m, t); }
         progressed = true;
@@ -366,9 +497,8 @@ static bool run_thread(struct machine *m, struct machine_thread *t) {
         struct held_event *done = t->first;
         t->first = done->next;
         if (!t->first) { t->last = &t->first; }
-        if (t->exited && m->config.ends_unhandled) { drop_held(m, t); }
-        m->held--;
-        if (done->foreign) { m->held_foreign--; }
+        if (is_over(m, t)) { drop_held(m, t); }
+        count_held(m, done, -1);
         if (done->event.index == t->first_barrier) { find_barrier(t); } /* else none has gone */
         free(done);
     }
