@@ -78,6 +78,7 @@ static void entry_stored(struct staleness *s, pa_t pa, uint32_t new) {
     uint32_t old = physmem_read32(s->mem, pa);
     if (old == new || is_harmless(old, new)) { return; }
     struct table *table = s->tables[pa >> PAGE_SHIFT];
+    if (!table) { return; } /* of the frame behind: no walk went through it */
     table->change[(pa & PAGE_MASK) >> 2] = (struct change){.event = s->log->event, .old = old, .new = new};
     if (++table->stores > STORES_WITHOUT_WALK) { s->mem->watch[pa >> PAGE_SHIFT] &= (uint8_t)~WATCH_BIT; }
     if (++s->generation == 0) {

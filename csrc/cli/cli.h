@@ -139,6 +139,7 @@ struct cli_trace {
     struct trace_item held;
     bool holding;
     bool closed; /* !closed */
+    bool bare;   /* its addresses have 64 bits */
 };
 
 int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *options, struct machine_config *config,

@@ -1,7 +1,10 @@
 /* A trace's directives and the command line make the machine's configuration. */
 #include "cli.h"
 
+#include "ntmmu/nt_exports.h"
+
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,22 +294,36 @@ int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *op
         return -1;
     }
     apply_options(options, &seen, config);
-    if (config->os == &bare_os_ops && refuse_for_bare(config, options, options->trace, err, err_size)) {
+    trace->bare = config->os == &bare_os_ops;
+    if (trace->bare && refuse_for_bare(config, options, options->trace, err, err_size)) {
         cli_trace_close(trace);
         return -1;
     }
     return 0;
 }
 
+/* The kernel would leave out what an address has above 32 bits. */
+static enum trace_item_kind take_event(struct cli_trace *trace, struct trace_item *item) {
+    const struct event *event = &item->event;
+    uint64_t limit;
+    const uint64_t *number = trace->bare ? NULL : event_wide_number(event, nt_wide_arguments(event), &limit);
+    if (!number) { return TRACE_EVENT; }
+    char text[100];
+    snprintf(text, sizeof text, "found %" PRIx64 ", expected a number below %" PRIx64 ": the kernel has 32 bits",
+             *number, limit);
+    return item->kind = trace_refuse(trace->reader, text);
+}
+
 enum trace_item_kind cli_trace_next(struct cli_trace *trace, struct trace_item *item) {
+    enum trace_item_kind kind;
     if (trace->holding) {
         trace->holding = false;
         *item = trace->held;
-        return item->kind;
+        kind = item->kind;
+    } else {
+        do { kind = trace_next(trace->reader, item); } while (kind == TRACE_DIRECTIVE);
     }
-    enum trace_item_kind kind;
-    do { kind = trace_next(trace->reader, item); } while (kind == TRACE_DIRECTIVE);
-    return kind;
+    return kind == TRACE_EVENT ? take_event(trace, item) : kind;
 }
 
 void cli_trace_close(struct cli_trace *trace) {

@@ -228,7 +228,7 @@ static bool replay_once(struct machine *m, const struct event *event, struct pro
     case EV_RUN: return cpu_access(m, event, progress) == ACCESS_BLOCKED;
     case EV_IRQL: m->irql = event->irql.level; return false;
     case EV_INTERRUPTS: m->interrupts = event->irql.level != 0; return false;
-    case EV_POKE: physmem_write32(&m->mem, event->poke.pa, (uint32_t)event->poke.value); return false;
+    case EV_POKE: physmem_write32(&m->mem, event->poke.pa & ~(pa_t)3, (uint32_t)event->poke.value); return false;
     case EV_POKE_QUAD: physmem_write(&m->mem, event->poke.pa & ~(pa_t)7, &event->poke.value, 8); return false;
     case EV_BATCH:
     case EV_MOV:
@@ -282,7 +282,7 @@ static bool end_process(struct machine *m, struct progress *progress) {
     m->log.pid = m->config.os->current_pid(m->os);
     if (progress->call->waits) { return true; }
     progress->call = NULL;
-    follow(m, &event);
+    follow(m, &event); /* even if somebody else ends it: none of its threads does anything more */
     return false;
 }
 

@@ -63,14 +63,14 @@ const struct mi_export MiVirtualMemoryExports[] = {
     {"MmGetPhysicalAddress", 1, MI_NO_HANDLE, MiCallPhysicalAddress},
     {"MmIsAddressValid", 1, MI_NO_HANDLE, MiCallIsAddressValid},
     {"MmIsNonPagedSystemAddressValid", 1, MI_NO_HANDLE, MiCallIsNonPagedValid},
-    {"MmDbgTranslatePhysicalAddress", 1, MI_NO_HANDLE, MiCallTranslatePhysical},
+    {"MmDbgTranslatePhysicalAddress", 1 | MI_WIDE(0), MI_NO_HANDLE, MiCallTranslatePhysical},
     {0},
 };
 
 struct os_service_result MiServiceCall(struct os *os, const struct event *event) {
     const struct mi_export *service = MiFindExport(event->text);
     if (service == NULL) { MiAssert(os, "call: the kernel has no such function"); }
-    if (event->args.count != service->Arguments) { MiAssert(os, "call: wrong number of arguments"); }
+    if (event->args.count != MI_ARGUMENTS(service)) { MiAssert(os, "call: wrong number of arguments"); }
     struct eprocess *process = PsGetCurrentProcess(os);
     if (service->Handle != MI_NO_HANDLE) {
         uint32_t value = MI_ARGUMENT(event, service->Handle & ~(MI_NO_ATTACH | MI_POINTER));

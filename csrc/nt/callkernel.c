@@ -147,11 +147,11 @@ static ntstatus_t MiCallInPageKernelStack(struct os *os, struct eprocess *proces
 }
 
 const struct mi_export MiSystemPteExports[] = {
-    {"MmMapIoSpace", 3, MI_NO_HANDLE, MiCallMapIoSpace},
+    {"MmMapIoSpace", 3 | MI_WIDE(0), MI_NO_HANDLE, MiCallMapIoSpace},
     {"MmUnmapIoSpace", 2, MI_NO_HANDLE, MiCallUnmapIoSpace},
-    {"MmMapVideoDisplay", 3, MI_NO_HANDLE, MiCallMapIoSpace},
+    {"MmMapVideoDisplay", 3 | MI_WIDE(0), MI_NO_HANDLE, MiCallMapIoSpace},
     {"MmUnmapVideoDisplay", 2, MI_NO_HANDLE, MiCallUnmapIoSpace},
-    {"MmAllocateContiguousMemory", 2, MI_NO_HANDLE, MiCallAllocateContiguous},
+    {"MmAllocateContiguousMemory", 2 | MI_WIDE(1), MI_NO_HANDLE, MiCallAllocateContiguous},
     {"MmFreeContiguousMemory", 1, MI_NO_HANDLE, MiCallFreeContiguous},
     {"MmAllocateNonCachedMemory", 1, MI_NO_HANDLE, MiCallAllocateNonCached},
     {"MmFreeNonCachedMemory", 2, MI_NO_HANDLE, MiCallFreeNonCached},

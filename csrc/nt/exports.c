@@ -133,4 +133,9 @@ const struct mi_export *MiNumberedExport(unsigned number) {
     }
 }
 
+uint32_t nt_wide_arguments(const struct event *event) {
+    const struct mi_export *export = event->kind == EV_CALL ? MiFindExport(event->text) : NULL;
+    return export ? export->Arguments / MI_WIDE(0) : UINT32_MAX;
+}
+
 bool nt_export_callable(const char *name) { return MiFindExport(name) != NULL; }

@@ -13,12 +13,14 @@ typedef ntstatus_t (*mi_export_routine)(struct os *os, struct eprocess *process,
 #define MI_NO_HANDLE          0xFFu
 #define MI_NO_ATTACH          0x40u /* or'ed to the position: the function attaches by itself */
 #define MI_POINTER            0x20u /* likewise: a kernel function, which takes the object and no handle */
+#define MI_ARGUMENTS(export)  ((export)->Arguments & 0x1Fu)
+#define MI_WIDE(n)            (0x20u << (n)) /* or'ed to the number of arguments: this one has 64 bits */
 #define MI_ARGUMENT(event, n) ((uint32_t)(event)->args.arg[n])
 
 struct mi_export {
     const char *Name;
-    uint8_t Arguments; /* exactly so many */
-    uint8_t Handle;    /* position of the process handle, or MI_NO_HANDLE */
+    uint16_t Arguments; /* exactly so many, and which of them are wide */
+    uint8_t Handle;     /* position of the process handle, or MI_NO_HANDLE */
     mi_export_routine Routine;
 };
 

@@ -75,6 +75,7 @@ static pfn_t MiTableOf(struct os *os, va_t va) { return pte_frame(MiReadPte(os, 
 
 ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size) {
     struct eprocess *process = PsGetCurrentProcess(os);
+    if (size > (va_t)MM_HIGHEST_VAD_ADDRESS + 1) { return STATUS_INVALID_PARAMETER; } /* no sum of it wraps */
     va_t end = (from + size + PAGE_MASK) & ~PAGE_MASK;
     from = page_of(from);
     to = page_of(to);

@@ -256,6 +256,6 @@ static ntstatus_t MiCallCreatePagingFile(struct os *os, struct eprocess *process
 }
 
 const struct mi_export MiPagingFileExports[] = {
-    {"NtCreatePagingFile", 4, MI_NO_HANDLE, MiCallCreatePagingFile},
+    {"NtCreatePagingFile", 4 | MI_WIDE(1) | MI_WIDE(2), MI_NO_HANDLE, MiCallCreatePagingFile},
     {0},
 };

@@ -90,7 +90,7 @@ static ntstatus_t MiCallLeaveRegion(struct os *os, struct eprocess *process, con
 }
 
 const struct mi_export MiReadFileExports[] = {
-    {"ZwReadFile", 4, MI_NO_HANDLE, MiCallReadFile},
+    {"ZwReadFile", 4 | MI_WIDE(1), MI_NO_HANDLE, MiCallReadFile},
     {"KeEnterCriticalRegion", 0, MI_NO_HANDLE, MiCallEnterRegion},
     {"KeLeaveCriticalRegion", 0, MI_NO_HANDLE, MiCallLeaveRegion},
     {0},

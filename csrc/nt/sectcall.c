@@ -161,14 +161,14 @@ static ntstatus_t MiCallDisableModifiedWrite(struct os *os, struct eprocess *pro
 }
 
 const struct mi_export MiSectionExports[] = {
-    {"NtCreateSection", 5, MI_NO_HANDLE, MiCallCreateSection},
-    {"MmCreateSection", 5, MI_NO_HANDLE, MiCallMmCreateSection},
-    {"NtMapViewOfSection", 10, 1, MiCallMapView},
-    {"MmMapViewOfSection", 10, 1 | MI_POINTER, MiCallMmMapView},
+    {"NtCreateSection", 5 | MI_WIDE(1), MI_NO_HANDLE, MiCallCreateSection},
+    {"MmCreateSection", 5 | MI_WIDE(1), MI_NO_HANDLE, MiCallMmCreateSection},
+    {"NtMapViewOfSection", 10 | MI_WIDE(5), 1, MiCallMapView},
+    {"MmMapViewOfSection", 10 | MI_WIDE(5), 1 | MI_POINTER, MiCallMmMapView},
     {"NtUnmapViewOfSection", 2, 0, MiCallUnmapView},
     {"MmUnmapViewOfSection", 2, 0 | MI_POINTER, MiCallUnmapView},
     {"MmFlushImageSection", 2, MI_NO_HANDLE, MiCallFlushImageSection},
-    {"MmCanFileBeTruncated", 2, MI_NO_HANDLE, MiCallCanFileBeTruncated},
+    {"MmCanFileBeTruncated", 2 | MI_WIDE(1), MI_NO_HANDLE, MiCallCanFileBeTruncated},
     {"MmForceSectionClosed", 2, MI_NO_HANDLE, MiCallForceSectionClosed},
     {"MmDisableModifiedWriteOfSection", 1, MI_NO_HANDLE, MiCallDisableModifiedWrite},
     {"MmMapViewInSystemSpace", 2, MI_NO_HANDLE, MiCallMapInSystemSpace},

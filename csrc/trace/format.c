@@ -137,7 +137,10 @@ static void put_field(struct out *o, const struct event *event, const struct fie
     case FIELD_DEC64: put_number(o, *wide, 10); break;
     case FIELD_HEX32: put_number(o, *narrow, 16); break;
     case FIELD_HEX32_WIDE:
-    case FIELD_HEX64: put_number(o, *wide, 16); break;
+    case FIELD_HEX64:
+    case FIELD_VIRTUAL:
+    case FIELD_PHYSICAL32:
+    case FIELD_PHYSICAL64: put_number(o, *wide, 16); break;
     case FIELD_QUOTED: put_quoted(o, event->text); break;
     case FIELD_WORD:
     case FIELD_REST: put(o, event->text); break;

@@ -14,8 +14,10 @@
 #define CPU(member)                                                                                                    \
     { FIELD_DEC32, false, AT(member), "a CPU number" }
 #define BASE(member)                                                                                                   \
-    { FIELD_HEX64, false, AT(member), "an address" }
+    { FIELD_VIRTUAL, false, AT(member), "an address" }
 #define SIZE(member)                                                                                                   \
+    { FIELD_VIRTUAL, false, AT(member), "a size" }
+#define LENGTH(member)                                                                                                 \
     { FIELD_HEX64, false, AT(member), "a size" }
 #define PROT(member)                                                                                                   \
     { FIELD_PROT, false, AT(member), "a protection" }
@@ -48,12 +50,12 @@ static const struct event_rule rules[EV_KINDS] = {
     [EV_SECTION] = {"sec+",
                     {SID(section.sid),
                      {FIELD_SECTION_TYPE, false, AT(section.type), "image, data or page"},
-                     SIZE(section.size),
+                     LENGTH(section.size),
                      TEXT(FIELD_QUOTED, false, "a path")}},
     [EV_SUBSECTION] = {"sub",
                        {SID(sub.sid),
                         {FIELD_HEX64, false, AT(sub.offset), "an offset in the section"},
-                        SIZE(sub.size),
+                        LENGTH(sub.size),
                         {FIELD_FILE_OFFSET, false, AT(sub.file_offset), "an offset in the file, or -"},
                         PROT(sub.prot)}},
     [EV_SECTION_CLOSE] = {"sec-", {SID(section.sid)}},
@@ -97,7 +99,7 @@ static const struct event_rule rules[EV_KINDS] = {
     [EV_TIME] = {"time", {{FIELD_MILLISECONDS, false, AT(amount.count), "+ and a number of milliseconds"}}},
     [EV_CALL] = {"call", {TEXT(FIELD_WORD, false, "a service name"), {FIELD_HEX_LIST, true, AT(args), "an argument"}}},
     [EV_POKE] = {"poke",
-                 {{FIELD_HEX64, false, AT(poke.pa), "a physical address"},
+                 {{FIELD_PHYSICAL32, false, AT(poke.pa), "a physical address, a multiple of 4"},
                   {FIELD_HEX32_WIDE, false, AT(poke.value), "a value of 32 bits"}}},
     [EV_PAGEFILE] = {"pagefile",
                      {{FIELD_HEX64, false, AT(pagefile.min), "a minimum length"},
@@ -129,7 +131,7 @@ static const struct event_rule rules[EV_KINDS] = {
                          {FIELD_HEX32, false, AT(driver.init), "the size of section INIT"}}},
     [EV_DRIVER_UNLOAD] = {"drv-", {{FIELD_DEC32, false, AT(driver.id), "a driver id"}}},
     [EV_POKE_QUAD] = {"pokeq",
-                      {{FIELD_HEX64, false, AT(poke.pa), "a physical address"},
+                      {{FIELD_PHYSICAL64, false, AT(poke.pa), "a physical address, a multiple of 8"},
                        {FIELD_HEX64, false, AT(poke.value), "a value of 64 bits"}}},
     [EV_BATCH] = {"batch", {{FIELD_BATCH, false, AT(batch), "r, w, i or m, behind k or s, a colon and an address"}}},
     [EV_MOV] = {"mov",
@@ -151,6 +153,24 @@ const char *const register_names[] = {"cr0", "cr3", "cr4", "efer", "ac", "pat", 
 
 const struct event_rule *event_rule(enum event_kind kind) {
     return (unsigned)kind < EV_KINDS ? &rules[kind] : &rules[EV_NONE];
+}
+
+const uint64_t *event_wide_number(const struct event *event, uint32_t wide_arguments, uint64_t *limit) {
+    *limit = (uint64_t)1 << 32;
+    if (event->kind == EV_ACCESS) { return event->access.va < *limit ? NULL : &event->access.va; }
+    if (event->kind == EV_RUN) {
+        *limit >>= PAGE_SHIFT;
+        return event->run.vpn < *limit ? NULL : &event->run.vpn;
+    }
+    const struct field *f = event_rule(event->kind)->field;
+    for (unsigned i = 0; i < EVENT_FIELDS && f[i].type != FIELD_END; i++) {
+        const uint64_t *number = (const void *)((const char *)event + f[i].offset);
+        if (f[i].type == FIELD_VIRTUAL && *number >= *limit) { return number; }
+        for (unsigned k = 0; f[i].type == FIELD_HEX_LIST && k < event->args.count; k++) {
+            if (!(wide_arguments >> k & 1) && event->args.arg[k] >= *limit) { return &event->args.arg[k]; }
+        }
+    }
+    return NULL;
 }
 
 enum directive_kind directive_kind(const char *name) {

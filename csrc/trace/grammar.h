@@ -11,7 +11,10 @@ enum field_type {
     FIELD_DEC64,      /* counts */
     FIELD_HEX32,      /* small sizes, values */
     FIELD_HEX32_WIDE, /* the same into a uint64_t */
-    FIELD_HEX64,      /* addresses, sizes, offsets */
+    FIELD_HEX64,      /* lengths of files and sections, offsets, values */
+    FIELD_VIRTUAL,    /* addresses, sizes of ranges of them */
+    FIELD_PHYSICAL32, /* the address of 4 bytes */
+    FIELD_PHYSICAL64, /* of 8 */
     FIELD_BIT,        /* 0 | 1 into a uint32_t */
     FIELD_QUOTED,     /* "text" */
     FIELD_WORD,       /* text without blanks */

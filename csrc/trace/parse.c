@@ -230,7 +230,10 @@ static bool parse_prot(const struct field *f, void *to, const char *text) {
 static bool parse_number_field(const struct field *f, void *to, const char *text) {
     uint64_t value = 0;
     switch (f->type) {
-    case FIELD_HEX64: return parse_number(text, 16, UINT64_MAX, to);
+    case FIELD_HEX64:
+    case FIELD_VIRTUAL: return parse_number(text, 16, UINT64_MAX, to);
+    case FIELD_PHYSICAL32: return parse_number(text, 16, UINT64_MAX, to) && *(const pa_t *)to % 4 == 0;
+    case FIELD_PHYSICAL64: return parse_number(text, 16, UINT64_MAX, to) && *(const pa_t *)to % 8 == 0;
     case FIELD_HEX32_WIDE: return parse_number(text, 16, UINT32_MAX, to);
     case FIELD_DEC64: return parse_number(text, 10, UINT64_MAX, to);
     case FIELD_MILLISECONDS: return text[0] == '+' && parse_number(text + 1, 10, UINT64_MAX, to);

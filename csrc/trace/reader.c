@@ -60,6 +60,10 @@ static int fail(struct trace_reader *r, const char *text) {
     return TRACE_ERROR;
 }
 
+enum trace_item_kind trace_refuse(struct trace_reader *r, const char *text) {
+    return (enum trace_item_kind)fail(r, text);
+}
+
 static const signed char hex_digit[256] = {
     ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
     ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,

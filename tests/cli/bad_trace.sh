@@ -52,3 +52,33 @@ poke 208128 2
 EOF
 found=$("$ntmmu" run --mmu c --check audit "$work/pae-share.vmt") && exit 1
 grep -q 'audit I4: frame 409: share count expected 1, found 2' <<<"$found" || { echo "PAE audit: $found"; exit 1; }
+# numbers that only a bare program may have: the kernel has 32 bits. Every command that replays refuses them.
+wide() { # LINE NUMBER [LIMIT]
+    small_trace "$work/wide.vmt" "$1"
+    bad wide.vmt "wide\\.vmt:8: found $2, expected a number below ${3:-100000000}"
+}
+wide 'alloc 100500000 1000 rc rw' 100500000
+wide 'alloc 500000 100001000 rc rw' 100001000
+wide 'free 7f00410000 1000 d' 7f00410000
+wide 'move 410000 420000 ffffffffffffffff' ffffffffffffffff
+wide 'prot 410000 100000000 r' 100000000
+wide 'mdl+ 1 100410000 1000 w' 100410000
+wide 'w 100410000 4' 100410000
+wide 'W 100410 2' 100410 100000
+wide 'call NtAllocateVirtualMemory ffffffff 100410000 0 1000 3000 4' 100410000
+wide 'call ZwReadFile 1 100000000 1000 200410000' 200410000
+for command in 'run --mmu c' 'check --cpu ref64' 'dump' 'wave --at access:0'; do
+    expect 2 'wide\.vmt:8: found 200410000, expected' "$ntmmu" $command "$work/wide.vmt" $([ "$command" != dump ] || echo '!vm')
+done
+expect 2 'wide\.vmt: found .*cannot be replayed' "$ntmmu" shrink "$work/wide.vmt"
+printf '!vmt 1\nr 100000000 4\n!end\n' >"$work/first.vmt"
+bad first.vmt 'first\.vmt:2: found 100000000, expected'
+printf '!vmt 1\n!boot bare\nr 0 4\nw 100000000 4\n!end\n' >"$work/bare.vmt"
+expect 0 '' "$ntmmu" run --quiet --mmu c "$work/bare.vmt"
+small_trace "$work/files.vmt" 'sec+ 1 data 200000000 "f"' 'map 1 500000 1000 100000000 r' 'poke 100000000 1' 'pokeq 100000000 123456789'
+expect 0 '' "$ntmmu" run --quiet --mmu c --check all "$work/files.vmt"
+# an address that is no multiple of what is stored there
+small_trace "$work/poke.vmt" 'poke 30ffe 1'
+bad poke.vmt "poke\\.vmt:8: found '30ffe', expected .*multiple of 4"
+small_trace "$work/poke.vmt" 'pokeq 30004 1'
+bad poke.vmt "poke\\.vmt:8: found '30004', expected .*multiple of 8"

@@ -58,7 +58,7 @@ static void text(struct bytes *bytes, enum event_kind kind, char *out) {
 
 static void list(struct bytes *bytes, struct event *event) {
     const struct mi_export *export = event->kind == EV_CALL ? MiFindExport(event->text) : NULL;
-    event->args.count = export ? export->Arguments : event->kind == EV_PREFETCH ? 3 : 1 + byte(bytes) % 4;
+    event->args.count = export ? MI_ARGUMENTS(export) : event->kind == EV_PREFETCH ? 3u : 1u + byte(bytes) % 4;
     for (unsigned i = 0; i < event->args.count; i++) {
         switch (byte(bytes) % 4) {
         case 0: event->args.arg[i] = (uint32_t)id(bytes); break;
@@ -93,6 +93,9 @@ static void field(struct bytes *bytes, const struct field *f, struct event *even
     case FIELD_DEC64:
     case FIELD_MILLISECONDS: wide = id(bytes), memcpy(at, &wide, sizeof wide); break;
     case FIELD_HEX64:
+    case FIELD_VIRTUAL:
+    case FIELD_PHYSICAL32:
+    case FIELD_PHYSICAL64:
         wide = strstr(f->what, "address") ? address(bytes) : size(bytes);
         memcpy(at, &wide, sizeof wide);
         break;

@@ -281,6 +281,7 @@ TEST_F(NtCorners, MoveOntoItself) {
     ok("alloc 410000 4000 rc rw");
     EXPECT_EQ(service("move 410000 411000 2000"), uint32_t(STATUS_INVALID_PARAMETER));
     EXPECT_EQ(service("move 410000 7ffff000 4000"), uint32_t(STATUS_INVALID_PARAMETER));
+    EXPECT_EQ(service("move 410000 500000 ffffffffffffffff"), uint32_t(STATUS_INVALID_PARAMETER));
     ok("alloc 500000 4000 rc rw\nw 410000 4 =6\ndrain 0");
     run("move 410000 500000 4000");
     EXPECT_TRUE(last.blocked);

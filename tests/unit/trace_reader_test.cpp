@@ -262,6 +262,8 @@ TEST(TraceReader, DirectivesAreKnownAndSettingsComeFirst) {
 
 TEST(TraceReader, BadLinesSayWhereWhatAndWhatElse) {
     EXPECT_EQ(error_of("x 0 1x"), "T:2: found '1x', expected a thread id");
+    EXPECT_EQ(error_of("poke 30ffe 1"), "T:2: found '30ffe', expected a physical address, a multiple of 4");
+    EXPECT_EQ(error_of("pokeq 30004 1"), "T:2: found '30004', expected a physical address, a multiple of 8");
     EXPECT_EQ(error_of("x 0"), "T:2: found the end of the line, expected a thread id");
     EXPECT_EQ(error_of("x 0 1 2"), "T:2: found '2', expected the end of the line");
     EXPECT_EQ(error_of("x 0 4294967296"), "T:2: found '4294967296', expected a thread id");

@@ -24,6 +24,8 @@ struct trace_reader *trace_open(const char *path, char *err, size_t err_size);
  * trace that ends before `!end`, of a newer version, or truncated is an error. */
 enum trace_item_kind trace_next(struct trace_reader *reader, struct trace_item *item);
 const char *trace_error(const struct trace_reader *reader);
+/* Whoever reads cannot use the last item: TRACE_ERROR from here on, with TEXT behind its file and line. */
+enum trace_item_kind trace_refuse(struct trace_reader *reader, const char *text);
 /* How far the reader is, for a progress line: 0.0..1.0 of the input's bytes; negative if unknown (standard input). */
 double trace_progress(const struct trace_reader *reader);
 void trace_close(struct trace_reader *reader);
@@ -39,6 +41,10 @@ int trace_write_event(struct trace_writer *writer, const struct event *event);
 /* Writes `!end`, closes. 0, or -1 with a line in err and no file left behind. */
 int trace_finish(struct trace_writer *writer, char *err, size_t err_size);
 void trace_abandon(struct trace_writer *writer);
+
+/* A number of the event that an operating system of 32 bits has no use for: a virtual address or a size of a range that
+ * is not below *limit. NULL: there is none. wide_arguments: a bit for each argument of a list that may be wider. */
+const uint64_t *event_wide_number(const struct event *event, uint32_t wide_arguments, uint64_t *limit);
 
 /* Formats an event as its line of text. Returns the length. */
 int event_format(const struct event *event, char *out, size_t out_size);
