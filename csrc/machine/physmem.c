@@ -6,7 +6,8 @@
 
 #define PHYSMEM_UNIT ((pa_t)4 << 20)
 #define PHYSMEM_MAX  ((pa_t)4 << 30)
-#define PHYSMEM_HUGE ((pa_t)32 << 20) /* smaller ones: to clear huge pages would take longer than all the rest of boot */
+#define PHYSMEM_HUGE                                                                                                   \
+    ((pa_t)32 << 20) /* smaller ones: to clear huge pages would take longer than all the rest of boot */
 
 uint8_t *physmem_map(pa_t size) {
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -53,7 +54,7 @@ void physmem_fini(struct physmem *mem) {
 }
 
 static bool is_device(pa_t pa, unsigned bytes) {
-    return pa >= PHYSMEM_DEVICE_BASE && pa + bytes <= PHYSMEM_DEVICE_BASE + PHYSMEM_DEVICE_SIZE;
+    return pa >= PHYSMEM_DEVICE_BASE && pa - PHYSMEM_DEVICE_BASE <= PHYSMEM_DEVICE_SIZE - bytes;
 }
 
 void physmem_read_outside(const struct physmem *mem, pa_t pa, void *out, unsigned bytes) {

@@ -60,6 +60,17 @@ TEST(Physmem, OverBorrowedBytes) {
     EXPECT_EQ(device[8], 0xF0);
 }
 
+TEST(Physmem, BehindTheDevice) {
+    Memory m;
+    physmem_fill(&m.mem, PHYSMEM_DEVICE_BASE + PHYSMEM_DEVICE_SIZE - 4, 0x41, 4);
+    EXPECT_EQ(physmem_read32(&m.mem, PHYSMEM_DEVICE_BASE + PHYSMEM_DEVICE_SIZE - 4), 0x41414141u);
+    for (pa_t pa : {PHYSMEM_DEVICE_BASE + PHYSMEM_DEVICE_SIZE - 2, ~(pa_t)0 - 3}) {
+        physmem_write32(&m.mem, pa, 1);
+        physmem_fill(&m.mem, pa, 1, 4);
+        EXPECT_EQ(physmem_read32(&m.mem, pa), 0xFFFFFFFFu) << pa;
+    }
+}
+
 TEST(Physmem, AnnouncedStoresAreHeardWhereSomebodyWatches) {
     Memory m;
     m.listen();

@@ -65,11 +65,13 @@ static inline void physmem_write(struct physmem *mem, pa_t pa, const void *data,
 }
 
 static inline void physmem_fill(struct physmem *mem, pa_t pa, uint8_t byte, unsigned bytes) {
-    if (pa > mem->size - bytes || (byte == 0 && physmem_is_fresh(mem, pa >> PAGE_SHIFT))) { return; }
-    if (mem->watch[pa >> PAGE_SHIFT]) {
+    bool inside = pa <= mem->size - bytes;
+    if (inside && byte == 0 && physmem_is_fresh(mem, pa >> PAGE_SHIFT)) { return; }
+    if (!inside || mem->watch[pa >> PAGE_SHIFT]) {
         uint8_t data[PAGE_SIZE];
         memset(data, byte, bytes);
-        physmem_tell(mem, pa, data, bytes);
+        physmem_write(mem, pa, data, bytes);
+        return;
     }
     memset(mem->bytes + pa, byte, bytes);
 }
