@@ -128,7 +128,7 @@ static bool judge_event(struct check *c, const struct event *event) {
         if (c->staleness[k] && !staleness_event(c->staleness[k], event, &c->report)) { return false; }
     }
     if ((c->flags & CHECK_AUDIT) && c->pfn_states && !pfn_states_check(c->pfn_states, &c->report)) { return false; }
-    return !c->shadow || shadow_event(c->shadow, event, &c->records[0], &c->report);
+    return !c->shadow || shadow_event(c->shadow, event, &c->records[0], c->result[0]->blocked, &c->report);
 }
 
 /* NT-99. A machine that stopped in the middle of something is not audited. */
@@ -229,7 +229,7 @@ static bool finish_machines(struct check *c) {
         return false;
     }
     if (!judge_end(c, held[0])) { return false; }
-    return !c->shadow || shadow_event(c->shadow, &none, &c->records[0], &c->report);
+    return !c->shadow || shadow_event(c->shadow, &none, &c->records[0], false, &c->report);
 }
 
 enum check_verdict check_finish(struct check *c) {

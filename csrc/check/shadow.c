@@ -6,8 +6,10 @@
 
 #include "ntmmu/machine.h"
 #include "ntmmu/mmu.h"
+#include "ntmmu/nt_exports.h"
 #include "ntmmu/pte.h"
 #include "ntmmu/status.h"
+#include "ntmmu/trace.h"
 #include "shadow_memory.h"
 
 #include <inttypes.h>
@@ -134,7 +136,7 @@ struct access {
 static uint32_t stored_value(const struct event *event, va_t va) {
     if (event->kind == EV_RUN) { return machine_store_value(event->index, 0); }
     va_t base = event->access.va;
-    unsigned touch = (unsigned)((page_of(va) - page_of(base)) >> PAGE_SHIFT);
+    unsigned touch = (uint32_t)(page_of(va) - page_of(base)) >> PAGE_SHIFT;
     if (!event->access.has_value) { return machine_store_value(event->index, touch); }
     uint64_t done = (va - base) & 0xFFFFFFFFu;
     return done < 8 ? (uint32_t)(event->access.value >> 8 * done) : 0;
@@ -448,6 +450,18 @@ static void service_event(struct shadow *s, const struct event *event, uint32_t 
 
 static bool is_access(const struct event *event) { return event->kind == EV_ACCESS || event->kind == EV_RUN; }
 
+/* Whether anything comes of it when its thread goes on. */
+static bool ends_late(const struct event *event) {
+    switch (event->kind) {
+    case EV_SWITCH:
+    case EV_TRY:
+    case EV_EXCEPT:
+    case EV_FINALLY:
+    case EV_END_TRY: return false;
+    default: return true;
+    }
+}
+
 static void keep_open(struct shadow *s, const struct event *event) {
     struct open_event *o = check_alloc(sizeof *o);
     event_copy(&o->event, event);
@@ -484,7 +498,21 @@ static bool has_blocked(const struct records *records, uint64_t index) {
     return false;
 }
 
-bool shadow_event(struct shadow *s, const struct event *event, const struct records *records, struct report *report) {
+/* The event as the kernel takes it, which leaves out what is above 32 bits. */
+static const struct event *narrow(const struct event *event, struct event *copy) {
+    uint32_t wide = nt_wide_arguments(event);
+    uint64_t limit;
+    const uint64_t *number = event_wide_number(event, wide, &limit);
+    if (!number) { return event; }
+    event_copy(copy, event);
+    while ((number = event_wide_number(copy, wide, &limit))) { *(uint64_t *)number &= limit - 1; }
+    return copy;
+}
+
+bool shadow_event(struct shadow *s, const struct event *given, const struct records *records, bool blocked,
+                  struct report *report) {
+    struct event copy;
+    const struct event *event = narrow(given, &copy);
     bool done = false; /* this event's own end was seen */
     for (size_t i = 0; i < records->count; i++) {
         const struct log_record *r = &records->at[i];
@@ -504,10 +532,8 @@ bool shadow_event(struct shadow *s, const struct event *event, const struct reco
         }
     }
     bool quad = event->kind == EV_POKE_QUAD;
-    if (event->kind == EV_POKE || quad) { taint_word(s, event->poke.pa); }
-    if (quad) { taint_word(s, event->poke.pa + 4); }
-    if (!done && !quad && event->kind != EV_POKE && event->kind != EV_IRQL && event->kind != EV_INTERRUPTS) {
-        keep_open(s, event);
-    }
+    if (event->kind == EV_POKE) { taint_word(s, event->poke.pa); }
+    if (quad) { taint_bytes(s, event->poke.pa & ~(pa_t)7, 8); }
+    if (blocked && !done && ends_late(event)) { keep_open(s, event); }
     return true;
 }

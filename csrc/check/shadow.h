@@ -11,8 +11,9 @@ struct shadow;
 
 struct shadow *shadow_create(void);
 void shadow_destroy(struct shadow *shadow);
-/* One event and the records sent while it was replayed. False: a byte is wrong, and report says which. */
-bool shadow_event(struct shadow *shadow, const struct event *event, const struct records *records,
+/* One event and the records sent while it was replayed. blocked: it may go on later. False: a byte is wrong, and report
+ * says which. */
+bool shadow_event(struct shadow *shadow, const struct event *event, const struct records *records, bool blocked,
                   struct report *report);
 
 #endif

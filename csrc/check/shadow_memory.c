@@ -15,6 +15,8 @@
 #define LEAF_SIZE  (1u << LEAF_SHIFT)
 #define ROOT_SIZE  1024u /* process 0 has the views in system space */
 
+#define ADDRESS_END ((va_t)ROOT_SIZE << (PAGE_SHIFT + LEAF_SHIFT))
+
 /* Pages of one file (or of one section without a file): what everybody who maps it sees. */
 struct store_page {
     uint64_t index;
@@ -135,6 +137,7 @@ static struct leaf *leaf_own(struct process *p, va_t va) {
 static unsigned leaf_index(va_t va) { return va >> PAGE_SHIFT & (LEAF_SIZE - 1); }
 
 static void drop_pages(struct process *p, va_t start, va_t end) {
+    if (end > ADDRESS_END) { end = ADDRESS_END; }
     for (va_t va = start; va < end;) {
         va_t next = (va | ((PAGE_SIZE << LEAF_SHIFT) - 1)) + 1;
         if (p->root[va >> (PAGE_SHIFT + LEAF_SHIFT)]) {
@@ -543,7 +546,7 @@ static struct ideal_page *initial_page(struct ideal *ideal, const struct region 
 
 struct ideal_page *ideal_load_page(struct ideal *ideal, uint32_t pid, va_t va) {
     struct process *p = process_find(ideal, pid);
-    if (!p) { return NULL; }
+    if (!p || va >= ADDRESS_END) { return NULL; }
     struct leaf *leaf = p->root[va >> (PAGE_SHIFT + LEAF_SHIFT)];
     if (leaf && leaf->page[leaf_index(va)]) { return leaf->page[leaf_index(va)]; }
     struct region *r = region_at(p, va);

@@ -90,7 +90,7 @@ struct Fed {
         r.a = status;
         r.b = out;
         records records = {&r, 1, 1};
-        return shadow_event(s, &e, &records, &text);
+        return shadow_event(s, &e, &records, false, &text);
     }
     /* In process 1; out: what it handed back. */
     void call(const char *name, std::initializer_list<uint64_t> args, uint32_t out = 0) {
@@ -115,7 +115,7 @@ struct Fed {
         r.c = data;
         r.e = type | MMU_USER << 4 | 4 << 8;
         records records = {&r, 1, 1};
-        return shadow_event(s, &e, &records, &text);
+        return shadow_event(s, &e, &records, false, &text);
     }
     bool load(uint32_t pid, va_t va, uint32_t data) { return touch(pid, va, MMU_READ, data); }
     bool store(uint32_t pid, va_t va, uint32_t data) { return touch(pid, va, MMU_WRITE, data, data); }
@@ -418,6 +418,21 @@ TEST(ShadowMemory, UnknownWordsAreCopied) {
     EXPECT_TRUE(f.load(1, 0x20004, 99)); /* still so in the parent */
 }
 
+/* The kernel leaves out what is above 32 bits; so do all who look at what it did. */
+TEST(ShadowMemory, WiderNumbersThanTheKernelTakes) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x100020000, 0x7000010000);
+    EXPECT_TRUE(f.store(1, 0x20000, 4));
+    event discard = f.make(EV_FREE);
+    discard.free.base = 0x7f00020000;
+    discard.free.size = 0x1000;
+    f.service(discard);
+    EXPECT_TRUE(f.load(1, 0x20000, 0));
+    f.call("NtFreeVirtualMemory", {0xFFFFFFFF, 0x100020000, 0, 0x8000});
+    EXPECT_FALSE(f.load(1, 0x20000, 0));
+}
+
 /* A thread that waits: its access completes while later events are replayed. */
 TEST(ShadowMemory, AnAccessThatCompletesLate) {
     Fed f;
@@ -426,7 +441,7 @@ TEST(ShadowMemory, AnAccessThatCompletesLate) {
     event late = f.make(EV_ACCESS);
     late.access = {0x20000, 4, EVENT_STORE, EVENT_USER, true, 7};
     records none = {nullptr, 0, 0};
-    EXPECT_TRUE(shadow_event(f.s, &late, &none, &f.text));
+    EXPECT_TRUE(shadow_event(f.s, &late, &none, true, &f.text));
     EXPECT_TRUE(f.load(1, 0x20000, 0));
     event now = f.make(EV_ACCESS);
     now.access = {0x20004, 4, EVENT_STORE, EVENT_USER, true, 8};
@@ -440,7 +455,7 @@ TEST(ShadowMemory, AnAccessThatCompletesLate) {
         r[i].e = MMU_WRITE | MMU_USER << 4 | 4 << 8;
     }
     records both = {r, 2, 2};
-    EXPECT_TRUE(shadow_event(f.s, &now, &both, &f.text));
+    EXPECT_TRUE(shadow_event(f.s, &now, &both, false, &f.text));
     EXPECT_TRUE(f.load(1, 0x20000, 7));
     EXPECT_TRUE(f.load(1, 0x20004, 8));
 }
