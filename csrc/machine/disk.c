@@ -269,12 +269,16 @@ void disk_set_manual(struct machine *m, bool manual) {
     m->log.cause = m->log.fault_cause = LOG_TRACE;
 }
 
+static void end_counted(struct machine *m, struct transfer *t, unsigned *rounds) {
+    if ((*rounds)++ == ROUNDS_LIMIT) { machine_panic(m, "transfers that end begin others without end"); }
+    end_transfer(m, t, STATUS_SUCCESS);
+}
+
 void disk_finish_waited(struct machine *m, const struct upcall *call) {
     if (!ends_by_itself(m) || m->completing) { return; }
-    for (struct transfer *t; (t = first_of(&m->disk, false));) { end_transfer(m, t, STATUS_SUCCESS); }
-    for (struct transfer *t; call->object != 0 && (t = first_of(&m->disk, true));) {
-        end_transfer(m, t, STATUS_SUCCESS);
-    }
+    unsigned rounds = 0;
+    for (struct transfer *t; (t = first_of(&m->disk, false));) { end_counted(m, t, &rounds); }
+    for (struct transfer *t; call->object != 0 && (t = first_of(&m->disk, true));) { end_counted(m, t, &rounds); }
 }
 
 bool disk_works(const struct machine *m) {

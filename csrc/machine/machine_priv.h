@@ -15,6 +15,7 @@
 #define KERNEL_DEPTH_LIMIT 8       /* page faults of the kernel's own accesses within each other */
 #define HELD_LIMIT         65536   /* events held back behind waiting threads */
 #define IDLE_STEPS_LIMIT   1000000 /* steps without any event before waiting threads are given up */
+#define ROUNDS_LIMIT       1000000 /* turns of waiting threads, or of transfers, that one step brings about */
 #define QUIET_STEPS_LIMIT  20000   /* the same with no transfer at work: ten times the longest time-out */
 
 /* Where a run-level load finds the page's last stored word and the one before: offset | 1, 0 = none. */

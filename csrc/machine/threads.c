@@ -455,25 +455,42 @@ static bool run_first(struct machine *m, struct machine_thread *t) {
 
 static bool waits(const struct machine_thread *t) { return in_kernel(t) && t->first->progress.call->object != 0; }
 
-/* A thread that has ended, or never began, does nothing of what the trace has it do afterwards. */
+/* The thread that the event would have made, if something was held back for it; it is stuck no longer. */
+static struct machine_thread *never_born(struct machine *m, const struct event *event) {
+    struct machine_thread *t = find_thread(m, event->kind == EV_FORK ? event->fork.tid : event->thread.tid);
+    if (!t || t->born || !t->stuck) { return NULL; }
+    unstick(m, t);
+    if (m->logical == t) { m->logical = threads_current(m); }
+    return t;
+}
+
+static void append_held(struct machine_thread *t, struct machine_thread *from) {
+    if (!from->first) { return; }
+    *t->last = from->first;
+    t->last = from->last;
+    from->first = NULL;
+    from->last = &from->first;
+    from->first_barrier = UINT64_MAX;
+}
+
+/* A thread that has ended, or never began, does nothing of what the trace has it do afterwards; nor do those that it
+ * would have made. */
 static void drop_held(struct machine *m, struct machine_thread *t) {
     while (t->first) {
         struct held_event *h = t->first;
         t->first = h->next;
+        if (!t->first) { t->last = &t->first; }
         count_held(m, h, -1);
-        if (threads_makes(&h->event)) { threads_creation_failed(m, &h->event); }
+        struct machine_thread *child = threads_makes(&h->event) ? never_born(m, &h->event) : NULL;
+        if (child) { append_held(t, child); }
         free(h);
     }
-    t->last = &t->first;
     t->first_barrier = UINT64_MAX;
 }
 
 void threads_creation_failed(struct machine *m, const struct event *event) {
-    struct machine_thread *t = find_thread(m, event->kind == EV_FORK ? event->fork.tid : event->thread.tid);
-    if (!t || t->born || !t->stuck) { return; }
-    unstick(m, t);
-    drop_held(m, t);
-    if (m->logical == t) { m->logical = threads_current(m); }
+    struct machine_thread *t = never_born(m, event);
+    if (t) { drop_held(m, t); }
 }
 
 static bool may_go_on(struct machine *m, const struct machine_thread *t) {
@@ -511,7 +528,9 @@ static bool run_thread(struct machine *m, struct machine_thread *t) {
 
 void threads_pump(struct machine *m) {
     bool away = m->stuck; /* the kernel may run another thread than the trace */
+    unsigned rounds = 0;
     for (bool progressed = true; progressed && (m->stuck || m->system_calls);) {
+        if (rounds++ == ROUNDS_LIMIT) { machine_panic(m, "threads that wait wake each other without end"); }
         progressed = upcall_pump_system(m);
         for (struct machine_thread *t = m->stuck, *next; t; t = next) {
             next = t->next_stuck;
