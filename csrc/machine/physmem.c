@@ -6,8 +6,7 @@
 
 #define PHYSMEM_UNIT ((pa_t)4 << 20)
 #define PHYSMEM_MAX  ((pa_t)4 << 30)
-#define PHYSMEM_HUGE                                                                                                   \
-    ((pa_t)32 << 20) /* smaller ones: to clear huge pages would take longer than all the rest of boot */
+#define PHYSMEM_HUGE ((pa_t)32 << 20) /* smaller ones: to clear huge pages would take longer than all the rest of boot */
 
 uint8_t *physmem_map(pa_t size) {
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

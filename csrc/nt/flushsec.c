@@ -84,7 +84,9 @@ static void MiGatherFlush(struct os *os, const struct subsection *s, uint32_t fi
                          .write = true};
     for (uint32_t i = first; i < end && io->pages < MM_FLUSH_CLUSTER; i++) {
         va_t prototype = s->BasePte + i * PTE_SIZE;
-        if (!MmIsAddressValid(os, prototype) || !MiIsFlushable(os, prototype, &frame, &busy)) { break; }
+        /* the first was just read, be it through a global TLB entry: NT-20 */
+        if (i != first && !MmIsAddressValid(os, prototype)) { break; }
+        if (!MiIsFlushable(os, prototype, &frame, &busy)) { break; }
         io->frame[io->pages++] = frame;
     }
 }
