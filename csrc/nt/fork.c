@@ -215,7 +215,9 @@ static ntstatus_t MiCreateBlocks(struct fork *f) {
         uint32_t frames = f->pages / MM_PTE_PER_PAGE + 2 + f->page_tables + FRAMES_TO_SPARE;
         bool ok = MiFramesAvailableOrWanted(f->os, frames);
         if (!ok || (f->pages && !MiAddBlock(f, f->pages))) {
+            const uint32_t missing = f->os->FramesMissing;
             MiFreeUnusedBlocks(f);
+            f->os->FramesMissing = missing; /* others may have waited for more meanwhile */
             return ok ? STATUS_INSUFFICIENT_RESOURCES : MI_WAIT_FOR_PAGE;
         }
     }
@@ -498,11 +500,9 @@ static ntstatus_t MiForkInParent(struct fork *f) {
     ntstatus_t status = MiChargeChild(f);
     if (!NT_SUCCESS(status)) { return status; }
     status = MiCreateBlocks(f);
-    if (!NT_SUCCESS(status)) {
-        MiReturnCommitment(f->os, f->charge + f->page_tables, f->child);
-        return status;
-    }
-    return MiConvertParent(f);
+    if (NT_SUCCESS(status)) { status = MiConvertParent(f); }
+    if (!NT_SUCCESS(status) && !f->begun) { MiReturnCommitment(f->os, f->charge + f->page_tables, f->child); }
+    return status;
 }
 
 ntstatus_t MiCloneProcessAddressSpace(struct os *os, struct eprocess *parent, struct eprocess *child) {

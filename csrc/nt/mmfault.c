@@ -157,7 +157,7 @@ static ntstatus_t MiProcessSpaceFault(struct os *os, struct mmfault *fault) {
 
 /* The page that every process may read at 7FFE0000; the kernel's alias is FFDF0000. No VAD, no charge. */
 static ntstatus_t MiMapSharedUserPage(struct os *os, struct mmfault *fault) {
-    if (fault->Write) { return STATUS_ACCESS_VIOLATION; }
+    if (fault->Write || fault->Process->VmDeleted) { return STATUS_ACCESS_VIOLATION; }
     pfn_t frame = os->MmSharedUserFrame;
     MiIncrementShareCount(os, frame);
     MiIncrementShareCount(os, fault->PageTable);
@@ -179,6 +179,7 @@ static ntstatus_t MiUserPageTable(struct os *os, struct mmfault *fault) {
         fault->PageTable = pte_frame(pde);
         return STATUS_SUCCESS;
     }
+    if (pde == 0 && fault->Process->VmDeleted) { return STATUS_ACCESS_VIOLATION; }
     if (pde == 0 && !MiIsSharedUserPage(fault->Va)) {
         bool known = MiCheckVirtualAddress(os, fault->Process, fault->Va, &fault->Protection, &fault->PrototypeAddress);
         if (!known || (fault->Protection & 7) == 0) { return STATUS_ACCESS_VIOLATION; }

@@ -67,6 +67,7 @@ static void MiLinkHandle(struct os *os, const struct mi_handle *contents) {
 
 uint32_t MiInsertHandle(struct os *os, const struct eprocess *owner, enum mi_object_kind kind, uint32_t id,
                         uint32_t access) {
+    if (owner->Exiting) { return 0; } /* its handles are closed already */
     uint32_t value = FIRST_HANDLE;
     while (MiFindHandle(os, owner, value)) { value += 4; }
     MiLinkHandle(os,
@@ -144,7 +145,7 @@ static ntstatus_t MiCallOpenHandle(struct os *os, struct eprocess *process, cons
     uint32_t kind = MI_ARGUMENT(event, 0), id = MI_ARGUMENT(event, 1);
     if (kind < MI_OBJECT_PROCESS || kind > MI_OBJECT_FILE) { return STATUS_INVALID_PARAMETER; }
     if (!MiObjectExists(os, kind, id)) { return STATUS_INVALID_HANDLE; }
-    if (process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; } /* its handles are closed already */
+    if (process->Exiting) { return STATUS_PROCESS_IS_TERMINATING; }
     out[0] = MiInsertHandle(os, process, kind, id, MI_ARGUMENT(event, 2));
     return STATUS_SUCCESS;
 }

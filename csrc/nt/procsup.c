@@ -337,8 +337,8 @@ ntstatus_t PspExitProcess(struct os *os, struct eprocess *process) {
     bool attached = KeAttachProcess(os, process);
     MiRemoveFromExpansionList(os, &process->Vm);
     MmCleanProcessAddressSpace(os, process);
+    process->VmDeleted = true; /* nothing comes back while the tables that are left are waited for */
     MiDeleteLeftPageTables(os);
-    process->VmDeleted = true;
     MiExitThreads(os, process);
     if (attached) {
         KeDetachProcess(os);

@@ -205,14 +205,14 @@ static bool MiIsStillSo(struct os *os, const struct page_state *page) {
 
 static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, va_t va, unsigned protection,
                                         int *commit_change) {
-    struct page_state page;
-    do {
+    struct page_state page = {.Clone = true};
+    while (page.Clone) {
         ntstatus_t status = MiMakePageTableValid(os, va);
         if (status != STATUS_SUCCESS) { return status; }
-        page = MiClassifyPage(os, process, va);
+        do { page = MiClassifyPage(os, process, va); } while (!MiIsStillSo(os, &page));
         if (page.Clone) { status = MiMakeClonePagePrivate(os, process, &page); }
         if (status != STATUS_SUCCESS) { return status; }
-    } while (page.Clone || !MiIsStillSo(os, &page));
+    }
     const struct mmvad *vad = MiLocateAddress(process, va);
     if (!vad || MiIsGoing(process, va)) { return STATUS_ACCESS_VIOLATION; }
     unsigned target = MiTargetProtection(vad, &page, protection);

@@ -223,11 +223,12 @@ ntstatus_t MiResolveProtoPteFault(struct os *os, struct mmfault *fault) {
 }
 
 /* The view, the process's own PTE and the prototype PTE may each have gone another way during the read. Page tables are
- * not pinned by pointers to prototypes, so the one in question is asked for by its PDE first. */
+ * not pinned by pointers to prototypes, so the one in question is asked for by its PDE first: nothing is waited for. */
 static bool MiStillWanted(struct os *os, const struct mmfault *fault, pfn_t frame, pte_t transition,
                           struct proto_fault *p) {
     va_t prototype = fault->Read.PteAddress[fault->Read.Faulting];
-    return MiReadPte(os, MiGetPdeAddress(fault->Va)) != 0 && MiReadPte(os, fault->PointerPte) == fault->PteContents &&
+    return (MiReadPte(os, MiGetPdeAddress(fault->Va)) & PTE_VALID) &&
+           MiReadPte(os, fault->PointerPte) == fault->PteContents &&
            MiPageIsAsReadLeftIt(os, prototype, frame, transition) && MiFindPrototype(os, fault, p) &&
            p->Prototype == prototype && MiAllowed(fault, p->Protection);
 }

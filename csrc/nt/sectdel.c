@@ -153,12 +153,12 @@ void MiChangePfnReference(struct os *os, struct control_area *area, int change) 
 }
 
 /* A page of the area is in memory only, or on its way to the file. Then so is the page of its prototype; others are not
- * waited for, since the area may go meanwhile. */
+ * waited for, since the area may go meanwhile. Its PTE says so: the directory may not have the pool yet (NT-20). */
 static bool MiHasModifiedPages(struct os *os, const struct control_area *area) {
     for (const struct subsection *s = area->Subsections; s; s = s->Next) {
         for (uint32_t i = 0; s->BasePte && i < s->PtesInSubsection; i++) {
             va_t prototype = s->BasePte + i * PTE_SIZE;
-            if (!MmIsAddressValid(os, prototype)) { continue; }
+            if (!(MiReadPte(os, MiGetPteAddress(prototype)) & PTE_VALID)) { continue; }
             pte_t pte = MiReadPte(os, prototype);
             if (pte_form(pte) != PTE_FORM_TRANSITION) { continue; }
             struct mmpfn pfn = MiReadPfn(os, pte_frame(pte));

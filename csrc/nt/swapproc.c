@@ -91,16 +91,18 @@ static void MiSetDirectoryPointers(struct os *os, const struct eprocess *process
 }
 #endif
 
-/* Whose stack has to stay: it goes on in the middle of the kernel. */
-static bool MiHasWaitingThread(const struct os *os, const struct eprocess *process) {
+/* A thread goes on in the middle of the kernel, whose stack has to stay, or comes back from where it is attached. */
+static bool MiIsNeeded(struct os *os, const struct eprocess *process) {
     const struct ethread *thread = os->Threads;
-    while (thread && (thread->Process != process || !thread->Waiting)) { thread = thread->Next; }
-    return thread != NULL;
+    while (thread && !(thread->Process == process && thread->Waiting) && thread->SavedProcess != process) {
+        thread = thread->Next;
+    }
+    return thread || KeGetCurrentPrcb(os)->SavedProcess == process;
 }
 
 ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
     if (process == &os->SystemProcess || process == PsGetCurrentProcess(os) || process->State != PROCESS_IN_MEMORY ||
-        process->StackCount != 0 || process->NumberOfLockedPages != 0 || MiHasWaitingThread(os, process)) {
+        process->StackCount != 0 || process->NumberOfLockedPages != 0 || MiIsNeeded(os, process)) {
         return STATUS_INVALID_PARAMETER;
     }
     pfn_t directory = process->DirectoryFrame[LAST_DIRECTORY];

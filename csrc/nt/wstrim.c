@@ -190,11 +190,15 @@ static void MiFlushPageTable(struct os *os, va_t window) {
 
 void MiDeletePageTableIfUnused(struct os *os, va_t va) {
     va_t pde_va = MiGetPdeAddress(va), window = page_of(MiGetPteAddress(va));
-    if (MiReadPte(os, pde_va) == 0 || MiRead16(os, MiUsedPteCounter(va)) != 0) { return; }
-    /* One that was trimmed meanwhile comes back to be deleted: its frame may be on a list or in a paging file. */
-    if (MiMakePageTableValid(os, va) != STATUS_SUCCESS) { MiAssert(os, "no frame for a page table to be deleted"); }
+    pte_t pde = 0;
+    while (!(pde & PTE_VALID)) {
+        pde = MiReadPte(os, pde_va);
+        if (pde == 0 || MiRead16(os, MiUsedPteCounter(va)) != 0) { return; }
+        /* One that was trimmed meanwhile comes back to be deleted: its frame may be on a list or in a paging file. */
+        if (!(pde & PTE_VALID)) { MiWaitForPageTable(os, va); }
+    }
     struct mmsupport *vm = &PsGetCurrentProcess(os)->Vm;
-    pfn_t frame = pte_frame(MiReadPte(os, pde_va));
+    pfn_t frame = pte_frame(pde);
     struct mmpfn pfn = MiReadPfn(os, frame);
     if (pfn.u2 != 1) { KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41790, frame, 1, pfn.u2); }
     MiWritePte(os, pde_va, 0);
