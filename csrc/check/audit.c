@@ -195,7 +195,29 @@ static bool audit_frames(struct audit *a) {
 
 /* ---- I7 ---- */
 
+struct section_commit {
+    uint32_t charged;
+    bool changing;
+};
+
+static bool add_charge(void *ctx, const struct nt_control_area_view *area) {
+    struct section_commit *c = ctx;
+    c->charged += area->committed;
+    c->changing = c->changing || (area->committed && !area->opened);
+    return true;
+}
+
+/* A section is charged before its prototype PTEs say so, and after: what makes or removes them may wait. */
+static bool audit_section_commit(struct audit *a) {
+    struct section_commit c = {.changing = a->changing};
+    nt_view_control_areas(a->os, add_charge, &c);
+    a->commit += c.charged;
+    if (a->section_pages == c.charged || (a->section_pages < c.charged && c.changing)) { return true; }
+    return audit_fail(a, "I7", "committed pages of sections expected %x, found %x", a->section_pages, c.charged);
+}
+
 static bool audit_commit(struct audit *a) {
+    if (!audit_section_commit(a)) { return false; }
     uint32_t expected = a->boot_commit + a->commit + audit_pool_pages(a) - a->boot_pool_pages;
     if (expected == a->memory.total_committed) { return true; }
     return audit_fail(a, "I7", "committed pages expected %x, found %x", expected, a->memory.total_committed);
@@ -244,6 +266,7 @@ static bool run(struct audit *a, struct report *report) {
     a->report = report;
     a->failed = false;
     a->commit = 0;
+    a->section_pages = 0;
     a->changing = false;
     a->slot_count = 0;
     free(a->frame);

@@ -56,6 +56,7 @@ struct audit {
     size_t slot_count, slot_capacity;
     uint32_t paging_file_pages[OS_PAGING_FILES_MAX]; /* current size, 0: there is none */
     uint32_t commit;                                 /* recounted */
+    uint32_t section_pages; /* of it, pages of sections: what the prototype PTEs say */
     bool changing; /* a call that waits has some process's address-creation mutex */
     struct report *report;
     bool failed;

@@ -665,7 +665,7 @@ static bool scan_prototype(struct audit *a, const struct nt_prototype_view *arra
     if (!p->known) { return true; } /* untouched pool */
     pte_t prototype = p->words[(va & PAGE_MASK) / PTE_SIZE];
     bool valid = prototype & PTE_VALID, transition = !valid && pte_form(prototype) == PTE_FORM_TRANSITION;
-    if (!array->clone && is_committed_page(a, prototype)) { a->commit++; }
+    if (!array->clone && is_committed_page(a, prototype)) { a->section_pages++; }
     if (!valid && !transition) {
         audit_slot(a, prototype, (uint32_t)va);
         return true;

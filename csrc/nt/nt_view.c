@@ -124,6 +124,8 @@ static void mi_view_control_areas(const struct os *os, bool (*visit)(void *ctx, 
                                             .queue = area->Queue,
                                             .system_views = area->SystemViews,
                                             .held = area->Held,
+                                            .committed = area->CommitCharge,
+                                            .opened = area->SectionRef || area->MappedViews,
                                             .path = area->FileObject ? area->FileObject->Path : ""};
         if (!visit(ctx, &view)) { return; }
     }

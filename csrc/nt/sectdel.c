@@ -103,9 +103,9 @@ void MiDestroyControlArea(struct os *os, struct control_area *area) {
     struct control_area **at = &os->ControlAreas;
     while (*at != area) { at = &(*at)->Next; }
     *at = area->Next;
+    MiReturnCommitment(os, area->CommitCharge, NULL);
     if (area->Segment) { ExFreePool(os, area->Segment); }
     ExFreePool(os, area->Address);
-    MiReturnCommitment(os, area->CommitCharge, NULL);
     MiFreeHost(area);
 }
 

@@ -171,9 +171,11 @@ ntstatus_t MiCommitReservedView(struct os *os, struct mmvad *vad, va_t start, va
             fresh[pass]++;
             if (pass == 1) { MiWritePte(os, prototype, pte_demand_zero(vad->ControlArea->Subsections->Protection)); }
         }
-        if (pass == 0 && !MiChargeCommitment(os, fresh[0], NULL)) { return STATUS_COMMITMENT_LIMIT; }
+        if (pass != 0) { break; }
+        if (!MiChargeCommitment(os, fresh[0], NULL)) { return STATUS_COMMITMENT_LIMIT; }
+        vad->ControlArea->CommitCharge += fresh[0]; /* its pages may have to be waited for */
     }
-    vad->ControlArea->CommitCharge += fresh[1];
+    vad->ControlArea->CommitCharge -= fresh[0] - fresh[1];
     MiReturnCommitment(os, fresh[0] - fresh[1], NULL);
     MiWriteSegment(os, vad->ControlArea);
     return STATUS_SUCCESS;
@@ -188,12 +190,15 @@ static void MiForgetControlArea(struct os *os, struct control_area *area) {
     MiFreeHost(area);
 }
 
-static struct control_area *MiCreateControlArea(struct os *os, uint32_t sid, uint64_t size, unsigned protection) {
+/* charge: what its pages have been charged; as long as it is on the list, it has that. */
+static struct control_area *MiCreateControlArea(struct os *os, uint32_t sid, uint64_t size, unsigned protection,
+                                                uint32_t charge) {
     struct control_area *area = MiAllocateHost(os, sizeof *area), **last = &os->ControlAreas;
     area->SectionId = sid;
     area->Size = size;
     area->FileLength = UINT64_MAX;
     area->Protection = (uint8_t)protection;
+    area->CommitCharge = charge;
     while (*last) { last = &(*last)->Next; }
     *last = area;
     if (MiAllocateControlArea(os, area)) { return area; }
@@ -235,13 +240,12 @@ static ntstatus_t MiCreatePageFileSection(struct os *os, struct section_object *
     if (what->Size == 0 || what->Size > MM_MAXIMUM_SECTION_SIZE) { return STATUS_INVALID_PARAMETER_4; }
     uint32_t pages = (uint32_t)MiPages(what->Size), charge = reserve ? 0 : pages;
     if (!MiChargeCommitment(os, charge, NULL)) { return STATUS_COMMITMENT_LIMIT; }
-    struct control_area *area = MiCreateControlArea(os, what->SectionId, what->Size, what->Protection);
+    struct control_area *area = MiCreateControlArea(os, what->SectionId, what->Size, what->Protection, charge);
     if (!area) {
         MiReturnCommitment(os, charge, NULL);
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     area->Reserve = reserve;
-    area->CommitCharge = charge;
     struct subsection piece = {.Length = what->Size, .Protection = (uint8_t)protection};
     if (!MiAddSubsection(os, area, piece, false)) {
         MiDestroyControlArea(os, area);
@@ -278,7 +282,7 @@ static struct control_area *MiControlAreaOfFile(struct os *os, struct file_objec
                                                 bool image) {
     struct control_area **slot = image ? &file->ImageSectionObject : &file->DataSectionObject;
     if (*slot) { return *slot; }
-    struct control_area *area = MiCreateControlArea(os, sid, size, image ? MM_EXECUTE_WRITECOPY : MM_EXECUTE_READ);
+    struct control_area *area = MiCreateControlArea(os, sid, size, image ? MM_EXECUTE_WRITECOPY : MM_EXECUTE_READ, 0);
     if (!area) { return NULL; }
     if (!MiAllocateFileObject(os, file) || *slot) { /* another has made one while a segment was purged for this */
         ExFreePool(os, area->Address);

@@ -60,6 +60,8 @@ struct nt_control_area_view {
     va_t address, segment; /* segment: 0 = none yet */
     unsigned queue;        /* 0 in use, 1 on the list of unused segments, 2 on the dereference thread's */
     uint32_t system_views, held; /* held: referenced by calls that wait */
+    uint32_t committed;          /* pages charged */
+    bool opened;                 /* without a file, false: it is being made or removed */
     const char *path; /* "": page-file backed */
 };
 struct nt_section_view {
