@@ -158,7 +158,16 @@ ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool
     return STATUS_SUCCESS;
 }
 
+/* The references of its frames may be another list's: it has none to give back. */
+static void MiCheckLocked(struct os *os, const struct mmmdl *mdl) {
+    if (mdl->Locked != 0) { return; }
+    pfn_t frame = MiMdlFrame(os, mdl, 0);
+    uint32_t share = frame > os->MmHighestPhysicalPage ? 0 : MiReadPfn(os, frame).u2;
+    KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 7, frame, share, 0);
+}
+
 void MmUnlockPages(struct os *os, struct mmmdl *mdl) {
+    MiCheckLocked(os, mdl);
     uint16_t flags = MiMdlFlags(os, mdl);
     if (flags & MDL_MAPPED_TO_SYSTEM_VA) { MmUnmapLockedPages(os, MiRead32(os, mdl->Address + MDL_MAPPED_VA), mdl); }
     if (mdl->UserProcess) { MmUnmapLockedPages(os, mdl->UserVa, mdl); }

@@ -413,6 +413,10 @@ void MiDecrementReferenceCount(struct os *os, pfn_t frame) { MiDropReference(os,
 
 void MiIncrementReferenceCount(struct os *os, pfn_t frame) {
     struct mmpfn pfn = MiReadPfn(os, frame);
+    unsigned location = pfn_location(&pfn);
+    if (location < MM_LISTS) { /* a driver locks memory that nobody has allocated */
+        KeBugCheckEx(os, BUGCHECK_PFN_LIST_CORRUPT, 0x99, frame, location, 0);
+    }
     pfn.ReferenceCount++;
     MiWritePfn(os, frame, &pfn);
 }
