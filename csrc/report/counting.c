@@ -234,6 +234,7 @@ void counting_event(struct counting *c, const struct event *event, const struct 
         p = find(c, event->proc.pid);
         if (p) { forget(p); }
         return;
+    case EV_PROC_CREATE: /* the one before may have ended by an exception, which is no event */
     case EV_PROC_EXIT:
         p = find(c, event->proc.pid);
         if (p) { drop(c, p); }

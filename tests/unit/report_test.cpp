@@ -177,6 +177,20 @@ TEST_F(Report, ExecAndExitForget) {
     EXPECT_EQ(t()->fork_child_first_touch, 0u);
 }
 
+// An exception that nobody handles ends a process, and no event says so: its pid is another's then.
+TEST_F(Report, ANewProcessHasTouchedNothing) {
+    become(1);
+    resolved(FAULT_DEMAND_ZERO, 0x410000);
+    fork(2, 1);
+    process(EV_PROC_CREATE, 1);
+    resolved(FAULT_DEMAND_ZERO, 0x410000);
+    process(EV_PROC_CREATE, 2);
+    become(2);
+    resolved(FAULT_DEMAND_ZERO, 0x410000); // nothing is inherited
+    EXPECT_EQ(t()->demand_zero, 3u);
+    EXPECT_EQ(t()->fork_child_first_touch, 0u);
+}
+
 TEST_F(Report, FreedPagesAreNewAgain) {
     become(1);
     event e = {};
