@@ -28,6 +28,7 @@ struct open_event {
     uint64_t index;
     UT_hash_handle hh;
     struct event event;
+    struct section *section; /* that it maps: it may be closed meanwhile */
 };
 
 struct mdl {
@@ -51,7 +52,11 @@ struct shadow {
     struct open_event *open;
     struct mdl *mdls;
     struct taint *taints;
-    bool waited; /* the service whose end is looked at */
+    /* the service whose end is looked at */
+    bool waited;
+    struct section *section;
+    /* Stores to physical memory, counted; the last at each word of a page. */
+    uint64_t strays, stray[IDEAL_WORDS];
 };
 
 struct shadow *shadow_create(void) {
@@ -67,6 +72,7 @@ void shadow_destroy(struct shadow *s) {
     struct open_event *open, *next_open;
     HASH_ITER(hh, s->open, open, next_open) {
         HASH_DEL(s->open, open);
+        ideal_drop_section(open->section);
         free(open);
     }
     for (struct mdl *m = s->mdls, *next; m; m = next) {
@@ -83,11 +89,19 @@ void shadow_destroy(struct shadow *s) {
 
 /* ---- stores behind the user addresses ---- */
 
-static void forget_word(void *ctx, struct ideal_page *page) { ideal_set_unknown(page, *(unsigned *)ctx, true); }
+struct words {
+    unsigned first, last;
+};
 
-static void taint_word(struct shadow *s, pa_t pa) {
+static void forget_words(void *ctx, struct ideal_page *page) {
+    const struct words *words = ctx;
+    for (unsigned w = words->first; w <= words->last; w++) { ideal_set_unknown(page, w, true); }
+}
+
+/* Those that have a byte of [pa, pa + bytes), all in one frame. */
+static void taint_words(struct shadow *s, pa_t pa, unsigned bytes) {
     pfn_t frame = pa >> PAGE_SHIFT;
-    unsigned word = (pa & PAGE_MASK) >> 2;
+    struct words words = {(pa & PAGE_MASK) >> 2, ((pa + bytes - 1) & PAGE_MASK) >> 2};
     struct taint *t;
     HASH_FIND(hh, s->taints, &frame, sizeof frame, t);
     if (!t) {
@@ -95,13 +109,8 @@ static void taint_word(struct shadow *s, pa_t pa) {
         t->frame = frame;
         HASH_ADD(hh, s->taints, frame, sizeof t->frame, t);
     }
-    t->words[word >> 6] |= (uint64_t)1 << (word & 63);
-    ideal_pages_in_frame(s->ideal, frame, forget_word, &word);
-}
-
-static void taint_bytes(struct shadow *s, pa_t pa, unsigned bytes) {
-    taint_word(s, pa);
-    if (((pa + bytes - 1) ^ pa) & ~(pa_t)3) { taint_word(s, pa + bytes - 1); }
+    for (unsigned w = words.first; w <= words.last; w++) { t->words[w >> 6] |= (uint64_t)1 << (w & 63); }
+    ideal_pages_in_frame(s->ideal, frame, forget_words, &words);
 }
 
 static bool is_tainted(const struct shadow *s, pa_t pa) {
@@ -120,6 +129,23 @@ static void untaint(struct shadow *s, pa_t pa) {
     struct taint *t;
     HASH_FIND(hh, s->taints, &frame, sizeof frame, t);
     if (t) { t->words[word >> 6] &= ~((uint64_t)1 << (word & 63)); }
+}
+
+/* A store by physical address, or through the direct map: into whose page is not known, if the kernel has brought it
+ * into another frame than was last seen. */
+static void note_stray(struct shadow *s, pa_t pa, unsigned bytes) {
+    s->strays++;
+    s->stray[(pa & PAGE_MASK) >> 2] = s->stray[((pa + bytes - 1) & PAGE_MASK) >> 2] = s->strays;
+}
+
+/* The page is now in this frame. If it is another one, such a store may have hit it on its way. */
+static void see_page(struct shadow *s, struct ideal_page *page, pfn_t frame) {
+    bool hit = page->frame != frame && page->seen != s->strays && !page->common;
+    for (unsigned w = 0; hit && w < IDEAL_WORDS; w++) {
+        if (s->stray[w] > page->seen) { ideal_set_unknown(page, w, true); }
+    }
+    page->frame = frame;
+    page->seen = s->strays;
 }
 
 /* ---- accesses ---- */
@@ -191,9 +217,9 @@ static bool view_access(struct shadow *s, const struct access *a, const struct l
     struct ideal_page *page =
         store ? ideal_store_page(s->ideal, SYSTEM_PID, a->va) : ideal_load_page(s->ideal, SYSTEM_PID, a->va);
     if (!page) { return true; }
+    see_page(s, page, a->pa >> PAGE_SHIFT);
     if (a->type != MMU_WRITE && !compare_load(s, a, page, record, event, report)) { return false; }
     if (store) { store_bytes(s, a, page, stored_value(event, a->va)); }
-    page->frame = a->pa >> PAGE_SHIFT;
     return true;
 }
 
@@ -218,8 +244,13 @@ static bool kernel_access(struct shadow *s, struct access *a, const struct log_r
                 return true;
             }
         }
+        if (store && va < USER_END) { /* the kernel may have brought it into another frame than was last seen */
+            ideal_forget_behind(s->ideal, pid, va);
+            ideal_forget_behind(s->ideal, pid, va + a->bytes - 1);
+        }
     }
-    if (store) { taint_bytes(s, a->pa, a->bytes); }
+    if (store && a->va - USER_END == a->pa) { note_stray(s, a->pa, a->bytes); }
+    if (store) { taint_words(s, a->pa, a->bytes); }
     return true;
 }
 
@@ -249,9 +280,9 @@ static bool access_event(struct shadow *s, const struct event *event, const stru
     bool store = mmu_writes(a.type);
     struct ideal_page *page = store ? ideal_store_page(s->ideal, a.pid, a.va) : ideal_load_page(s->ideal, a.pid, a.va);
     if (!page) { return no_region(&a, record, event, report); }
+    see_page(s, page, a.pa >> PAGE_SHIFT);
     if (a.type != MMU_WRITE && !compare_load(s, &a, page, record, event, report)) { return false; }
     if (store) { store_bytes(s, &a, page, stored_value(event, a.va)); }
-    page->frame = a.pa >> PAGE_SHIFT;
     return true;
 }
 
@@ -364,6 +395,10 @@ static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid,
 
 #define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
 
+static struct section *section_to_map(const struct shadow *s, uint32_t sid) {
+    return s->section ? s->section : ideal_find_section(s->ideal, sid);
+}
+
 /* Without a section a fork, with that of an image a view of it, at base. A parent or section named by a handle is not
  * followed. */
 static void process_call(struct shadow *s, const uint64_t *arg, uint32_t pid, va_t base) {
@@ -373,8 +408,74 @@ static void process_call(struct shadow *s, const uint64_t *arg, uint32_t pid, va
         return;
     }
     ideal_process_create(s->ideal, (uint32_t)arg[0]);
-    if (base) { ideal_map(s->ideal, (uint32_t)arg[0], (uint32_t)arg[5], base, 0, 0, EVENT_MAP_IMAGE, false); }
+    if (base) {
+        ideal_map(s->ideal, (uint32_t)arg[0], section_to_map(s, (uint32_t)arg[5]), base, 0, 0, EVENT_MAP_IMAGE, false);
+    }
 }
+
+/* ---- calls that write ---- */
+
+#define NONE       0xFFu
+#define DIRECT_END 0xA0000000u
+#define MDL_HEADER 0x1Cu
+#define IRP_MDL    4u
+
+/* Which arguments say what memory a call writes: of a process by its handle, or of the current one; bytes without an
+ * argument that says how many. */
+static const struct {
+    const char *name;
+    uint8_t process, address, length, offset, bytes;
+} writers[] = {
+    {"RtlCopyMemory", NONE, 0, 2, 0, 0},          {"RtlMoveMemory", NONE, 0, 2, 0, 0},
+    {"RtlFillMemory", NONE, 0, 1, 0, 0},          {"RtlZeroMemory", NONE, 0, 1, 0, 0},
+    {"NtWriteVirtualMemory", 0, 1, 3, 0, 0},      {"NtReadVirtualMemory", NONE, 2, 3, 0, 0},
+    {"NtQueryVirtualMemory", NONE, 3, 4, 0, 0},   {"NtQueryVirtualMemory", NONE, 5, NONE, 0, 4},
+    {"IoAllocateMdl", NONE, 4, NONE, IRP_MDL, 4},
+};
+
+/* [va, va + size) of process pid, whatever it is, was stored into. Nothing gets past the end of the user addresses. */
+static void forget_written(struct shadow *s, uint32_t pid, va_t va, va_t size, bool exact) {
+    va_t end = va + size, limit = va < USER_END ? USER_END : (va_t)1 << 32;
+    if (end > limit) { end = limit; }
+    for (va_t next; va < end; va = next) {
+        next = page_of(va) + PAGE_SIZE < end ? page_of(va) + PAGE_SIZE : end;
+        uint32_t owner;
+        va_t aliased, start, last;
+        bool alias = mdl_alias(s, pid, va, &owner, &aliased) && aliased < USER_END;
+        for (va_t word = va & ~(va_t)3; alias && word < next; word += 4) {
+            ideal_forget_behind(s->ideal, owner, aliased + word - va);
+        }
+        if (alias) { continue; }
+        if (va < USER_END || ideal_region(s->ideal, SYSTEM_PID, va, &start, &last)) {
+            ideal_forget_words(s->ideal, va < USER_END ? pid : SYSTEM_PID, va, next - va, exact);
+        } else if (va < DIRECT_END) {
+            taint_words(s, va - USER_END, (unsigned)(next - va));
+        }
+    }
+}
+
+/* Lists that stand in a process's memory: any call, and any event of one, may write there. */
+static void forget_lists(struct shadow *s, uint32_t pid) {
+    for (const struct mdl *m = s->mdls; m; m = m->next) {
+        va_t pages = ((m->base & PAGE_MASK) + m->size + PAGE_MASK) >> PAGE_SHIFT;
+        if (m->address && m->address < USER_END) { forget_written(s, pid, m->address, MDL_HEADER + 4 * pages, false); }
+    }
+}
+
+/* The end of a call, good or bad, or of a part of it: it waits. */
+static void call_writes(struct shadow *s, const struct event *event, uint32_t pid, bool exact) {
+    const uint64_t *arg = event->args.arg;
+    for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
+        if (strcmp(event->text, writers[i].name) != 0) { continue; }
+        uint32_t process = writers[i].process == NONE ? CURRENT_PROCESS_HANDLE : (uint32_t)arg[writers[i].process];
+        uint32_t length = writers[i].length == NONE ? writers[i].bytes : (uint32_t)arg[writers[i].length];
+        forget_written(s, process == CURRENT_PROCESS_HANDLE ? pid : process,
+                       (uint32_t)(arg[writers[i].address] + writers[i].offset), length, exact);
+    }
+    forget_lists(s, pid);
+}
+
+/* ---- ---- */
 
 /* A service with raw arguments, in the order of NT-105; a process handle is -1 or a process id. */
 static void call_event(struct shadow *s, const struct event *event, uint32_t pid, uint64_t out0, uint64_t out1) {
@@ -391,16 +492,16 @@ static void call_event(struct shadow *s, const struct event *event, uint32_t pid
         int mask = MiMakeProtectionMask((uint32_t)arg[3]);
         if (mask >= 0) { ideal_protect(s->ideal, process, arg[1], arg[2], (unsigned)mask); }
     } else if (strcmp(name, "NtCreateSection") == 0 || strcmp(name, "MmCreateSection") == 0) {
-        ideal_section_of_file(s->ideal, (uint32_t)arg[0], arg[4] ? (uint32_t)arg[4] : (uint32_t)arg[0],
-                              arg[3] & 0x1000000, arg[1]);
+        ideal_section_of_file(s->ideal, (uint32_t)arg[0], (uint32_t)arg[4], arg[3] & 0x1000000, arg[1]);
     } else if (strcmp(name, "MmMapViewInSystemSpace") == 0) {
-        ideal_map(s->ideal, SYSTEM_PID, (uint32_t)arg[0], out0, out1, 0, MM_READWRITE, true);
+        ideal_map(s->ideal, SYSTEM_PID, section_to_map(s, (uint32_t)arg[0]), out0, out1, 0, MM_READWRITE, true);
     } else if (strcmp(name, "MmUnmapViewInSystemSpace") == 0) {
         ideal_unmap(s->ideal, SYSTEM_PID, arg[0]);
     } else if (strcmp(name, "NtMapViewOfSection") == 0 || strcmp(name, "MmMapViewOfSection") == 0) {
         process = (uint32_t)arg[1] == CURRENT_PROCESS_HANDLE ? pid : (uint32_t)arg[1];
         int mask = MiMakeProtectionMask((uint32_t)arg[9]);
-        ideal_map(s->ideal, process, (uint32_t)arg[0], out0, out1, arg[5], mask < 0 ? 0 : (unsigned)mask, true);
+        ideal_map(s->ideal, process, section_to_map(s, (uint32_t)arg[0]), out0, out1, arg[5],
+                  mask < 0 ? 0 : (unsigned)mask, true);
     } else if (strcmp(name, "NtCreateProcess") == 0) {
         process_call(s, arg, pid, out1);
     } else if (strcmp(name, "NtUnmapViewOfSection") == 0 || strcmp(name, "MmUnmapViewOfSection") == 0) {
@@ -431,7 +532,7 @@ static void service_event(struct shadow *s, const struct event *event, uint32_t 
         break;
     case EV_SECTION_CLOSE: ideal_section_close(ideal, event->section.sid); break;
     case EV_MAP:
-        ideal_map(ideal, pid, event->map.sid, event->map.base ? event->map.base : out0,
+        ideal_map(ideal, pid, section_to_map(s, event->map.sid), event->map.base ? event->map.base : out0,
                   event->map.size ? event->map.size : out1, event->map.offset, event->map.prot, event->map.share);
         break;
     case EV_UNMAP: ideal_unmap(ideal, pid, event->range.base); break;
@@ -462,18 +563,39 @@ static bool ends_late(const struct event *event) {
     }
 }
 
+/* Which section a service maps, if one. */
+static bool maps_section(const struct event *event, uint32_t *sid) {
+    static const char *const first[] = {"NtMapViewOfSection", "MmMapViewOfSection", "MmMapViewInSystemSpace"};
+    bool maps = event->kind == EV_MAP, call = event->kind == EV_CALL;
+    *sid = maps ? event->map.sid : (uint32_t)event->args.arg[0];
+    for (size_t i = 0; call && i < sizeof first / sizeof *first; i++) { maps |= strcmp(event->text, first[i]) == 0; }
+    if (!call || strcmp(event->text, "NtCreateProcess") != 0) { return maps; }
+    *sid = (uint32_t)event->args.arg[5];
+    return true;
+}
+
+static bool is_mdl_event(const struct event *event) {
+    return event->kind == EV_MDL_LOCK || event->kind == EV_MDL_MAP || event->kind == EV_MDL_UNMAP ||
+           event->kind == EV_MDL_UNLOCK;
+}
+
 static void keep_open(struct shadow *s, const struct event *event) {
     struct open_event *o = check_alloc(sizeof *o);
     event_copy(&o->event, event);
     o->index = event->index;
+    uint32_t sid;
+    if (maps_section(event, &sid)) { o->section = ideal_hold_section(ideal_find_section(s->ideal, sid)); }
     HASH_ADD(hh, s->open, index, sizeof o->index, o);
 }
 
-static const struct event *find_event(const struct shadow *s, uint64_t index, const struct event *current) {
+static const struct event *find_event(struct shadow *s, uint64_t index, const struct event *current) {
+    s->section = NULL;
     if (index == current->index) { return current; }
     struct open_event *o;
     HASH_FIND(hh, s->open, &index, sizeof index, o);
-    return o ? &o->event : NULL;
+    if (!o) { return NULL; }
+    s->section = o->section;
+    return &o->event;
 }
 
 static void close_event(struct shadow *s, uint64_t index) {
@@ -481,6 +603,7 @@ static void close_event(struct shadow *s, uint64_t index) {
     HASH_FIND(hh, s->open, &index, sizeof index, o);
     if (!o) { return; }
     HASH_DEL(s->open, o);
+    ideal_drop_section(o->section);
     free(o);
 }
 
@@ -516,14 +639,21 @@ bool shadow_event(struct shadow *s, const struct event *given, const struct reco
     bool done = false; /* this event's own end was seen */
     for (size_t i = 0; i < records->count; i++) {
         const struct log_record *r = &records->at[i];
-        if (r->kind != LOG_ACCESS && r->kind != LOG_STATUS && r->kind != LOG_EXCEPTION) { continue; }
-        const struct event *of = r->event == event->index ? event : find_event(s, r->event, event);
+        if (r->kind != LOG_ACCESS && r->kind != LOG_STATUS && r->kind != LOG_EXCEPTION && r->kind != LOG_BLOCK) {
+            continue;
+        }
+        const struct event *of = find_event(s, r->event, event);
         if (!of || (r->kind == LOG_ACCESS && (r->cause != LOG_TRACE || !is_access(of)))) { continue; }
         if (r->kind == LOG_ACCESS && !access_event(s, of, r, report)) { return false; }
-        if (r->kind == LOG_STATUS && NT_SUCCESS(r->a)) {
-            s->waited = of != event || has_blocked(records, of->index);
-            service_event(s, of, r->pid, r->b, r->c);
+        if (r->kind == LOG_STATUS) { s->waited = of != event || has_blocked(records, of->index); }
+        if (of->kind == EV_SECTION && r->kind == LOG_STATUS) {
+            ideal_open_file(s->ideal, of->section.sid, of->section.type, of->section.size, of->text);
         }
+        if (is_mdl_event(of)) { forget_lists(s, r->pid); }
+        bool success = r->kind == LOG_STATUS && NT_SUCCESS(r->a);
+        if (success) { service_event(s, of, r->pid, r->b, r->c); }
+        if (of->kind == EV_CALL) { call_writes(s, of, r->pid, success && !s->waited); }
+        if (r->kind == LOG_BLOCK) { continue; }
         if (r->kind == LOG_ACCESS && !last_touch(of, r)) { continue; }
         if (of == event) {
             done = true;
@@ -532,8 +662,12 @@ bool shadow_event(struct shadow *s, const struct event *given, const struct reco
         }
     }
     bool quad = event->kind == EV_POKE_QUAD;
-    if (event->kind == EV_POKE) { taint_word(s, event->poke.pa); }
-    if (quad) { taint_bytes(s, event->poke.pa & ~(pa_t)7, 8); }
+    if (event->kind == EV_POKE || quad) {
+        unsigned bytes = quad ? 8 : 4;
+        pa_t pa = event->poke.pa & ~(pa_t)(bytes - 1);
+        taint_words(s, pa, bytes);
+        note_stray(s, pa, bytes);
+    }
     if (blocked && !done && ends_late(event)) { keep_open(s, event); }
     return true;
 }

@@ -46,6 +46,12 @@ struct section {
     UT_hash_handle hh;
 };
 
+struct known_file {
+    struct known_file *next;
+    uint32_t sid;
+    uint64_t file, size; /* size: 0 = not recorded */
+};
+
 struct region {
     va_t start, end;         /* end exclusive */
     va_t view;               /* base of the view it is part of */
@@ -71,6 +77,7 @@ struct process {
 struct ideal {
     struct process *processes, *last;
     struct section *sections;
+    struct known_file *files;
     struct store *stores;
     struct ideal_page *zero;
 };
@@ -92,6 +99,7 @@ static void page_drop(struct ideal_page *p) {
 
 static struct ideal_page *page_copy(const struct ideal_page *from) {
     struct ideal_page *p = page_new();
+    p->seen = from->seen;
     memcpy(p->bytes, from->bytes, sizeof p->bytes);
     if (from->unknown) {
         p->unknown = check_alloc(IDEAL_WORDS / 8);
@@ -174,14 +182,19 @@ static void store_free(struct store *s) {
     free(s);
 }
 
-static void section_drop(struct section *s) {
+void ideal_drop_section(struct section *s) {
     if (!s || --s->references) { return; }
     if (s->type == EVENT_SEC_PAGE) { store_free(s->store); }
     free(s->pieces);
     free(s);
 }
 
-static struct section *section_find(struct ideal *ideal, uint32_t sid) {
+struct section *ideal_hold_section(struct section *s) {
+    if (s) { s->references++; }
+    return s;
+}
+
+struct section *ideal_find_section(struct ideal *ideal, uint32_t sid) {
     struct section *s;
     HASH_FIND(hh, ideal->sections, &sid, sizeof sid, s);
     return s;
@@ -202,7 +215,7 @@ void ideal_section(struct ideal *ideal, uint32_t sid, unsigned type, uint64_t si
 
 void ideal_subsection(struct ideal *ideal, uint32_t sid, uint64_t offset, uint64_t size, uint64_t file_offset,
                       bool anonymous, unsigned protection) {
-    struct section *s = section_find(ideal, sid);
+    struct section *s = ideal_find_section(ideal, sid);
     if (!s) { return; }
     s->pieces = check_grow(s->pieces, (s->piece_count + 1) * sizeof *s->pieces);
     s->pieces[s->piece_count++] = (struct piece){.offset = offset,
@@ -213,22 +226,37 @@ void ideal_subsection(struct ideal *ideal, uint32_t sid, uint64_t offset, uint64
 }
 
 void ideal_section_close(struct ideal *ideal, uint32_t sid) {
-    struct section *s = section_find(ideal, sid);
+    struct section *s = ideal_find_section(ideal, sid);
     if (!s) { return; }
     HASH_DEL(ideal->sections, s);
-    section_drop(s);
+    ideal_drop_section(s);
+}
+
+void ideal_open_file(struct ideal *ideal, uint32_t sid, unsigned type, uint64_t size, const char *path) {
+    if (type == EVENT_SEC_PAGE || ideal_find_section(ideal, sid)) { return; }
+    uint64_t identity = file_identity(path);
+    struct known_file *file = ideal->files;
+    while (file && file->file != identity) { file = file->next; }
+    if (!file) {
+        file = check_alloc(sizeof *file);
+        *file = (struct known_file){.next = ideal->files, .sid = sid, .file = identity};
+        ideal->files = file;
+    }
+    if (file->size == 0 && type == EVENT_SEC_DATA) { file->size = size; }
 }
 
 void ideal_section_of_file(struct ideal *ideal, uint32_t sid, uint32_t file, bool image, uint64_t size) {
-    const struct section *like = section_find(ideal, file);
+    const struct section *like = file ? ideal_find_section(ideal, file) : NULL;
+    const struct known_file *known = file ? ideal->files : NULL;
+    while (known && known->sid != file) { known = known->next; }
     const char *path = "";
-    if (!like || sid == file) {
+    if (!like && !known) {
         ideal_section(ideal, sid, EVENT_SEC_PAGE, size, path);
         return;
     }
-    uint64_t identity = like->file, bytes = like->size;
+    uint64_t identity = like ? like->file : known->file, bytes = like ? like->size : known->size;
     ideal_section(ideal, sid, image ? EVENT_SEC_IMAGE : EVENT_SEC_DATA, bytes, path);
-    struct section *s = section_find(ideal, sid);
+    struct section *s = ideal_find_section(ideal, sid);
     s->file = identity;
     s->store = store_new(ideal, image ? mix64(identity) : identity, true);
 }
@@ -307,7 +335,7 @@ static void region_insert_at(struct process *p, size_t i, const struct region *r
 }
 
 static void region_remove_at(struct process *p, size_t i) {
-    section_drop(p->regions[i].section);
+    ideal_drop_section(p->regions[i].section);
     p->count--;
     memmove(&p->regions[i], &p->regions[i + 1], (p->count - i) * sizeof *p->regions);
 }
@@ -398,6 +426,10 @@ void ideal_destroy(struct ideal *ideal) {
     HASH_ITER(hh, ideal->processes, p, next_process) { ideal_process_exit(ideal, p->pid); }
     struct section *s, *next_section;
     HASH_ITER(hh, ideal->sections, s, next_section) { ideal_section_close(ideal, s->sid); }
+    for (struct known_file *file = ideal->files, *next; file; file = next) {
+        next = file->next;
+        free(file);
+    }
     struct store *st, *next_store;
     HASH_ITER(hh, ideal->stores, st, next_store) {
         HASH_DEL(ideal->stores, st);
@@ -431,6 +463,26 @@ void ideal_forget(struct ideal *ideal, uint32_t pid, va_t base, va_t size) {
     }
 }
 
+void ideal_forget_words(struct ideal *ideal, uint32_t pid, va_t base, va_t size, bool exact) {
+    for (va_t va = page_of(base); va < base + size; va += PAGE_SIZE) {
+        const struct ideal_page *old = ideal_load_page(ideal, pid, va);
+        bool section = old && old->common && old != ideal->zero;
+        struct ideal_page *page = ideal_store_page(ideal, pid, va);
+        if (!page) { continue; }
+        bool whole = section && page != old && !exact;
+        for (unsigned w = 0; w < IDEAL_WORDS; w++) {
+            va_t word = va + w * 4;
+            if (whole || (word + 4 > base && word < base + size)) { ideal_set_unknown(page, w, true); }
+        }
+    }
+}
+
+void ideal_forget_behind(struct ideal *ideal, uint32_t pid, va_t va) {
+    struct ideal_page *page = ideal_load_page(ideal, pid, va);
+    if (page == ideal->zero) { page = ideal_store_page(ideal, pid, va); }
+    if (page) { ideal_set_unknown(page, (va & PAGE_MASK) >> 2, true); }
+}
+
 void ideal_release(struct ideal *ideal, uint32_t pid, va_t base, va_t size) {
     struct process *p = process_find(ideal, pid);
     struct region *r = p ? region_at(p, base) : NULL;
@@ -445,10 +497,9 @@ static bool is_write_copy(unsigned protection) {
     return protection != EVENT_MAP_IMAGE && (base == MM_WRITECOPY || base == MM_EXECUTE_WRITECOPY);
 }
 
-void ideal_map(struct ideal *ideal, uint32_t pid, uint32_t sid, va_t base, va_t size, uint64_t offset,
+void ideal_map(struct ideal *ideal, uint32_t pid, struct section *s, va_t base, va_t size, uint64_t offset,
                unsigned protection, bool share) {
     struct process *p = process_find(ideal, pid);
-    struct section *s = section_find(ideal, sid);
     if (!p || !s) { return; }
     if (size == 0) { size = s->size - offset; }
     struct region r = {.start = page_of(base),

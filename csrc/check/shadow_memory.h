@@ -11,11 +11,13 @@ struct ideal_page {
     uint32_t references;
     bool common;       /* belongs to a section or is the page of zeros: a private write copies it */
     pfn_t frame;       /* where the machine last accessed it; 0 = never */
+    uint64_t seen;     /* and when: the caller's to count */
     uint64_t *unknown; /* a bit for each 4-byte word whose contents nobody knows; NULL: all known */
     uint8_t bytes[PAGE_SIZE];
 };
 
 struct ideal;
+struct section;
 
 struct ideal *ideal_create(void);
 void ideal_destroy(struct ideal *ideal);
@@ -29,18 +31,29 @@ void ideal_exec(struct ideal *ideal, uint32_t pid); /* the process keeps its id 
 void ideal_section(struct ideal *ideal, uint32_t sid, unsigned type, uint64_t size, const char *path);
 void ideal_subsection(struct ideal *ideal, uint32_t sid, uint64_t offset, uint64_t size, uint64_t file_offset,
                       bool anonymous, unsigned protection);
-/* A section, with raw arguments, of the file that section FILE was made of. */
+/* A file is known by the number of the first section that was to be made of it, open or not. */
+void ideal_open_file(struct ideal *ideal, uint32_t sid, unsigned type, uint64_t size, const char *path);
+/* A section, with raw arguments, of the file of section FILE or of that number; 0: of none. */
 void ideal_section_of_file(struct ideal *ideal, uint32_t sid, uint32_t file, bool image, uint64_t size);
 void ideal_section_close(struct ideal *ideal, uint32_t sid);
+/* The open section of that number, or NULL; a call that waits keeps it. */
+struct section *ideal_find_section(struct ideal *ideal, uint32_t sid);
+struct section *ideal_hold_section(struct section *section);
+void ideal_drop_section(struct section *section);
 
 void ideal_reserve(struct ideal *ideal, uint32_t pid, va_t base, va_t size);
 /* Contents are lost, the region stays: decommit. */
 void ideal_discard(struct ideal *ideal, uint32_t pid, va_t base, va_t size);
 /* Contents may have been lost: MEM_RESET. */
 void ideal_forget(struct ideal *ideal, uint32_t pid, va_t base, va_t size);
+/* Words were stored whose values are not known. exact: all of them, and just now; otherwise it is not known either
+ * whether, or when, the process got its own copy of a section's page. */
+void ideal_forget_words(struct ideal *ideal, uint32_t pid, va_t base, va_t size, bool exact);
+/* One was stored into the page that is at va, past the process: for all who see that page. */
+void ideal_forget_behind(struct ideal *ideal, uint32_t pid, va_t va);
 /* size 0: the whole region that holds base. */
 void ideal_release(struct ideal *ideal, uint32_t pid, va_t base, va_t size);
-void ideal_map(struct ideal *ideal, uint32_t pid, uint32_t sid, va_t base, va_t size, uint64_t offset,
+void ideal_map(struct ideal *ideal, uint32_t pid, struct section *section, va_t base, va_t size, uint64_t offset,
                unsigned protection, bool share);
 void ideal_unmap(struct ideal *ideal, uint32_t pid, va_t base);
 void ideal_protect(struct ideal *ideal, uint32_t pid, va_t base, va_t size, unsigned protection);
