@@ -433,9 +433,12 @@ static const struct {
     {"IoAllocateMdl", NONE, 4, NONE, IRP_MDL, 4},
 };
 
-/* [va, va + size) of process pid, whatever it is, was stored into. Nothing gets past the end of the user addresses. */
+/* [va, va + size) of process pid, whatever it is, was stored into. Nothing gets past the end of the user addresses, but
+ * a move may begin at a last byte that is low. */
 static void forget_written(struct shadow *s, uint32_t pid, va_t va, va_t size, bool exact) {
-    va_t end = va + size, limit = va < USER_END ? USER_END : (va_t)1 << 32;
+    const va_t top = (va_t)1 << 32;
+    va_t end = va + size, limit = va < USER_END ? USER_END : top;
+    if (end > top) { forget_written(s, pid, 0, end - top, exact); }
     if (end > limit) { end = limit; }
     for (va_t next; va < end; va = next) {
         next = page_of(va) + PAGE_SIZE < end ? page_of(va) + PAGE_SIZE : end;
