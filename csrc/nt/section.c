@@ -323,11 +323,11 @@ static ntstatus_t MiCreateImageSection(struct os *os, struct section_object *wha
     what->ControlArea = MiControlAreaOfFile(os, file, what->SectionId, what->Size, true);
     if (!what->ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }
     status = MiCheckOtherUse(file, true, false); /* again: that may have waited */
+    if (NT_SUCCESS(status) && what->Size > what->ControlArea->Size) { status = STATUS_SECTION_TOO_BIG; }
     if (!NT_SUCCESS(status)) {
         MiDereferenceControlArea(os, what->ControlArea);
         return status;
     }
-    if (what->Size > what->ControlArea->Size) { return STATUS_SECTION_TOO_BIG; }
     what->Size = what->ControlArea->Size;
     what->Protection = MM_EXECUTE_WRITECOPY;
     return MiOpenSection(os, what);
@@ -407,7 +407,9 @@ static ntstatus_t MiCreateCapturedSection(struct os *os, const struct event *eve
     what.ControlArea = MiControlAreaOfFile(os, file, event->section.sid, size, false);
     if (!what.ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }
     bool too_big = event->section.size > what.ControlArea->Size || event->section.size > file->Length;
-    return too_big ? STATUS_SECTION_TOO_BIG : MiOpenSection(os, &what);
+    if (!too_big) { return MiOpenSection(os, &what); }
+    MiDereferenceControlArea(os, what.ControlArea);
+    return STATUS_SECTION_TOO_BIG;
 }
 
 static ntstatus_t MiSectionEvent(struct os *os, const struct event *event) {

@@ -152,7 +152,8 @@ TEST_F(NtMdl, UserMappingWaitsForAPageTable) {
     const uint64_t arguments[] = {1, 1};
     last = *nt_call(m, "MmMapLockedPages", 2, arguments);
     EXPECT_TRUE(last.blocked);
-    EXPECT_EQ(process(2).commit_charge, 0u);
+    EXPECT_EQ(process(2).commit_charge, 1u); // the range is there, and its table charged
+    EXPECT_EQ(pde(2, 0x10000), 0u);
     run("undrain 10");
     EXPECT_EQ(pte(2, 0x10000) & 0xFFF, 0x067u);
     EXPECT_EQ(pte(2, 0x11000) >> 12, pte(1, 0x411000) >> 12);
