@@ -7,6 +7,7 @@ va_t MiMapPageInHyperSpace(struct os *os, pfn_t frame, unsigned *old_irql) {
     *old_irql = os->M->ops->irql(os->M);
     if (*old_irql < DISPATCH_LEVEL) { os->M->ops->set_irql(os->M, DISPATCH_LEVEL); }
     uint32_t slot = MiRead32(os, MM_FIRST_RESERVED_MAPPING_PTE) >> PTE_FRAME_SHIFT;
+    if (slot > MM_HYPER_SLOTS) { MiAssert(os, "the ring of hyperspace mappings has been written over"); }
     if (slot == 0) {
         /* Every slot was used once since the last flush: only now can a translation of one be stale. */
         os->M->ops->fill(os->M, MM_FIRST_RESERVED_MAPPING_PTE + PTE_SIZE, 0, MM_HYPER_SLOTS * PTE_SIZE);

@@ -128,7 +128,8 @@ ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool
     va_t base = start + MiRead32(os, mdl->Address + MDL_BYTE_OFFSET);
     va_t last = base + MiRead32(os, mdl->Address + MDL_BYTE_COUNT) - 1;
     struct eprocess *process = base < MM_SYSTEM_RANGE_START ? PsGetCurrentProcess(os) : NULL;
-    if ((user && last > MM_HIGHEST_USER_ADDRESS) || last > UINT32_MAX) {
+    va_t end = start + ((va_t)mdl->Pages << PAGE_SHIFT) - 1; /* what it says of its length may have been written over */
+    if ((user && last > MM_HIGHEST_USER_ADDRESS) || last > UINT32_MAX || end > UINT32_MAX) {
         return MiRaise(os, STATUS_ACCESS_VIOLATION, write, base, 0);
     }
     if (process &&

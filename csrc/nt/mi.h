@@ -91,6 +91,7 @@ struct mmsupport {
     va_t WorkingSetList;      /* C0502000 or C0C00000 */
     va_t Address;             /* of the structure in memory: EPROCESS+C8; MiWriteVm keeps it equal to this one */
     struct eprocess *Process; /* NULL: the system working set */
+    uint32_t LastInitializedWsle, HashTableSize; /* of the list, as it was last written */
 };
 
 /* WS_LIST fields, NT-30: offsets from WorkingSetList. */

@@ -8,7 +8,7 @@
 void MiInitializeWorkingSetList(struct os *os, struct eprocess *process); /* attached to it; NT-38 */
 void MiInitializeSystemWorkingSet(struct os *os);
 struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm);
-void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list);
+void MiWriteWorkingSetList(struct os *os, struct mmsupport *vm, const struct mmwsl *list);
 uint32_t MiReadWsle(struct os *os, const struct mmsupport *vm, uint32_t index);
 void MiWriteWsle(struct os *os, const struct mmsupport *vm, uint32_t index, uint32_t old, uint32_t value);
 /* NT-34 step 4, for the page at coming; false: none is evictable. */
@@ -17,8 +17,7 @@ bool MiReplaceWorkingSetEntry(struct os *os, struct mmsupport *vm, va_t coming);
 bool MiHashLookup(struct os *os, const struct mmsupport *vm, const struct mmwsl *list, va_t va, uint32_t *index);
 void MiHashInsert(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va, uint32_t index);
 void MiHashRemove(struct os *os, const struct mmsupport *vm, struct mmwsl *list, va_t va);
-/* There is none, or it is where one can be, and no larger than one can be. */
-bool MiIsHashInPlace(const struct mmsupport *vm, const struct mmwsl *list);
+va_t MiHashAddress(const struct mmsupport *vm); /* 0: it has none */
 bool MiHashMustGrow(const struct mmsupport *vm, const struct mmwsl *list);
 void MiHashGrow(struct os *os, struct mmsupport *vm, struct mmwsl *list); /* needs a frame */
 /* Maps a zeroed frame at va for the list's own use: the table, or the hash. Needs a frame and a free entry. */

@@ -148,6 +148,10 @@ static ntstatus_t MiPageTableWindowFault(struct os *os, struct mmfault *fault) {
 static ntstatus_t MiProcessSpaceFault(struct os *os, struct mmfault *fault) {
     if (fault->User) { return STATUS_ACCESS_VIOLATION; }
     if (fault->Va < MM_HYPER_BASE) { return MiPageTableWindowFault(os, fault); }
+    pte_t pde = MiReadPte(os, MiGetPdeAddress(fault->Va));
+    if (pde & PTE_LARGE) { /* there is none */
+        KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41284, MiGetPdeAddress(fault->Va), pde, 0);
+    }
     pte_t pte = MiReadPte(os, fault->PointerPte);
     if (pte & PTE_VALID) { return MiValidKernelFault(os, fault, pte); }
     MiNonPagedAreaFault(os, fault, 0);

@@ -61,17 +61,19 @@ static bool MiTargetIsFree(struct os *os, struct eprocess *process, va_t to) {
     return form == PTE_FORM_ZERO || form == PTE_FORM_DEMAND_ZERO;
 }
 
-/* While one is waited for, the other may go. False: there is nothing to move. */
-static bool MiBringBothTables(struct os *os, const struct moved_page *page) {
-    do {
-        MiWaitForPageTable(os, page->from);
-        if (MiReadPte(os, MiGetPteAddress(page->from)) == 0) { return false; }
-        MiWaitForPageTable(os, page->to);
-    } while (!(MiReadPte(os, MiGetPdeAddress(page->from)) & PTE_VALID));
-    return true;
-}
-
 static pfn_t MiTableOf(struct os *os, va_t va) { return pte_frame(MiReadPte(os, MiGetPdeAddress(va))); }
+
+/* The first must not make room for the second. False: there is nothing to move. */
+static bool MiBringBothTables(struct os *os, struct moved_page *page) {
+    MiWaitForPageTable(os, page->from);
+    if (MiReadPte(os, MiGetPteAddress(page->from)) == 0) { return false; }
+    page->from_table = MiTableOf(os, page->from);
+    MiIncrementShareCount(os, page->from_table);
+    MiWaitForPageTable(os, page->to);
+    MiDecrementShareCount(os, page->from_table);
+    page->to_table = MiTableOf(os, page->to);
+    return MiReadPte(os, MiGetPteAddress(page->from)) != 0;
+}
 
 ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size) {
     struct eprocess *process = PsGetCurrentProcess(os);
@@ -96,8 +98,6 @@ ntstatus_t MiMovePages(struct os *os, va_t from, va_t to, va_t size) {
         if (MiReadPte(os, MiGetPdeAddress(page.from)) == 0) { continue; }
         if (!MiBringBothTables(os, &page)) { continue; }
         if (!MiTargetIsFree(os, process, page.to)) { return STATUS_CONFLICTING_ADDRESSES; } /* touched meanwhile */
-        page.from_table = MiTableOf(os, page.from);
-        page.to_table = MiTableOf(os, page.to);
         MiMovePage(os, process, &page);
     }
     for (va_t at = 0; at < length; at += PAGE_SIZE) {

@@ -15,10 +15,7 @@ static uint32_t MiHashSizeMax(const struct mmsupport *vm) {
     return vm->Process ? WSHASH_PROCESS_MAX : WSHASH_SYSTEM_MAX;
 }
 
-bool MiIsHashInPlace(const struct mmsupport *vm, const struct mmwsl *list) {
-    if (list->HashTableSize == 0) { return list->HashTable == 0; }
-    return list->HashTable == vm->WorkingSetList + WSHASH_OFFSET && list->HashTableSize <= MiHashSizeMax(vm);
-}
+va_t MiHashAddress(const struct mmsupport *vm) { return vm->HashTableSize ? vm->WorkingSetList + WSHASH_OFFSET : 0; }
 
 static struct mmwsle_hash MiReadHash(struct os *os, const struct mmwsl *list, uint32_t slot) {
     struct mmwsle_hash entry;

@@ -18,14 +18,15 @@ _Static_assert(sizeof(struct mmwsl) == 0x30, "WS_LIST header is 30 bytes");
 
 OS_TYPED_ACCESS(list, struct mmwsl);
 
-/* A driver may have written into it: nothing is looked for beyond what a list can have. */
+/* A driver may have written into it: nothing is looked for beyond what the list has. */
 static void MiCheckWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list) {
     uint32_t last = list->LastInitializedWsle;
     bool chained = list->FirstFreeWsle <= last || list->FirstFreeWsle == NO_WSLE;
-    if (last >= WSLES_MAX || list->LastWsleIndex > last || list->FirstDynamic - 1 > list->LastWsleIndex || !chained) {
+    if (last != vm->LastInitializedWsle || list->LastWsleIndex > last || list->FirstDynamic - 1 > list->LastWsleIndex ||
+        !chained) {
         KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41785, list->LastWsleIndex, last, vm->WorkingSetList);
     }
-    if (!MiIsHashInPlace(vm, list)) {
+    if (list->HashTableSize != vm->HashTableSize || list->HashTable != MiHashAddress(vm)) {
         KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, 0x41884, list->HashTable, list->HashTableSize, vm->WorkingSetList);
     }
 }
@@ -36,7 +37,9 @@ struct mmwsl MiReadWorkingSetList(struct os *os, const struct mmsupport *vm) {
     return list;
 }
 
-void MiWriteWorkingSetList(struct os *os, const struct mmsupport *vm, const struct mmwsl *list) {
+void MiWriteWorkingSetList(struct os *os, struct mmsupport *vm, const struct mmwsl *list) {
+    vm->LastInitializedWsle = list->LastInitializedWsle;
+    vm->HashTableSize = list->HashTableSize;
     os_write_list(os->M, vm->WorkingSetList, *list);
 }
 
@@ -257,12 +260,22 @@ static bool MiSearchLinearly(struct os *os, const struct mmsupport *vm, const st
     return false;
 }
 
+/* Without frames the hash does not grow, and all its slots come to be used: then one of its entries makes room. */
+static void MiMakeRoomInHash(struct os *os, struct mmsupport *vm, va_t va) {
+    struct mmwsl list = MiReadWorkingSetList(os, vm);
+    while (list.HashTable && list.NonDirectCount >= list.HashTableSize) {
+        if (!MiReplaceWorkingSetEntry(os, vm, va)) { MiAssert(os, "a hash is full of pages that stay"); }
+        list = MiReadWorkingSetList(os, vm);
+    }
+}
+
 uint32_t MiAddValidPageToWorkingSet(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, bool shared,
                                     unsigned protection) {
     struct mmwsl list;
+    bool direct = !shared || MiReadPfn(os, frame).u2 == 1;
+    if (!direct) { MiMakeRoomInHash(os, vm, va); }
     uint32_t old, index = MiLocateAndReserveWsle(os, vm, &list, va, &old);
     enum os_profile profile = os->Config.profile;
-    bool direct = !shared || MiReadPfn(os, frame).u2 == 1;
     uint32_t entry = shared ? wsle_shared(profile, va, protection, direct) : wsle_private(profile, va);
     if (direct) {
         MiSetPfnWsIndex(os, frame, index);
