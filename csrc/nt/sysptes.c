@@ -49,13 +49,22 @@ struct system_pte_run {
     uint32_t next, count;
 };
 
-static struct system_pte_run MiReadRun(struct os *os, uint32_t reference) {
+/* The lists are in the entries themselves: one that was written over may lead anywhere. */
+static void MiCheckSystemPtes(struct os *os, unsigned space, va_t pte, uint32_t count) {
+    const struct mmsysptes *ptes = &os->SystemPtes;
+    if (pte < ptes->MmSystemPtesStart[space] || MiNextPte(pte, count) > ptes->MmSystemPtesEnd[space]) {
+        MiAssert(os, "the list of free system PTEs leads out of their space");
+    }
+}
+
+static struct system_pte_run MiReadRun(struct os *os, unsigned space, uint32_t reference) {
     struct system_pte_run run = {.pte = MiReferencedPte(reference), .count = 1};
     uint32_t first = MiReadFreeEntry(os, run.pte);
     run.next = first & MI_REFERENCE_MASK;
     /* the end is the highest; a list that was written over may lead back */
     if (run.next <= reference) { MiAssert(os, "the free system PTEs are not in order of address"); }
     if (!(first & MI_SINGLE_PTE)) { run.count = MiReadFreeEntry(os, MiNextPte(run.pte, 1)) >> PTE_FRAME_SHIFT; }
+    MiCheckSystemPtes(os, space, run.pte, run.count);
     return run;
 }
 
@@ -106,7 +115,7 @@ static va_t MiTakeRun(struct os *os, unsigned space, uint32_t count, uint32_t al
     struct mmsysptes *ptes = &os->SystemPtes;
     struct system_pte_run before = {0};
     for (uint32_t at = ptes->MmFirstFreeSystemPte[space]; at != MM_PTE_LIST_END;) {
-        struct system_pte_run run = MiReadRun(os, at);
+        struct system_pte_run run = MiReadRun(os, space, at);
         int64_t place = MiPlaceInRun(&run, count, alignment, offset);
         if (place >= 0) {
             MiSplitRun(os, space, &before, &run, (uint32_t)place, count);
@@ -124,12 +133,12 @@ static void MiInsertRun(struct os *os, unsigned space, va_t pte, uint32_t count)
     struct mmsysptes *ptes = &os->SystemPtes;
     struct system_pte_run before = {0}, run = {pte, ptes->MmFirstFreeSystemPte[space], count};
     while (run.next != MM_PTE_LIST_END && MiReferencedPte(run.next) < pte) {
-        before = MiReadRun(os, run.next);
+        before = MiReadRun(os, space, run.next);
         run.next = before.next;
     }
     ptes->MmTotalFreeSystemPtes[space] += count;
     if (run.next != MM_PTE_LIST_END && MiReferencedPte(run.next) == MiNextPte(pte, count)) {
-        struct system_pte_run after = MiReadRun(os, run.next);
+        struct system_pte_run after = MiReadRun(os, space, run.next);
         MiWriteFreeEntry(os, after.pte, 0);
         if (after.count > 1) { MiWriteFreeEntry(os, MiNextPte(after.pte, 1), 0); }
         run.next = after.next;
@@ -174,6 +183,7 @@ static va_t MiTakeSystemPteBlock(struct os *os, unsigned class) {
     if (ptes->MmSysPteListBySizeCount[class] == 0) { MiFeedSysPtePool(os, class); }
     if (ptes->MmSysPteListBySizeCount[class] == 0) { return 0; }
     va_t pte = MiReferencedPte(ptes->MmFreeSysPteListBySize[class]);
+    MiCheckSystemPtes(os, 0, pte, MmSysPteIndex[class]);
     ptes->MmFreeSysPteListBySize[class] = MiReadFreeEntry(os, pte) & MI_REFERENCE_MASK;
     ptes->MmSysPteListBySizeCount[class]--;
     MiWriteFreeEntry(os, pte, 0);

@@ -302,7 +302,8 @@ static bool MiFindWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame
         if ((entry & WSLE_VALID) && page_of(entry) == va) { return true; }
     }
     if (!(MiReadPfn(os, frame).Flags & PFN_PROTOTYPE)) { return false; } /* a direct entry is never searched for */
-    return list.HashTable ? MiHashLookup(os, vm, &list, va, index) : MiSearchLinearly(os, vm, &list, va, index);
+    if (!list.HashTable) { return MiSearchLinearly(os, vm, &list, va, index); }
+    return MiHashLookup(os, vm, &list, va, index) && *index <= list.LastWsleIndex;
 }
 
 uint32_t MiLocateWsle(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame) {
