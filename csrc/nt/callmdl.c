@@ -131,8 +131,8 @@ CALL(MiCallUnmapLocked) {
     va_t va = MI_ARGUMENT(event, 0);
     struct mmmdl *mdl = MiBeginMdlCall(os, MI_ARGUMENT(event, 1));
     if (mdl == NULL) { return STATUS_INVALID_PARAMETER; }
-    bool user = mdl->UserProcess && mdl->UserVa == page_of(va);
     bool system = (MiMdlFlags(os, mdl) & MDL_MAPPED_TO_SYSTEM_VA) && MiRead32(os, mdl->Address + MDL_MAPPED_VA) == va;
+    bool user = mdl->UserProcess && mdl->UserVa == page_of(va); /* last: that may have waited */
     if (user || system) { MmUnmapLockedPages(os, va, mdl); }
     mdl->InUse = false;
     return user || system ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;

@@ -150,12 +150,13 @@ void MmCleanProcessAddressSpace(struct os *os, struct eprocess *process) {
         if (vad->PhysicalMapping) {
             MiRemovePhysicalMapping(os, process, vad);
         } else if (vad->ControlArea != NULL) {
-            MiRemoveMappedView(os, process, vad);
+            MiDeleteViewPages(os, process, vad);
         } else {
             MiCleanRange(os, process, vad->StartingAddress, vad->EndingAddress);
         }
         MiRemoveVad(os, process, vad);
         MiReturnCommitment(os, vad->CommitCharge, process);
+        if (vad->ControlArea != NULL) { MiReleaseView(os, vad); } /* its section may go, and wait */
         MiFreeHost(vad);
     }
     MiCleanRange(os, process, MM_SHARED_USER_PAGE, MM_SHARED_USER_PAGE + PAGE_MASK); /* it has no VAD */

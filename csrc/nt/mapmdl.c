@@ -237,8 +237,9 @@ void MmMapMemoryDumpMdl(struct os *os, struct mmmdl *mdl) {
     }
     for (uint32_t i = 0; i < mdl->Pages; i++) {
         va_t va = MM_CRASH_DUMP_START + ((va_t)i << PAGE_SHIFT), pte = MiGetPteAddress(va);
+        pfn_t frame = MiMdlFrame(os, mdl, i);
         bool was_valid = MiReadPte(os, pte) & PTE_VALID;
-        MiWritePte(os, pte, MiKernelPte(os, MiMdlFrame(os, mdl, i)));
+        MiWritePte(os, pte, MiKernelPte(os, frame));
         if (MI_MUTANT(190, was_valid, false)) { MiFlushSingleTb(os, va); }
     }
     MiSetSystemMapping(os, mdl, MM_CRASH_DUMP_START, false);

@@ -253,19 +253,18 @@ ntstatus_t NtMapViewOfSection(struct os *os, const struct section_object *sectio
 /* ---- unmap ---- */
 
 /* No page of the view is left; the caller has the VAD. */
-static void MiReleaseView(struct os *os, struct mmvad *vad) {
+void MiReleaseView(struct os *os, struct mmvad *vad) {
     struct control_area *area = vad->ControlArea;
     area->MappedViews--;
     area->UserRef--;
     MiDereferenceControlArea(os, area);
 }
 
-void MiRemoveMappedView(struct os *os, struct eprocess *process, struct mmvad *vad) {
+void MiDeleteViewPages(struct os *os, struct eprocess *process, struct mmvad *vad) {
     /* Deletion: one CR3 load serves the whole view (NT-74), unless the reference's counting names each page. */
     bool each = os->Config.reference_counting;
     bool valid = MiDeleteVirtualAddresses(os, process, vad->StartingAddress, vad->EndingAddress, 0, each);
     if (valid && !each) { KeFlushCurrentTb(os, vad->EndingAddress); }
-    MiReleaseView(os, vad);
 }
 
 ntstatus_t NtUnmapViewOfSection(struct os *os, struct eprocess *process, uint32_t base) {

@@ -83,12 +83,10 @@ static ntstatus_t MiRaiseLockFailure(struct os *os, const struct mmfault *fault,
     return MiRaise(os, status, fault->Write, fault->Va, io_status);
 }
 
-/* Faults the page in until an access of this kind would not fault; then takes a reference on its frame (P27). D of a
- * page that was there already is merged (NT-28). */
-static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, struct mmfault *fault) {
-    bool there = true;
+/* Faults the page in until an access of this kind would not fault. *there: it would not have. */
+static ntstatus_t MiBringPage(struct os *os, struct mmfault *fault, bool *there) {
     while (!MiPageIsReady(os, fault->Va, fault->Write)) {
-        there = false;
+        *there = false;
         ntstatus_t status = MiAccessFault(os, fault);
         if (status == MI_WAIT_FOR_PAGE) { /* the pages before this one stay locked: who gives them back wakes himself */
             MiWaitForFreePage(os);
@@ -96,8 +94,21 @@ static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, s
             return status;
         }
     }
-    pfn_t frame = MmGetPhysicalAddress(os, fault->Va) >> PAGE_SHIFT;
-    MiSetMdlFrame(os, mdl, index, frame);
+    return STATUS_SUCCESS;
+}
+
+/* Takes a reference on the page's frame (P27). The list, where the frame is written first, may have to be waited for. D
+ * of a page that was there already is merged (NT-28). */
+static ntstatus_t MiLockPage(struct os *os, struct mmmdl *mdl, uint32_t index, struct mmfault *fault) {
+    bool there = true, same = false;
+    pfn_t frame = 0;
+    while (!same) {
+        ntstatus_t status = MiBringPage(os, fault, &there);
+        if (status != STATUS_SUCCESS) { return status; }
+        frame = MmGetPhysicalAddress(os, fault->Va) >> PAGE_SHIFT;
+        MiSetMdlFrame(os, mdl, index, frame);
+        same = MiPageIsReady(os, fault->Va, fault->Write) && MmGetPhysicalAddress(os, fault->Va) >> PAGE_SHIFT == frame;
+    }
     if (frame > os->MmHighestPhysicalPage) {
         MiSetMdlFlags(os, mdl, 0, MDL_IO_SPACE);
         return STATUS_SUCCESS;
@@ -123,6 +134,15 @@ static void MiUnlockFrame(struct os *os, pfn_t frame, bool write) {
     MiDecrementReferenceCount(os, frame);
 }
 
+/* All at once: the list itself may have to be waited for, before. */
+static void MiUnlockFrames(struct os *os, struct mmmdl *mdl, uint32_t count, bool write) {
+    pfn_t *frames = MiAllocateHost(os, (count + 1) * sizeof *frames);
+    for (uint32_t i = 0; i < count; i++) { frames[i] = MiMdlFrame(os, mdl, i); }
+    for (uint32_t i = 0; i < count; i++) { MiUnlockFrame(os, frames[i], write); }
+    MiFreeHost(frames);
+    mdl->Locked = 0;
+}
+
 ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool write) {
     va_t start = MiRead32(os, mdl->Address + MDL_START_VA);
     va_t base = start + MiRead32(os, mdl->Address + MDL_BYTE_OFFSET);
@@ -141,8 +161,7 @@ ntstatus_t MmProbeAndLockPages(struct os *os, struct mmmdl *mdl, bool user, bool
         struct mmfault fault = {.Va = index ? start + index * PAGE_SIZE : base, .Write = write, .User = user};
         ntstatus_t status = MiLockPage(os, mdl, index, &fault);
         if (status != STATUS_SUCCESS) {
-            while (index-- > 0) { MiUnlockFrame(os, MiMdlFrame(os, mdl, index), false); }
-            mdl->Locked = 0;
+            MiUnlockFrames(os, mdl, index, false);
             if (process) { process->PagesBeingLocked -= mdl->Pages; }
             MiSetMdlFlags(os, mdl, MDL_IO_SPACE, 0);
             return MiRaiseLockFailure(os, &fault, status);
@@ -172,14 +191,11 @@ void MmUnlockPages(struct os *os, struct mmmdl *mdl) {
     uint16_t flags = MiMdlFlags(os, mdl);
     if (flags & MDL_MAPPED_TO_SYSTEM_VA) { MmUnmapLockedPages(os, MiRead32(os, mdl->Address + MDL_MAPPED_VA), mdl); }
     if (mdl->UserProcess) { MmUnmapLockedPages(os, mdl->UserVa, mdl); }
-    for (uint32_t index = 0; index < MI_MUTANT(140, mdl->Pages, mdl->Pages - 1); index++) {
-        MiUnlockFrame(os, MiMdlFrame(os, mdl, index), (flags & MDL_WRITE_OPERATION) != 0);
-    }
+    MiUnlockFrames(os, mdl, MI_MUTANT(140, mdl->Pages, mdl->Pages - 1), (flags & MDL_WRITE_OPERATION) != 0);
     if (mdl->Process != NULL) {
         mdl->Process->NumberOfLockedPages -= mdl->Pages - MI_MUTANT(145, 0, 1);
         mdl->Process = NULL;
     }
-    mdl->Locked = 0;
     MiSetMdlFlags(os, mdl, MDL_PAGES_LOCKED | MDL_WRITE_OPERATION, 0);
 }
 

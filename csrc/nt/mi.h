@@ -560,8 +560,8 @@ ntstatus_t MmCreateSection(struct os *os, uint32_t sid, uint64_t maximum_size, u
                            struct file_object *file);
 /* What an untouched prototype PTE of the subsection contains. */
 pte_t MiPrototypeTemplate(const struct os *os, const struct subsection *s);
-void MiRemoveMappedView(struct os *os, struct eprocess *process,
-                        struct mmvad *vad); /* PTEs, counts; VAD stays to the caller */
+void MiDeleteViewPages(struct os *os, struct eprocess *process, struct mmvad *vad);
+void MiReleaseView(struct os *os, struct mmvad *vad); /* its counts; its pages have gone, the VAD stays to the caller */
 struct subsection *MiLocateSubsection(const struct control_area *area, uint64_t offset); /* NULL: no piece there */
 /* Where the first piece behind the offset begins; UINT64_MAX: there is none. */
 uint64_t MiNextSubsection(const struct control_area *area, uint64_t offset);

@@ -56,7 +56,7 @@ static void MiMovePage(struct os *os, struct eprocess *process, const struct mov
 static bool MiTargetIsFree(struct os *os, struct eprocess *process, va_t to) {
     if (!MiLocateAddress(process, to)) { return false; }
     if (MiReadPte(os, MiGetPdeAddress(to)) == 0) { return true; }
-    if (MiMakePageTableValid(os, to) != STATUS_SUCCESS) { return false; }
+    MiWaitForPageTable(os, to);
     enum pte_form form = pte_form(MiReadPte(os, MiGetPteAddress(to)));
     return form == PTE_FORM_ZERO || form == PTE_FORM_DEMAND_ZERO;
 }

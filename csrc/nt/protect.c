@@ -198,6 +198,12 @@ static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process
     return NT_SUCCESS(status) || status == MI_REFAULT ? STATUS_SUCCESS : status;
 }
 
+/* A fault has no mutex: the range may go while it waits. */
+static bool MiIsThere(const struct eprocess *process, va_t va) {
+    const struct mmvad *vad = MiLocateAddress(process, va);
+    return vad && !vad->PhysicalMapping && !MiIsGoing(process, va) && !process->VmDeleted;
+}
+
 /* What is known of the page has not changed while something was waited for. */
 static bool MiIsStillSo(struct os *os, const struct page_state *page) {
     return (MiReadPte(os, MiGetPdeAddress(page->Va)) & PTE_VALID) && MiReadPte(os, page->PteVa) == page->Pte;
@@ -206,15 +212,17 @@ static bool MiIsStillSo(struct os *os, const struct page_state *page) {
 static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, va_t va, unsigned protection,
                                         int *commit_change) {
     struct page_state page = {.Clone = true};
-    while (page.Clone) {
+    while (MiIsThere(process, va)) {
         ntstatus_t status = MiMakePageTableValid(os, va);
         if (status != STATUS_SUCCESS) { return status; }
-        do { page = MiClassifyPage(os, process, va); } while (!MiIsStillSo(os, &page));
-        if (page.Clone) { status = MiMakeClonePagePrivate(os, process, &page); }
+        page = MiClassifyPage(os, process, va);
+        if (!MiIsStillSo(os, &page)) { continue; }
+        if (!page.Clone) { break; }
+        status = MiMakeClonePagePrivate(os, process, &page);
         if (status != STATUS_SUCCESS) { return status; }
     }
+    if (!MiIsThere(process, va)) { return STATUS_ACCESS_VIOLATION; }
     const struct mmvad *vad = MiLocateAddress(process, va);
-    if (!vad || MiIsGoing(process, va)) { return STATUS_ACCESS_VIOLATION; }
     unsigned target = MiTargetProtection(vad, &page, protection);
     if (!page.Private) { *commit_change += MiIsWriteCopy(target) - MiIsWriteCopy(page.Protection); }
     switch (page.Form) {

@@ -249,6 +249,14 @@ static result_t MiPoolFree(struct os *os, const struct event *event) {
     return MiResult(STATUS_SUCCESS, 0, 0);
 }
 
+/* A step of the scenario, not of the thread that runs: what it waits for does not keep that in the kernel. */
+static result_t MiPoolStep(struct os *os, const struct event *event) {
+    KiEnterSystemThread(os);
+    result_t result = event->kind == EV_POOL ? MiPool(os, event) : MiPoolFree(os, event);
+    KiLeaveSystemThread(os);
+    return result;
+}
+
 /* ---- ---- */
 
 static result_t MiDispatchService(struct os *os, const struct event *event) {
@@ -281,8 +289,8 @@ static result_t MiDispatchService(struct os *os, const struct event *event) {
     case EV_DRAIN: return MiDrain(os, event);
     case EV_UNDRAIN: return MiUndrain(os, event);
     case EV_HYPERMAP: return MiHyperMap(os, event);
-    case EV_POOL: return MiPool(os, event);
-    case EV_POOL_FREE: return MiPoolFree(os, event);
+    case EV_POOL:
+    case EV_POOL_FREE: return MiPoolStep(os, event);
     case EV_STACK: return MiDeclareStack(os, event);
     case EV_TIME: return MiTimePasses(os, event);
     case EV_ATTACH: {
