@@ -311,6 +311,12 @@ static ntstatus_t MiCheckOtherUse(const struct file_object *file, bool image, bo
     return STATUS_SUCCESS;
 }
 
+/* No section comes of it: the area may be nobody's, and goes where those are kept. */
+static ntstatus_t MiLeaveControlArea(struct os *os, struct control_area *area, ntstatus_t status) {
+    MiDereferenceControlArea(os, area);
+    return status;
+}
+
 static bool MiIsWritable(unsigned protection) {
     return (protection & 7) == MM_READWRITE || (protection & 7) == MM_EXECUTE_READWRITE;
 }
@@ -324,10 +330,7 @@ static ntstatus_t MiCreateImageSection(struct os *os, struct section_object *wha
     if (!what->ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }
     status = MiCheckOtherUse(file, true, false); /* again: that may have waited */
     if (NT_SUCCESS(status) && what->Size > what->ControlArea->Size) { status = STATUS_SECTION_TOO_BIG; }
-    if (!NT_SUCCESS(status)) {
-        MiDereferenceControlArea(os, what->ControlArea);
-        return status;
-    }
+    if (!NT_SUCCESS(status)) { return MiLeaveControlArea(os, what->ControlArea, status); }
     what->Size = what->ControlArea->Size;
     what->Protection = MM_EXECUTE_WRITECOPY;
     return MiOpenSection(os, what);
@@ -344,10 +347,7 @@ static ntstatus_t MiCreateDataSection(struct os *os, struct section_object *what
     struct control_area *area = MiControlAreaOfFile(os, file, what->SectionId, size, false);
     if (!area) { return STATUS_INSUFFICIENT_RESOURCES; }
     status = MiCheckOtherUse(file, false, writable);
-    if (!NT_SUCCESS(status)) {
-        MiDereferenceControlArea(os, area);
-        return status;
-    }
+    if (!NT_SUCCESS(status)) { return MiLeaveControlArea(os, area, status); }
     if (writable) { area->OpenedForWrite = true; }
     if (no_cache) { area->Flags |= AREA_NO_CACHE; }
     if (size > file->Length) { file->Length = size; } /* zeros follow what the file has */
@@ -407,9 +407,7 @@ static ntstatus_t MiCreateCapturedSection(struct os *os, const struct event *eve
     what.ControlArea = MiControlAreaOfFile(os, file, event->section.sid, size, false);
     if (!what.ControlArea) { return STATUS_INSUFFICIENT_RESOURCES; }
     bool too_big = event->section.size > what.ControlArea->Size || event->section.size > file->Length;
-    if (!too_big) { return MiOpenSection(os, &what); }
-    MiDereferenceControlArea(os, what.ControlArea);
-    return STATUS_SECTION_TOO_BIG;
+    return too_big ? MiLeaveControlArea(os, what.ControlArea, STATUS_SECTION_TOO_BIG) : MiOpenSection(os, &what);
 }
 
 static ntstatus_t MiSectionEvent(struct os *os, const struct event *event) {

@@ -344,6 +344,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Damage{"mapped_views", SECTION, area32(0x14, 3), " (section 1): MappedViews expected 2, found 3"},
                       Damage{"user_ref", SECTION, area32(0x1C, 3), " (section 1): UserRef expected 2, found 3"},
                       Damage{"pfn_ref", SECTION, area32(0x10, 1), " (section 1): PfnRef expected 0, found 1"},
+                      Damage{"commit", SECTION, [](machine *m) { area_of(m)->CommitCharge++; },
+                             "audit I7: committed pages of sections expected 0, found 1"},
                       Damage{"in_use_and_on_a_queue", SECTION,
                              [](machine *m) { area_of(m)->Queue = control_area::AREA_UNUSED; },
                              " (section 1) is in use and on a queue"},
