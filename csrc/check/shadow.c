@@ -89,19 +89,25 @@ void shadow_destroy(struct shadow *s) {
 
 /* ---- stores behind the user addresses ---- */
 
-struct words {
-    unsigned first, last;
+struct stored {
+    pa_t start, end;
 };
 
-static void forget_words(void *ctx, struct ideal_page *page) {
-    const struct words *words = ctx;
-    for (unsigned w = words->first; w <= words->last; w++) { ideal_set_unknown(page, w, true); }
+/* Words of the frame that have a byte of it, all or a part of the frame. */
+static unsigned first_word(const struct stored *range, pfn_t frame) {
+    return range->start >> PAGE_SHIFT < frame ? 0 : (range->start & PAGE_MASK) >> 2;
+}
+static unsigned last_word(const struct stored *range, pfn_t frame) {
+    return (range->end - 1) >> PAGE_SHIFT > frame ? PAGE_MASK >> 2 : ((range->end - 1) & PAGE_MASK) >> 2;
 }
 
-/* Those that have a byte of [pa, pa + bytes), all in one frame. */
-static void taint_words(struct shadow *s, pa_t pa, unsigned bytes) {
-    pfn_t frame = pa >> PAGE_SHIFT;
-    struct words words = {(pa & PAGE_MASK) >> 2, ((pa + bytes - 1) & PAGE_MASK) >> 2};
+static void forget_words(void *ctx, struct ideal_page *page) {
+    const struct stored *range = ctx;
+    unsigned last = last_word(range, page->frame);
+    for (unsigned w = first_word(range, page->frame); w <= last; w++) { ideal_set_unknown(page, w, true); }
+}
+
+static void taint_frame(struct shadow *s, const struct stored *range, pfn_t frame) {
     struct taint *t;
     HASH_FIND(hh, s->taints, &frame, sizeof frame, t);
     if (!t) {
@@ -109,8 +115,21 @@ static void taint_words(struct shadow *s, pa_t pa, unsigned bytes) {
         t->frame = frame;
         HASH_ADD(hh, s->taints, frame, sizeof t->frame, t);
     }
-    for (unsigned w = words.first; w <= words.last; w++) { t->words[w >> 6] |= (uint64_t)1 << (w & 63); }
-    ideal_pages_in_frame(s->ideal, frame, forget_words, &words);
+    unsigned first = first_word(range, frame), last = last_word(range, frame);
+    if (first == 0 && last == PAGE_MASK >> 2) {
+        memset(t->words, 0xFF, sizeof t->words);
+        return;
+    }
+    for (unsigned w = first; w <= last; w++) { t->words[w >> 6] |= (uint64_t)1 << (w & 63); }
+}
+
+/* Those that have a byte of [start, end). */
+static void taint_words(struct shadow *s, pa_t start, pa_t end) {
+    struct stored range = {start, end};
+    if (start >= end) { return; }
+    pfn_t first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT;
+    for (pfn_t frame = first; frame <= last; frame++) { taint_frame(s, &range, frame); }
+    ideal_pages_in_frames(s->ideal, first ? first : 1, last, forget_words, &range); /* 0: never accessed */
 }
 
 static bool is_tainted(const struct shadow *s, pa_t pa) {
@@ -250,7 +269,7 @@ static bool kernel_access(struct shadow *s, struct access *a, const struct log_r
         }
     }
     if (store && a->va - USER_END == a->pa) { note_stray(s, a->pa, a->bytes); }
-    if (store) { taint_words(s, a->pa, a->bytes); }
+    if (store) { taint_words(s, a->pa, a->pa + a->bytes); }
     return true;
 }
 
@@ -440,6 +459,7 @@ static void forget_written(struct shadow *s, uint32_t pid, va_t va, va_t size, b
     va_t end = va + size, limit = va < USER_END ? USER_END : top;
     if (end > top) { forget_written(s, pid, 0, end - top, exact); }
     if (end > limit) { end = limit; }
+    pa_t from = 0, to = 0; /* of the direct map, still to be tainted */
     for (va_t next; va < end; va = next) {
         next = page_of(va) + PAGE_SIZE < end ? page_of(va) + PAGE_SIZE : end;
         uint32_t owner;
@@ -452,9 +472,14 @@ static void forget_written(struct shadow *s, uint32_t pid, va_t va, va_t size, b
         if (va < USER_END || ideal_region(s->ideal, SYSTEM_PID, va, &start, &last)) {
             ideal_forget_words(s->ideal, va < USER_END ? pid : SYSTEM_PID, va, next - va, exact);
         } else if (va < DIRECT_END) {
-            taint_words(s, va - USER_END, (unsigned)(next - va));
+            if (to != va - USER_END) {
+                taint_words(s, from, to);
+                from = va - USER_END;
+            }
+            to = next - USER_END;
         }
     }
+    taint_words(s, from, to);
 }
 
 /* Lists that stand in a process's memory: any call, and any event of one, may write there. */
@@ -668,7 +693,7 @@ bool shadow_event(struct shadow *s, const struct event *given, const struct reco
     if (event->kind == EV_POKE || quad) {
         unsigned bytes = quad ? 8 : 4;
         pa_t pa = event->poke.pa & ~(pa_t)(bytes - 1);
-        taint_words(s, pa, bytes);
+        taint_words(s, pa, pa + bytes);
         note_stray(s, pa, bytes);
     }
     if (blocked && !done && ends_late(event)) { keep_open(s, event); }

@@ -624,15 +624,18 @@ struct ideal_page *ideal_store_page(struct ideal *ideal, uint32_t pid, va_t va) 
     return page;
 }
 
-static void leaf_pages_in_frame(struct leaf *leaf, pfn_t frame, void (*visit)(void *, struct ideal_page *), void *ctx) {
+static void leaf_pages_in_frames(struct leaf *leaf, pfn_t first, pfn_t last, void (*visit)(void *, struct ideal_page *),
+                                 void *ctx) {
     for (unsigned i = 0; leaf && i < LEAF_SIZE; i++) {
-        if (leaf->page[i] && leaf->page[i]->frame == frame) { visit(ctx, leaf->page[i]); }
+        struct ideal_page *page = leaf->page[i];
+        if (page && page->frame >= first && page->frame <= last) { visit(ctx, page); }
     }
 }
 
-void ideal_pages_in_frame(struct ideal *ideal, pfn_t frame, void (*visit)(void *ctx, struct ideal_page *), void *ctx) {
+void ideal_pages_in_frames(struct ideal *ideal, pfn_t first, pfn_t last, void (*visit)(void *ctx, struct ideal_page *),
+                           void *ctx) {
     struct process *p, *next;
     HASH_ITER(hh, ideal->processes, p, next) {
-        for (unsigned i = 0; i < ROOT_SIZE; i++) { leaf_pages_in_frame(p->root[i], frame, visit, ctx); }
+        for (unsigned i = 0; i < ROOT_SIZE; i++) { leaf_pages_in_frames(p->root[i], first, last, visit, ctx); }
     }
 }

@@ -65,8 +65,9 @@ bool ideal_region(struct ideal *ideal, uint32_t pid, va_t va, va_t *start, va_t 
  * there. */
 struct ideal_page *ideal_load_page(struct ideal *ideal, uint32_t pid, va_t va);
 struct ideal_page *ideal_store_page(struct ideal *ideal, uint32_t pid, va_t va);
-/* All pages last accessed in FRAME: calls visit for each. Slow. */
-void ideal_pages_in_frame(struct ideal *ideal, pfn_t frame, void (*visit)(void *ctx, struct ideal_page *), void *ctx);
+/* All pages last accessed in frames first..last: calls visit for each. Slow. */
+void ideal_pages_in_frames(struct ideal *ideal, pfn_t first, pfn_t last, void (*visit)(void *ctx, struct ideal_page *),
+                           void *ctx);
 
 void ideal_set_unknown(struct ideal_page *page, unsigned word, bool unknown);
 static inline bool ideal_is_unknown(const struct ideal_page *page, unsigned word) {
