@@ -199,9 +199,9 @@ static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process
 }
 
 /* A fault has no mutex: the range may go while it waits. */
-static bool MiIsThere(const struct eprocess *process, va_t va) {
+static const struct mmvad *MiLocateStaying(const struct eprocess *process, va_t va) {
     const struct mmvad *vad = MiLocateAddress(process, va);
-    return vad && !vad->PhysicalMapping && !MiIsGoing(process, va) && !process->VmDeleted;
+    return vad && !vad->PhysicalMapping && !MiIsGoing(process, va) && !process->VmDeleted ? vad : NULL;
 }
 
 /* What is known of the page has not changed while something was waited for. */
@@ -212,7 +212,7 @@ static bool MiIsStillSo(struct os *os, const struct page_state *page) {
 static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, va_t va, unsigned protection,
                                         int *commit_change) {
     struct page_state page = {.Clone = true};
-    while (MiIsThere(process, va)) {
+    while (MiLocateStaying(process, va)) {
         ntstatus_t status = MiMakePageTableValid(os, va);
         if (status != STATUS_SUCCESS) { return status; }
         page = MiClassifyPage(os, process, va);
@@ -221,8 +221,8 @@ static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process,
         status = MiMakeClonePagePrivate(os, process, &page);
         if (status != STATUS_SUCCESS) { return status; }
     }
-    if (!MiIsThere(process, va)) { return STATUS_ACCESS_VIOLATION; }
-    const struct mmvad *vad = MiLocateAddress(process, va);
+    const struct mmvad *vad = MiLocateStaying(process, va);
+    if (!vad) { return STATUS_ACCESS_VIOLATION; }
     unsigned target = MiTargetProtection(vad, &page, protection);
     if (!page.Private) { *commit_change += MiIsWriteCopy(target) - MiIsWriteCopy(page.Protection); }
     switch (page.Form) {

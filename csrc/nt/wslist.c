@@ -219,11 +219,16 @@ static bool MiWorkingSetMayGrow(struct os *os, struct mmsupport *vm, struct mmws
 }
 
 /* An index for the page at va, counted as used; the header is read, changed and handed to the caller. */
-static uint32_t MiLocateAndReserveWsle(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va,
+static uint32_t MiLocateAndReserveWsle(struct os *os, struct mmsupport *vm, struct mmwsl *list, va_t va, bool direct,
                                        uint32_t *old) {
     vm->PageFaultCount++;
     os->MmInfoCounters.PageFaultCount++;
     *list = MiReadWorkingSetList(os, vm);
+    /* Without frames the hash does not grow, and all its slots come to be used: then one of its entries makes room. */
+    while (!direct && list->HashTable && list->NonDirectCount >= list->HashTableSize) {
+        if (!MiReplaceWorkingSetEntry(os, vm, va)) { MiAssert(os, "a hash is full of pages that stay"); }
+        *list = MiReadWorkingSetList(os, vm);
+    }
     if (!MiWorkingSetMayGrow(os, vm, list)) {
         MiReplaceWorkingSetEntry(os, vm, va);
         *list = MiReadWorkingSetList(os, vm);
@@ -260,21 +265,11 @@ static bool MiSearchLinearly(struct os *os, const struct mmsupport *vm, const st
     return false;
 }
 
-/* Without frames the hash does not grow, and all its slots come to be used: then one of its entries makes room. */
-static void MiMakeRoomInHash(struct os *os, struct mmsupport *vm, va_t va) {
-    struct mmwsl list = MiReadWorkingSetList(os, vm);
-    while (list.HashTable && list.NonDirectCount >= list.HashTableSize) {
-        if (!MiReplaceWorkingSetEntry(os, vm, va)) { MiAssert(os, "a hash is full of pages that stay"); }
-        list = MiReadWorkingSetList(os, vm);
-    }
-}
-
 uint32_t MiAddValidPageToWorkingSet(struct os *os, struct mmsupport *vm, va_t va, pfn_t frame, bool shared,
                                     unsigned protection) {
     struct mmwsl list;
     bool direct = !shared || MiReadPfn(os, frame).u2 == 1;
-    if (!direct) { MiMakeRoomInHash(os, vm, va); }
-    uint32_t old, index = MiLocateAndReserveWsle(os, vm, &list, va, &old);
+    uint32_t old, index = MiLocateAndReserveWsle(os, vm, &list, va, direct, &old);
     enum os_profile profile = os->Config.profile;
     uint32_t entry = shared ? wsle_shared(profile, va, protection, direct) : wsle_private(profile, va);
     if (direct) {
