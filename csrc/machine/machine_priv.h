@@ -161,6 +161,7 @@ struct machine_thread *threads_current(struct machine *m);
 bool threads_all_wait(const struct machine *m);
 /* Does a thread of the process, other than t, wait in the kernel? It comes out before the process ends. */
 bool threads_wait_in(const struct machine *m, uint32_t pid, const struct machine_thread *t);
+bool threads_ready(const struct machine *m, uint32_t pid); /* os_machine_ops.is_ready */
 bool threads_current_is_stuck(struct machine *m);
 bool threads_alive(struct machine *m, uint32_t tid); /* it has begun, and not ended */
 /* A change of the machine or of a CPU, of no process: never held back. */

@@ -357,6 +357,13 @@ bool threads_wait_in(const struct machine *m, uint32_t pid, const struct machine
     return false;
 }
 
+bool threads_ready(const struct machine *m, uint32_t pid) {
+    const struct machine_thread *u = m->stuck;
+    if (u && m->logical->pid == pid && !m->logical->exited) { return true; }
+    while (u && u->pid != pid) { u = u->next_stuck; }
+    return u != NULL;
+}
+
 /* A thread that waits in the kernel comes out of it before it ends, whoever ends it. */
 static bool ends_waiting(const struct machine_thread *u, const struct event *event) {
     bool ended = event->kind == EV_THREAD_EXIT ? u->tid == event->thread.tid

@@ -28,14 +28,13 @@ unsigned MiPrototypeProtection(struct os *os, pte_t prototype_pte) {
 
 static bool MiProtectionAllowsWrite(unsigned protection) { return (protection & MM_READWRITE) != 0; }
 
-/* The guard stands in the PTE's protection; that of an inherited page in a prototype which other processes still need.
- */
+/* The guard stands in the PTE's protection; that of an inherited page in a prototype which other processes still need:
+ * guard.c clears it, once no lock is held. */
 static ntstatus_t MiClearGuard(struct os *os, struct mmfault *fault, pte_t pte) {
     if (pte_form(pte) == PTE_FORM_PROTOTYPE && !pte_is_vad_lookup(pte)) {
-        va_t va = page_of(fault->Va);
-        ntstatus_t status =
-            MiSetProtectionOnRange(os, fault->Process, va, va, fault->Protection & ~(unsigned)MM_GUARD_PAGE);
-        return status == STATUS_SUCCESS ? STATUS_GUARD_PAGE_VIOLATION : status;
+        fault->PteContents = pte;
+        fault->SharedGuard = true;
+        return STATUS_GUARD_PAGE_VIOLATION;
     }
     if (pte_form(pte) == PTE_FORM_TRANSITION) { /* the next trim takes the protection from the frame */
         struct mmpfn pfn = MiReadPfn(os, pte_frame(pte));

@@ -1,4 +1,4 @@
-/* Guard pages of user stacks: NT-51. */
+/* Guard pages that are more than one entry: shared ones, and those of user stacks. NT-51. */
 #include "mi.h"
 
 enum { PAGE_READWRITE = 0x04, PAGE_GUARD = 0x100 };
@@ -12,6 +12,22 @@ static ntstatus_t MiCommitStackPage(struct os *os, struct eprocess *process, va_
         if (status != MI_WAIT_FOR_PAGE) { return status; }
         MiWaitForFreePage(os);
     }
+}
+
+/* The page gets a protection of its own. That may wait, while the range must stay what it is. */
+ntstatus_t MiClearSharedGuard(struct os *os, struct mmfault *fault) {
+    struct eprocess *process = fault->Process;
+    va_t va = page_of(fault->Va);
+    if (!MiLockAddressCreation(os, process)) { return STATUS_ACCESS_VIOLATION; }
+    MiLockWorkingSet(os, &process->Vm);
+    ntstatus_t status = MI_REFAULT; /* what it met has gone while the mutex was waited for */
+    if (MiReadPte(os, MiGetPdeAddress(va)) & PTE_VALID && MiReadPte(os, fault->PointerPte) == fault->PteContents) {
+        status = MiSetProtectionOnRange(os, process, va, va, fault->Protection & ~(unsigned)MM_GUARD_PAGE);
+        if (status == STATUS_SUCCESS) { status = STATUS_GUARD_PAGE_VIOLATION; }
+    }
+    MiUnlockWorkingSet(os, &process->Vm);
+    MiUnlockAddressCreation(os, process);
+    return status;
 }
 
 ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault) {

@@ -56,26 +56,26 @@ static void MiCheckCacheAttribute(struct os *os, const struct mmmdl *mdl, bool n
     MiFreeHost(sorted);
 }
 
-static va_t MiSetSystemMapping(struct os *os, struct mmmdl *mdl, va_t page, bool no_cache) {
+static va_t MiSetSystemMapping(struct os *os, struct mmmdl *mdl, va_t page) {
     va_t va = page + MiMdlOffset(os, mdl);
     unsigned partial = MiMdlFlags(os, mdl) & MDL_PARTIAL ? MDL_PARTIAL_HAS_BEEN_MAPPED : 0;
     MiWrite32(os, mdl->Address + MDL_MAPPED_VA, (uint32_t)va);
     MiSetMdlFlags(os, mdl, 0, MDL_MAPPED_TO_SYSTEM_VA | partial);
-    mdl->NoCache = no_cache;
-    mdl->SystemMapped = true;
     return va;
 }
 
 va_t MmMapLockedPages(struct os *os, struct mmmdl *mdl, bool no_cache) {
-    MiCheckCacheAttribute(os, mdl, no_cache);
     bool can_fail = MiMdlFlags(os, mdl) & MDL_MAPPING_CAN_FAIL;
     va_t pte = MiReserveSystemPtes(os, mdl->Pages, 0, 0, 0, !can_fail);
     if (pte == 0) { return 0; }
+    MiCheckCacheAttribute(os, mdl, no_cache);
+    mdl->NoCache = no_cache; /* at once: the list itself may have to be waited for */
+    mdl->SystemMapped = true;
     for (uint32_t i = 0; i < mdl->Pages; i++) {
         MiWritePte(os, pte + PTE_SIZE * i,
                    MiKernelPte(os, MiMdlFrame(os, mdl, i)) | (no_cache ? PTE_CACHE_DISABLE : 0));
     }
-    return MiSetSystemMapping(os, mdl, MiGetVirtualAddressMappedByPte(pte), no_cache);
+    return MiSetSystemMapping(os, mdl, MiGetVirtualAddressMappedByPte(pte));
 }
 
 /* ---- in user space ---- */
@@ -85,7 +85,6 @@ static ntstatus_t MiMapInProcess(struct os *os, struct eprocess *process, struct
     if (mdl->UserProcess || !MiFindEmptyAddressRange(process, size, false, MM_HIGHEST_VAD_ADDRESS, &start)) {
         return MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
     }
-    MiCheckCacheAttribute(os, mdl, no_cache);
     struct mmvad *vad = MiAllocateHost(os, sizeof *vad);
     *vad = (struct mmvad){.StartingAddress = start,
                           .EndingAddress = start + size - 1,
@@ -96,6 +95,10 @@ static ntstatus_t MiMapInProcess(struct os *os, struct eprocess *process, struct
         MiFreeHost(vad);
         return MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
     }
+    MiCheckCacheAttribute(os, mdl, no_cache);
+    mdl->UserProcess = process;
+    mdl->UserVa = start;
+    mdl->NoCache = no_cache;
     for (uint32_t i = 0; i < mdl->Pages; i++) {
         va_t page = start + ((va_t)i << PAGE_SHIFT);
         pte_t pte = pte_valid_user(MiMdlFrame(os, mdl, i), no_cache ? MM_READWRITE | MM_NOCACHE : MM_READWRITE);
@@ -104,9 +107,6 @@ static ntstatus_t MiMapInProcess(struct os *os, struct eprocess *process, struct
         MiIncrementUsedPteCount(os, page);
         MiWritePte(os, MiGetPteAddress(page), pte | PTE_DIRTY);
     }
-    mdl->UserProcess = process;
-    mdl->UserVa = start;
-    mdl->NoCache = no_cache;
     *va = start + MiMdlOffset(os, mdl);
     return STATUS_SUCCESS;
 }
@@ -235,12 +235,15 @@ void MmMapMemoryDumpMdl(struct os *os, struct mmmdl *mdl) {
     if (mdl->Pages > MI_CRASH_DUMP_PAGES) {
         KeBugCheckEx(os, BUGCHECK_MEMORY_MANAGEMENT, MI_TOO_MANY_PAGES, mdl->Address, mdl->Pages, 0);
     }
+    pfn_t frames[MI_CRASH_DUMP_PAGES]; /* first: the list may have to be waited for, and others map here */
+    for (uint32_t i = 0; i < mdl->Pages; i++) { frames[i] = MiMdlFrame(os, mdl, i); }
+    mdl->NoCache = false;
+    mdl->SystemMapped = true;
     for (uint32_t i = 0; i < mdl->Pages; i++) {
         va_t va = MM_CRASH_DUMP_START + ((va_t)i << PAGE_SHIFT), pte = MiGetPteAddress(va);
-        pfn_t frame = MiMdlFrame(os, mdl, i);
         bool was_valid = MiReadPte(os, pte) & PTE_VALID;
-        MiWritePte(os, pte, MiKernelPte(os, frame));
+        MiWritePte(os, pte, MiKernelPte(os, frames[i]));
         if (MI_MUTANT(190, was_valid, false)) { MiFlushSingleTb(os, va); }
     }
-    MiSetSystemMapping(os, mdl, MM_CRASH_DUMP_START, false);
+    MiSetSystemMapping(os, mdl, MM_CRASH_DUMP_START);
 }

@@ -198,7 +198,7 @@ static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process
     return NT_SUCCESS(status) || status == MI_REFAULT ? STATUS_SUCCESS : status;
 }
 
-/* A fault has no mutex: the range may go while it waits. */
+/* The end of the process takes the mutex from its threads: the range may go while one waits. */
 static const struct mmvad *MiLocateStaying(const struct eprocess *process, va_t va) {
     const struct mmvad *vad = MiLocateAddress(process, va);
     return vad && !vad->PhysicalMapping && !MiIsGoing(process, va) && !process->VmDeleted ? vad : NULL;

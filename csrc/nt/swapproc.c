@@ -91,13 +91,14 @@ static void MiSetDirectoryPointers(struct os *os, const struct eprocess *process
 }
 #endif
 
-/* A thread goes on in the middle of the kernel, whose stack has to stay, or comes back from where it is attached. */
+/* A thread goes on in the middle of the kernel, whose stack has to stay, comes back from where it is attached, or only
+ * waits for the processor. */
 static bool MiIsNeeded(struct os *os, const struct eprocess *process) {
     const struct ethread *thread = os->Threads;
     while (thread && !(thread->Process == process && thread->Waiting) && thread->SavedProcess != process) {
         thread = thread->Next;
     }
-    return thread || KeGetCurrentPrcb(os)->SavedProcess == process;
+    return thread || KeGetCurrentPrcb(os)->SavedProcess == process || os->M->ops->is_ready(os->M, process->Pid);
 }
 
 ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
