@@ -216,10 +216,15 @@ static void store_bytes(struct shadow *s, const struct access *a, struct ideal_p
     }
 }
 
+/* Where an MDL is mapped in process `of`, or in the kernel; 0: nowhere. */
+static va_t mdl_mapping(const struct mdl *m, uint32_t of, bool user) {
+    return !user ? m->kernel : m->user_pid == of ? m->user : 0;
+}
+
 /* The range that an address of process `of` is an MDL's mapping of. */
 static bool mdl_alias(const struct shadow *s, uint32_t of, va_t alias, uint32_t *pid, va_t *va) {
     for (const struct mdl *m = s->mdls; m; m = m->next) {
-        va_t mapped = alias >= USER_END ? m->kernel : m->user_pid == of ? m->user : 0;
+        va_t mapped = mdl_mapping(m, of, alias < USER_END);
         if (mapped && alias >= mapped && alias < mapped + m->size) {
             *pid = m->pid;
             *va = m->base + (alias - mapped);
@@ -452,6 +457,17 @@ static const struct {
     {"IoAllocateMdl", NONE, 4, NONE, IRP_MDL, 4},
 };
 
+/* Where the next region or MDL's mapping begins, of process pid or of the kernel; va: there is one. */
+static va_t blank_end(const struct shadow *s, uint32_t pid, va_t va) {
+    bool user = va < USER_END;
+    va_t end = ideal_gap_end(s->ideal, user ? pid : SYSTEM_PID, va);
+    for (const struct mdl *m = s->mdls; m; m = m->next) {
+        va_t mapped = mdl_mapping(m, pid, user);
+        if (mapped && mapped + m->size > va && mapped < end) { end = page_of(mapped) > va ? page_of(mapped) : va; }
+    }
+    return end;
+}
+
 /* [va, va + size) of process pid, whatever it is, was stored into. Nothing gets past the end of the user addresses, but
  * a move may begin at a last byte that is low. */
 static void forget_written(struct shadow *s, uint32_t pid, va_t va, va_t size, bool exact) {
@@ -461,14 +477,18 @@ static void forget_written(struct shadow *s, uint32_t pid, va_t va, va_t size, b
     if (end > limit) { end = limit; }
     pa_t from = 0, to = 0; /* of the direct map, still to be tainted */
     for (va_t next; va < end; va = next) {
-        next = page_of(va) + PAGE_SIZE < end ? page_of(va) + PAGE_SIZE : end;
+        next = blank_end(s, pid, va);
+        bool blank = next > va;
+        if (!blank) { next = page_of(va) + PAGE_SIZE; }
+        if (va < DIRECT_END && next > DIRECT_END) { next = DIRECT_END; }
+        if (next > end) { next = end; }
         uint32_t owner;
         va_t aliased, start, last;
         bool alias = mdl_alias(s, pid, va, &owner, &aliased) && aliased < USER_END;
         for (va_t word = va & ~(va_t)3; alias && word < next; word += 4) {
             ideal_forget_behind(s->ideal, owner, aliased + word - va);
         }
-        if (alias) { continue; }
+        if (alias || (blank && va < USER_END)) { continue; }
         if (va < USER_END || ideal_region(s->ideal, SYSTEM_PID, va, &start, &last)) {
             ideal_forget_words(s->ideal, va < USER_END ? pid : SYSTEM_PID, va, next - va, exact);
         } else if (va < DIRECT_END) {

@@ -573,6 +573,13 @@ bool ideal_region(struct ideal *ideal, uint32_t pid, va_t va, va_t *start, va_t 
     return true;
 }
 
+va_t ideal_gap_end(struct ideal *ideal, uint32_t pid, va_t va) {
+    struct process *p = process_find(ideal, pid);
+    size_t i = p ? region_after(p, va) : 0;
+    if (!p || i == p->count) { return ADDRESS_END; }
+    return p->regions[i].start > va ? p->regions[i].start : va;
+}
+
 /* ---- loads and stores ---- */
 
 /* Whether a store into this part of a view is everybody's (else the process gets its own copy): traces/FORMAT.md. */

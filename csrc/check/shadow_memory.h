@@ -61,6 +61,9 @@ void ideal_move(struct ideal *ideal, uint32_t pid, va_t from, va_t to, va_t size
 /* Extent of the region that holds va; false if there is none. */
 bool ideal_region(struct ideal *ideal, uint32_t pid, va_t va, va_t *start, va_t *end);
 
+/* Where the next region begins; va: there is one. */
+va_t ideal_gap_end(struct ideal *ideal, uint32_t pid, va_t va);
+
 /* The page that a load or a store at va sees; a store gets one that only those see who shall see it. NULL: no region
  * there. */
 struct ideal_page *ideal_load_page(struct ideal *ideal, uint32_t pid, va_t va);
