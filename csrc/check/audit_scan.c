@@ -80,11 +80,6 @@ static int compare_slots(const void *x, const void *y) {
     return a->slot < b->slot ? -1 : a->slot > b->slot;
 }
 
-static const struct slot *find_slot(const struct audit *a, uint64_t slot) {
-    const struct slot key = {.slot = slot};
-    return a->slot_count ? bsearch(&key, a->slots, a->slot_count, sizeof *a->slots, compare_slots) : NULL;
-}
-
 /* The file's counts and every bit of its bitmap against the slots that are named. */
 static bool audit_paging_file(void *ctx, const struct nt_paging_file_view *file) {
     struct audit *a = ctx;
@@ -95,10 +90,13 @@ static bool audit_paging_file(void *ctx, const struct nt_paging_file_view *file)
         return audit_fail(a, "I6", "paging file %u: size expected up to %x, found %x", file->number,
                           NT_PAGING_FILE_PAGES_MAX, size);
     }
+    size_t at = 0; /* of the slots, which are in order */
+    while (at < a->slot_count && a->slots[at].slot >> SLOT_FILE_SHIFT < file->number) { at++; }
     for (uint32_t slot = 0; slot < size; slot++) {
         if (slot % 32 == 0) { word = peek32(a->machine, a->system_directory, bitmap + slot / 8); }
         bool set = word >> (slot % 32) & 1;
-        const struct slot *named = find_slot(a, (uint64_t)file->number << SLOT_FILE_SHIFT | slot);
+        bool is_named = at < a->slot_count && a->slots[at].slot == ((uint64_t)file->number << SLOT_FILE_SHIFT | slot);
+        const struct slot *named = is_named ? &a->slots[at++] : NULL;
         used += slot != 0 && set;
         if (set == (named != NULL || slot == 0)) { continue; }
         if (named) {
@@ -707,14 +705,15 @@ struct resident_count {
 static bool count_resident(void *ctx, const struct nt_prototype_view *array) {
     struct resident_count *c = ctx;
     if (array->clone || array->control_area != c->control_area) { return true; }
-    for (va_t va = array->base; va < array->base + PTE_SIZE * (va_t)array->count; va += PTE_SIZE) {
-        pte_t page = peek_pte(c->a->machine, c->a->system_directory, va);
-        if (page == 0 || (!(page & PTE_VALID) && pte_form(page) != PTE_FORM_TRANSITION)) {
-            va |= PAGE_MASK & ~(va_t)(PTE_SIZE - 1);
-            continue;
+    const va_t end = array->base + PTE_SIZE * (va_t)array->count;
+    for (va_t va = array->base, next; va < end; va = next) {
+        next = page_of(va) + PAGE_SIZE < end ? page_of(va) + PAGE_SIZE : end;
+        pte_t page = peek_pte(c->a->machine, c->a->system_directory, va), prototype;
+        if (page == 0 || (!(page & PTE_VALID) && pte_form(page) != PTE_FORM_TRANSITION)) { continue; }
+        uint32_t i = (uint32_t)(va & PAGE_MASK) / PTE_SIZE, last = i + (uint32_t)(next - va) / PTE_SIZE;
+        for (; audit_next_entry(c->a, pte_frame(page), last, &i, &prototype); i++) {
+            c->count += (prototype & PTE_VALID) || pte_form(prototype) == PTE_FORM_TRANSITION;
         }
-        pte_t prototype = audit_entry(c->a, pte_frame(page), (uint32_t)(va & PAGE_MASK) / PTE_SIZE);
-        c->count += (prototype & PTE_VALID) || pte_form(prototype) == PTE_FORM_TRANSITION;
     }
     return true;
 }

@@ -77,7 +77,7 @@ static bool create_checks(struct check *c, const struct check_config *config, ch
         snprintf(err, err_size, "a machine's log has no room for the checks");
         return false;
     }
-    if (c->flags & CHECK_SHADOW) { c->shadow = shadow_create(); }
+    if (c->flags & CHECK_SHADOW) { c->shadow = shadow_create(machine_memory(c->machine[0])->size); }
     c->expect = expect_create(c->machine[0], config->trace, config->closed, c->flags & CHECK_EXPECT);
     if (c->architecture && !c->lockstep) { expect_any_hits(c->expect); }
     return true;

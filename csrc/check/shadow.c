@@ -52,6 +52,7 @@ struct shadow {
     struct open_event *open;
     struct mdl *mdls;
     struct taint *taints;
+    pa_t ram; /* from 0 on; behind it no page can be */
     /* the service whose end is looked at */
     bool waited;
     struct section *section;
@@ -59,8 +60,9 @@ struct shadow {
     uint64_t strays, stray[IDEAL_WORDS];
 };
 
-struct shadow *shadow_create(void) {
+struct shadow *shadow_create(pa_t ram) {
     struct shadow *s = check_alloc(sizeof *s);
+    s->ram = ram;
     s->ideal = ideal_create();
     ideal_process_create(s->ideal, SYSTEM_PID); /* whose regions are the views in system space */
     return s;
@@ -491,12 +493,12 @@ static void forget_written(struct shadow *s, uint32_t pid, va_t va, va_t size, b
         if (alias || (blank && va < USER_END)) { continue; }
         if (va < USER_END || ideal_region(s->ideal, SYSTEM_PID, va, &start, &last)) {
             ideal_forget_words(s->ideal, va < USER_END ? pid : SYSTEM_PID, va, next - va, exact);
-        } else if (va < DIRECT_END) {
+        } else if (va < DIRECT_END && va - USER_END < s->ram) {
             if (to != va - USER_END) {
                 taint_words(s, from, to);
                 from = va - USER_END;
             }
-            to = next - USER_END;
+            to = next - USER_END < s->ram ? next - USER_END : s->ram;
         }
     }
     taint_words(s, from, to);

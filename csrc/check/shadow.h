@@ -9,7 +9,7 @@
 
 struct shadow;
 
-struct shadow *shadow_create(void);
+struct shadow *shadow_create(pa_t ram); /* its size in bytes */
 void shadow_destroy(struct shadow *shadow);
 /* One event and the records sent while it was replayed. blocked: it may go on later. False: a byte is wrong, and report
  * says which. */

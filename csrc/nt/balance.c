@@ -78,10 +78,12 @@ static uint32_t MiPagesNeeded(const struct os *os) {
     return os->MmAvailablePages < MM_HIGH_AVAILABLE ? MM_HIGH_AVAILABLE - os->MmAvailablePages : 0;
 }
 
+static bool MiCanBeTrimmed(const struct mmsupport *vm) { return vm->WorkingSetSize > vm->MinimumWorkingSet; }
+
 /* What is trimmed goes to the Standby or Modified list; only the first kind counts as available at once, but the writer
  * makes the other available soon, so both count here. */
 static uint32_t MiTrimOne(struct os *os, struct mmsupport *vm, uint32_t need, bool force) {
-    if (!vm || vm->WorkingSetSize <= vm->MinimumWorkingSet) { return 0; }
+    if (!vm || !MiCanBeTrimmed(vm)) { return 0; }
     uint32_t excess = vm->WorkingSetSize - vm->MinimumWorkingSet;
     uint32_t removed = MiTrimWorkingSet(os, need < excess ? need : excess, vm, force);
     if (removed != 0) {
@@ -126,12 +128,20 @@ static void MiAgeEverything(struct os *os) {
     }
 }
 
+/* Without it a wait for a page would walk the list in vain at each step. */
+static bool MiAnythingToTrim(const struct os *os) {
+    const struct eprocess *process = os->Processes;
+    while (process && !MiCanBeTrimmed(&process->Vm)) { process = process->Next; }
+    return process || MiCanBeTrimmed(&os->MmSystemCacheWs);
+}
+
 void MmWorkingSetManager(struct os *os) {
     uint32_t need = MiPagesNeeded(os);
     if (need == 0) {
         if (wsle_is_nt5(os->Config.profile)) { MiAgeEverything(os); }
         return;
     }
+    if (!MiAnythingToTrim(os)) { return; }
     need = MiTrimWalk(os, need, false);
     if (need != 0) { MiTrimWalk(os, need, true); }
 }

@@ -68,7 +68,7 @@ TEST(Shadow, UnknownBytesOfAFrameThatBecomesAPage) {
 /* ---- records fed by hand ---- */
 
 struct Fed {
-    shadow *s = shadow_create();
+    shadow *s = shadow_create(0x10000000);
     report text = {};
     uint64_t index = 0;
     ~Fed() {
