@@ -271,6 +271,7 @@ static bool run(struct audit *a, struct report *report) {
     a->slot_count = 0;
     free(a->frame);
     a->frame = check_alloc(a->frames * sizeof *a->frame);
+    if (a->memory.half_in) { return audit_lists(a); } /* the rest is judged when the process is there */
     return audit_lists(a) && audit_scan_processes(a) && audit_scan_kernel(a) && audit_direct_map(a) &&
            audit_system_ptes(a) && audit_scan_prototypes(a) && audit_system_working_set(a) && audit_expansion_list(a) &&
            audit_frames(a) && audit_commit(a) && audit_sections(a);

@@ -307,10 +307,6 @@ static bool down_disk_create(struct os_machine *downward, unsigned number, uint6
 static void down_wait(struct os_machine *downward, uint64_t object) { upcall_wait(machine_of(downward), object); }
 static void down_signal(struct os_machine *downward, uint64_t object) { upcall_signal(machine_of(downward), object); }
 
-static bool down_is_ready(struct os_machine *downward, uint32_t pid) {
-    return threads_ready(machine_of(downward), pid);
-}
-
 static bool down_inject(struct os_machine *downward, enum os_injection what) {
     return inject_now(machine_of(downward), what);
 }
@@ -333,7 +329,6 @@ const struct os_machine_ops machine_downward_ops = {
     .disk_poll = down_disk_poll,
     .disk_create = down_disk_create,
     .wait = down_wait,
-    .is_ready = down_is_ready,
     .inject = down_inject,
     .signal = down_signal,
     .bugcheck = down_bugcheck,

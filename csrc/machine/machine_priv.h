@@ -57,6 +57,8 @@ struct machine_thread {
     bool stuck;                /* waits, or has events held back; then on the stuck list */
     uint64_t first_barrier;    /* index of the first barrier event in the queue, UINT64_MAX if none */
     struct held_event *first, **last;
+    struct upcall *coming; /* the switch to it, which waits; NULL if none does */
+    uint64_t coming_since; /* index of the event that it waits from */
     struct machine_thread *next_stuck;
     UT_hash_handle hh;
 };
@@ -161,7 +163,6 @@ struct machine_thread *threads_current(struct machine *m);
 bool threads_all_wait(const struct machine *m);
 /* Does a thread of the process, other than t, wait in the kernel? It comes out before the process ends. */
 bool threads_wait_in(const struct machine *m, uint32_t pid, const struct machine_thread *t);
-bool threads_ready(const struct machine *m, uint32_t pid); /* os_machine_ops.is_ready */
 bool threads_current_is_stuck(struct machine *m);
 bool threads_alive(struct machine *m, uint32_t tid); /* it has begun, and not ended */
 /* A change of the machine or of a CPU, of no process: never held back. */

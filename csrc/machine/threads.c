@@ -34,10 +34,14 @@ static struct machine_thread *make_thread(struct machine *m, uint32_t tid, uint3
 
 static bool begins_anew(const struct machine *m, const struct machine_thread *t);
 
-struct machine_thread *threads_current(struct machine *m) {
-    uint32_t tid = m->config.os->current_tid(m->os);
+/* One that the kernel knows. */
+static struct machine_thread *thread_of(struct machine *m, uint32_t tid) {
     struct machine_thread *t = find_thread(m, tid);
     return t ? t : make_thread(m, tid, 0, true); /* thread 0, wherever it is attached */
+}
+
+struct machine_thread *threads_current(struct machine *m) {
+    return thread_of(m, m->config.os->current_tid(m->os));
 }
 
 bool threads_alive(struct machine *m, uint32_t tid) {
@@ -284,9 +288,24 @@ static void hold(struct machine *m, struct machine_thread *t, const struct event
     stick(m, t);
 }
 
+/* The thread that is switched to is not ready: what the trace has it do waits for that. */
+static void wait_for_switch(struct machine *m, struct machine_thread *t, struct upcall *call) {
+    struct machine_thread *logical = m->logical;
+    t->coming = call;
+    t->coming_since = m->log.event;
+    m->held++;
+    stick(m, t);
+    m->logical = logical;
+}
+
 void threads_block(struct machine *m, const struct event *event, const struct progress *progress) {
     struct machine_thread *t = threads_current(m);
     log_send(&m->log, LOG_BLOCK, t->tid, progress->call ? progress->call->object : 0, 0, 0, 0);
+    if (event->kind == EV_SWITCH) {
+        m->logical = thread_of(m, event->sw.tid);
+        wait_for_switch(m, m->logical, progress->call);
+        return;
+    }
     hold(m, t, event);
     t->first->progress = *progress;
 }
@@ -357,13 +376,6 @@ bool threads_wait_in(const struct machine *m, uint32_t pid, const struct machine
     return false;
 }
 
-bool threads_ready(const struct machine *m, uint32_t pid) {
-    const struct machine_thread *u = m->stuck;
-    if (u && m->logical->pid == pid && !m->logical->exited) { return true; }
-    while (u && u->pid != pid) { u = u->next_stuck; }
-    return u != NULL;
-}
-
 /* A thread that waits in the kernel comes out of it before it ends, whoever ends it. */
 static bool ends_waiting(const struct machine_thread *u, const struct event *event) {
     bool ended = event->kind == EV_THREAD_EXIT ? u->tid == event->thread.tid
@@ -420,16 +432,40 @@ bool threads_intercept(struct machine *m, const struct event *event) {
 /* What is left of a thread that has ended is nobody's: the kernel runs thread 0. */
 static uint32_t runs_as(const struct machine_thread *t) { return t->exited ? 0 : t->tid; }
 
+static void add_late(struct machine_result *result, uint64_t index, uint32_t status) {
+    if (result->late_failures++ == 0) {
+        result->late_event = index;
+        result->late_status = status;
+    }
+}
+
 /* No step of the trace, so it has no result: neither a status in the log, where it would be taken for the end of the
- * event that goes on, nor one that hides that event's own. */
-static void switch_to(struct machine *m, const struct machine_thread *t) {
+ * event that goes on, nor one that hides that event's own. What has waited goes on. False: it waits. */
+static bool switch_to(struct machine *m, struct machine_thread *t) {
     const struct event *saved = m->event;
-    struct event event = {.kind = EV_SWITCH, .index = m->log.event};
+    const uint64_t index = m->log.event;
+    struct upcall *call = t->coming;
+    const bool late = call;
+    struct event event = {.kind = EV_SWITCH, .index = late ? t->coming_since : index};
     event.sw.tid = runs_as(t);
     m->event = &event;
-    if (upcall_service(m, &event)->waits) { machine_panic(m, "a context switch waits"); }
+    m->log.event = event.index;
+    t->coming = NULL;
+    if (late) {
+        m->held--;
+        upcall_resume(call);
+    } else {
+        call = upcall_service(m, &event);
+    }
+    if (call->waits) {
+        wait_for_switch(m, t, call);
+    } else if (late && !NT_SUCCESS(call->result.status)) {
+        add_late(&m->result, event.index, call->result.status);
+    }
     m->log.pid = m->config.os->current_pid(m->os);
+    m->log.event = index;
     m->event = saved;
+    return !t->coming;
 }
 
 static void note_late(const struct machine_result *late, const struct event *event, struct machine_result *result) {
@@ -437,10 +473,7 @@ static void note_late(const struct machine_result *late, const struct event *eve
     uint32_t status = event_has_status(event->kind) ? late->service_status : STATUS_SUCCESS;
     if (late->exception) { status = late->exception_code; }
     if (!late->exception && !late->livelock && !late->reruns_failed && NT_SUCCESS(status)) { return; }
-    if (result->late_failures++ == 0) {
-        result->late_event = event->index;
-        result->late_status = status;
-    }
+    add_late(result, event->index, status);
 }
 
 /* Replays the first held event of T as if it came now. True if it is done. */
@@ -512,11 +545,13 @@ static bool is_over(const struct machine *m, const struct machine_thread *t) {
 }
 
 static bool run_thread(struct machine *m, struct machine_thread *t) {
-    bool progressed = false;
+    bool progressed = t->coming;
+    if (t->coming && t->coming->object != 0) { return false; }
+    if (t->coming && !switch_to(m, t)) { return true; }
     if (is_over(m, t) && !in_kernel(t)) { drop_held(m, t); }
     while (may_go_on(m, t)) {
-        if (m->config.os->current_tid(m->os) != runs_as(t)) { switch_to(m, t); }
         progressed = true;
+        if (m->config.os->current_tid(m->os) != runs_as(t) && !switch_to(m, t)) { return true; }
         if (!run_first(m, t)) { return true; }
         struct held_event *done = t->first;
         t->first = done->next;
@@ -544,6 +579,6 @@ void threads_pump(struct machine *m) {
             if (run_thread(m, t)) { progressed = true; }
         }
     }
-    const struct machine_thread *t = m->logical;
+    struct machine_thread *t = m->logical;
     if (away && t && !t->stuck && m->config.os->current_tid(m->os) != runs_as(t)) { switch_to(m, t); }
 }

@@ -1,7 +1,10 @@
 /* What a user address without a page-table entry of its own stands for: NT-48, and the access check NT-49. */
 #include "mi.h"
 
-bool MiIsGoing(const struct eprocess *process, va_t va) { return va >= process->GoingStart && va <= process->GoingEnd; }
+/* It is being taken away, by a call that may wait. */
+static bool MiIsGoing(const struct eprocess *process, va_t va) {
+    return va >= process->GoingStart && va <= process->GoingEnd;
+}
 
 bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, unsigned *protection, va_t *prototype) {
     *protection = 0;
@@ -33,8 +36,7 @@ static bool MiProtectionAllowsWrite(unsigned protection) { return (protection & 
 static ntstatus_t MiClearGuard(struct os *os, struct mmfault *fault, pte_t pte) {
     if (pte_form(pte) == PTE_FORM_PROTOTYPE && !pte_is_vad_lookup(pte)) {
         fault->PteContents = pte;
-        fault->SharedGuard = true;
-        return STATUS_GUARD_PAGE_VIOLATION;
+        return MI_SHARED_GUARD;
     }
     if (pte_form(pte) == PTE_FORM_TRANSITION) { /* the next trim takes the protection from the frame */
         struct mmpfn pfn = MiReadPfn(os, pte_frame(pte));

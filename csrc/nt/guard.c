@@ -18,14 +18,15 @@ static ntstatus_t MiCommitStackPage(struct os *os, struct eprocess *process, va_
 ntstatus_t MiClearSharedGuard(struct os *os, struct mmfault *fault) {
     struct eprocess *process = fault->Process;
     va_t va = page_of(fault->Va);
+    unsigned protection = fault->Protection & ~(unsigned)MM_GUARD_PAGE;
     if (!MiLockAddressCreation(os, process)) { return STATUS_ACCESS_VIOLATION; }
-    MiLockWorkingSet(os, &process->Vm);
     ntstatus_t status = MI_REFAULT; /* what it met has gone while the mutex was waited for */
     if (MiReadPte(os, MiGetPdeAddress(va)) & PTE_VALID && MiReadPte(os, fault->PointerPte) == fault->PteContents) {
-        status = MiSetProtectionOnRange(os, process, va, va, fault->Protection & ~(unsigned)MM_GUARD_PAGE);
+        while ((status = MiSetProtectionOnRange(os, process, va, va, protection)) == MI_WAIT_FOR_PAGE) {
+            MiWaitForFreePage(os); /* here: the page may be mapped already, without its guard */
+        }
         if (status == STATUS_SUCCESS) { status = STATUS_GUARD_PAGE_VIOLATION; }
     }
-    MiUnlockWorkingSet(os, &process->Vm);
     MiUnlockAddressCreation(os, process);
     return status;
 }

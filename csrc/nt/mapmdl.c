@@ -37,8 +37,10 @@ static uint32_t MiFindFrame(const uint64_t *sorted, uint32_t count, uint32_t fra
     return low < count && sorted[low] >> 32 == frame ? (uint32_t)sorted[low] : count;
 }
 
-/* A page must not be known under two cache attributes at once. */
-static void MiCheckCacheAttribute(struct os *os, const struct mmmdl *mdl, bool no_cache) {
+/* A page must not be known under two cache attributes at once. From now on this list has its own: what follows may
+ * wait.
+ */
+static void MiSetCacheAttribute(struct os *os, struct mmmdl *mdl, bool no_cache) {
     uint64_t *sorted = NULL;
     for (const struct mmmdl *other = os->Mdls; other; other = other->Next) {
         if ((!other->UserProcess && !other->SystemMapped) || other->NoCache == no_cache) { continue; }
@@ -54,6 +56,7 @@ static void MiCheckCacheAttribute(struct os *os, const struct mmmdl *mdl, bool n
         }
     }
     MiFreeHost(sorted);
+    mdl->NoCache = no_cache;
 }
 
 static va_t MiSetSystemMapping(struct os *os, struct mmmdl *mdl, va_t page) {
@@ -68,8 +71,7 @@ va_t MmMapLockedPages(struct os *os, struct mmmdl *mdl, bool no_cache) {
     bool can_fail = MiMdlFlags(os, mdl) & MDL_MAPPING_CAN_FAIL;
     va_t pte = MiReserveSystemPtes(os, mdl->Pages, 0, 0, 0, !can_fail);
     if (pte == 0) { return 0; }
-    MiCheckCacheAttribute(os, mdl, no_cache);
-    mdl->NoCache = no_cache; /* at once: the list itself may have to be waited for */
+    MiSetCacheAttribute(os, mdl, no_cache);
     mdl->SystemMapped = true;
     for (uint32_t i = 0; i < mdl->Pages; i++) {
         MiWritePte(os, pte + PTE_SIZE * i,
@@ -95,10 +97,9 @@ static ntstatus_t MiMapInProcess(struct os *os, struct eprocess *process, struct
         MiFreeHost(vad);
         return MiRaise(os, STATUS_INSUFFICIENT_RESOURCES, 0, 0, 0);
     }
-    MiCheckCacheAttribute(os, mdl, no_cache);
+    MiSetCacheAttribute(os, mdl, no_cache);
     mdl->UserProcess = process;
     mdl->UserVa = start;
-    mdl->NoCache = no_cache;
     for (uint32_t i = 0; i < mdl->Pages; i++) {
         va_t page = start + ((va_t)i << PAGE_SHIFT);
         pte_t pte = pte_valid_user(MiMdlFrame(os, mdl, i), no_cache ? MM_READWRITE | MM_NOCACHE : MM_READWRITE);

@@ -79,6 +79,7 @@
 #define MI_ISSUE_READ    0xC0033333u
 #define MI_REFAULT       0xC0033334u
 #define MI_WAIT_FOR_PAGE 0xC0033335u /* no frame: the fault blocks on MmAvailablePagesEvent and starts again */
+#define MI_SHARED_GUARD  0xC0033336u /* a guard that stands in a prototype PTE is met, and still there */
 
 struct os;
 struct eprocess;
@@ -414,6 +415,7 @@ struct os {
     struct eprocess *ExitedProcesses;
     uint32_t MmInPageSupportFirst, MmInPageSupportCount; /* free PAGE_SUPPORT_BLOCKs, NT-44 */
 
+    uint32_t ProcessesHalfIn;    /* memory, MmInSwapProcess */
     uint32_t HyperspaceMappings; /* held now; none may be held across a CR3 load */
     bool MmModifiedPageWriterEvent;
     struct mmpagingfile MmPagingFile[OS_PAGING_FILES_MAX]; /* pagefile.c */

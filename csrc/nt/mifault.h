@@ -19,7 +19,6 @@ struct mmfault {              /* one fault on its way through the resolvers */
     bool InVad;               /* of a zero entry: Protection and PrototypeAddress are what its VAD says */
     bool Lent;                /* a shared page is mapped for reading, whatever its prototype says */
     bool Trap;                /* KiTrap0E brought it: it can begin again at any time */
-    bool SharedGuard;         /* met a guard that stands in a prototype PTE, and has left it there */
     struct eprocess *Process; /* NULL: system working set */
     struct mmsupport *Vm;
     va_t PointerPte;
@@ -29,7 +28,7 @@ struct mmfault {              /* one fault on its way through the resolvers */
     enum fault_kind Kind;  /* for LOG_RESOLVED */
     uint64_t File, FileOffset;
     ntstatus_t IoStatus; /* of a failed read: p2 of C0000006 */
-    pte_t PteContents;   /* of a shared page: the process's own PTE before the read, or with its guard */
+    pte_t PteContents;   /* of a shared page: the process's own PTE before the read, or MI_SHARED_GUARD */
     struct mmread Read;  /* the last, with MI_ISSUE_READ only: most faults never write it */
 };
 /* --inject: this fault is to find no frame. It meets a signalled event then, and begins again at once. */
@@ -46,7 +45,6 @@ ntstatus_t MiMakePageTableValid(struct os *os, va_t va);
 void MiWaitForPageTable(struct os *os, va_t va); /* the same for who is half-way: waits for a frame as long as it takes */
 /* NT-48. false = NO. */
 bool MiCheckVirtualAddress(struct os *os, struct eprocess *process, va_t va, unsigned *protection, va_t *prototype);
-bool MiIsGoing(const struct eprocess *process, va_t va); /* the address is being taken away, by a call that may wait */
 ntstatus_t MiAccessCheck(struct os *os, struct mmfault *fault, pte_t pte); /* NT-49 */
 /* NT-52. pte: what stands at fault->PointerPte. */
 ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault, pte_t pte);
@@ -54,7 +52,7 @@ ntstatus_t MiDispatchFault(struct os *os, struct mmfault *fault, pte_t pte);
 ntstatus_t MiResolveDemandZeroFault(struct os *os, struct mmfault *fault, pte_t old);
 ntstatus_t MiResolveTransitionFault(struct os *os, struct mmfault *fault, pte_t pte);
 ntstatus_t MiCheckForUserStackOverflow(struct os *os, struct mmfault *fault); /* NT-51 */
-/* NT-51, of a fault with SharedGuard, without locks. GUARD_PAGE_VIOLATION: it is cleared; MI_REFAULT: it has gone. */
+/* NT-51, after MI_SHARED_GUARD and without locks. GUARD_PAGE_VIOLATION: it is cleared; MI_REFAULT: it has gone. */
 ntstatus_t MiClearSharedGuard(struct os *os, struct mmfault *fault);
 pa_t MmGetPhysicalAddress(struct os *os, va_t va);                            /* NT-19 */
 bool MmIsAddressValid(struct os *os, va_t va);

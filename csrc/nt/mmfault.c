@@ -294,7 +294,7 @@ ntstatus_t MiAccessFault(struct os *os, struct mmfault *fault) {
     ntstatus_t status = user ? MiUserFault(os, fault) : own ? MiProcessSpaceFault(os, fault) : MiSystemFault(os, fault);
     MiUnlockWorkingSet(os, vm);
     if (!user) { return status; }
-    if (fault->SharedGuard) { status = MiClearSharedGuard(os, fault); }
+    if (status == MI_SHARED_GUARD) { status = MiClearSharedGuard(os, fault); }
     if (status == STATUS_GUARD_PAGE_VIOLATION) { status = MiCheckForUserStackOverflow(os, fault); } /* it allocates */
     if (NT_SUCCESS(status) && status != STATUS_SUCCESS) { fault->Process->PdeFaultCount[MiGetPdeIndex(fault->Va)]++; }
     return status;

@@ -11,6 +11,7 @@ static void mi_view_memory(const struct os *os, struct nt_memory_view *out) {
                                    .system_directory = MM_SYSTEM_DIRECTORY_FRAME,
                                    .first_kernel_top_frame = os->FirstKernelTopFrame,
                                    .zeroing_active = os->MmZeroingPageThreadActive,
+                                   .half_in = os->ProcessesHalfIn != 0,
                                    .profile = os->Config.profile};
     for (unsigned i = 0; i < MM_LISTS; i++) {
         const struct mmpfnlist *list = &os->MmPageLocationList[i];

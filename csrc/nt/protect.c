@@ -198,10 +198,10 @@ static ntstatus_t MiMakeClonePagePrivate(struct os *os, struct eprocess *process
     return NT_SUCCESS(status) || status == MI_REFAULT ? STATUS_SUCCESS : status;
 }
 
-/* The end of the process takes the mutex from its threads: the range may go while one waits. */
-static const struct mmvad *MiLocateStaying(const struct eprocess *process, va_t va) {
+/* NULL: a damaged entry stands where nothing is that has a protection. */
+static const struct mmvad *MiLocateProtected(const struct eprocess *process, va_t va) {
     const struct mmvad *vad = MiLocateAddress(process, va);
-    return vad && !vad->PhysicalMapping && !MiIsGoing(process, va) && !process->VmDeleted ? vad : NULL;
+    return vad && !vad->PhysicalMapping ? vad : NULL;
 }
 
 /* What is known of the page has not changed while something was waited for. */
@@ -212,7 +212,7 @@ static bool MiIsStillSo(struct os *os, const struct page_state *page) {
 static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process, va_t va, unsigned protection,
                                         int *commit_change) {
     struct page_state page = {.Clone = true};
-    while (MiLocateStaying(process, va)) {
+    while (MiLocateProtected(process, va)) {
         ntstatus_t status = MiMakePageTableValid(os, va);
         if (status != STATUS_SUCCESS) { return status; }
         page = MiClassifyPage(os, process, va);
@@ -221,7 +221,7 @@ static ntstatus_t MiSetProtectionOnPage(struct os *os, struct eprocess *process,
         status = MiMakeClonePagePrivate(os, process, &page);
         if (status != STATUS_SUCCESS) { return status; }
     }
-    const struct mmvad *vad = MiLocateStaying(process, va);
+    const struct mmvad *vad = MiLocateProtected(process, va);
     if (!vad) { return STATUS_ACCESS_VIOLATION; }
     unsigned target = MiTargetProtection(vad, &page, protection);
     if (!page.Private) { *commit_change += MiIsWriteCopy(target) - MiIsWriteCopy(page.Protection); }

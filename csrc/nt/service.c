@@ -83,7 +83,12 @@ static result_t MiExec(struct os *os, const struct event *event) {
 static result_t MiSwitch(struct os *os, const struct event *event) {
     struct ethread *thread;
     while ((thread = PsLookupThread(os, event->sw.tid)) != NULL && thread->Process->State != PROCESS_IN_MEMORY) {
-        KiWaitUntilInMemory(os, thread->Process); /* before, it is not ready */
+        struct eprocess *process = thread->Process;
+        KiEnterSystemThread(os); /* nobody who runs waits: the thread is not ready before */
+        process->StackCount++;
+        KiWaitUntilInMemory(os, process);
+        MiLeaveProcess(os, process);
+        KiLeaveSystemThread(os);
     }
     if (!thread && event->sw.tid != 0) { return MiResult(STATUS_INVALID_HANDLE, 0, 0); }
     SwapContext(os, thread);

@@ -91,14 +91,13 @@ static void MiSetDirectoryPointers(struct os *os, const struct eprocess *process
 }
 #endif
 
-/* A thread goes on in the middle of the kernel, whose stack has to stay, comes back from where it is attached, or only
- * waits for the processor. */
+/* A thread goes on in the middle of the kernel, whose stack has to stay, or comes back from where it is attached. */
 static bool MiIsNeeded(struct os *os, const struct eprocess *process) {
     const struct ethread *thread = os->Threads;
     while (thread && !(thread->Process == process && thread->Waiting) && thread->SavedProcess != process) {
         thread = thread->Next;
     }
-    return thread || KeGetCurrentPrcb(os)->SavedProcess == process || os->M->ops->is_ready(os->M, process->Pid);
+    return thread || KeGetCurrentPrcb(os)->SavedProcess == process;
 }
 
 ntstatus_t KeOutswapProcess(struct os *os, struct eprocess *process) {
@@ -230,6 +229,7 @@ static void MiSwapOtherDirectoriesIn(struct os *os, struct eprocess *process, pf
 #endif
 
 static void MmInSwapProcess(struct os *os, struct eprocess *process) {
+    os->ProcessesHalfIn++;
     pfn_t directory = MiSwapDirectoryIn(os, process);
     process->DirectoryFrame[LAST_DIRECTORY] = (uint32_t)directory;
 #if MI_PAE
@@ -246,6 +246,7 @@ static void MmInSwapProcess(struct os *os, struct eprocess *process) {
     MiWrite32(os, process->Address + EPROCESS_WORKING_SET_PAGE, process->WorkingSetPage);
     MiInsertInExpansionList(os, &process->Vm);
     process->State = PROCESS_IN_MEMORY;
+    os->ProcessesHalfIn--;
     os->M->ops->signal(os->M, MiSwapObject(process));
 }
 

@@ -76,6 +76,7 @@ struct nt_memory_view {
     uint32_t system_directory;       /* frame, 30h */
     uint32_t first_kernel_top_frame; /* boot's own frames at the top of RAM begin here */
     bool zeroing_active;
+    bool half_in; /* the swapper waits in the middle of a process: what its tables say is not so yet */
     enum os_profile profile;
 };
 

@@ -79,9 +79,6 @@ struct os_machine_ops {
     void (*wait)(struct os_machine *m, uint64_t object);
     /* Wakes every thread that waits on object. */
     void (*signal)(struct os_machine *m, uint64_t object);
-    /* Whether a thread of the process is ready: it was running when another one went on, or the trace has events for it
-     * that are held back. */
-    bool (*is_ready)(struct os_machine *m, uint32_t pid);
     /* Whether the fault is to be simulated at this occasion. */
     bool (*inject)(struct os_machine *m, enum os_injection what);
     /* Stops the machine; does not return. */
