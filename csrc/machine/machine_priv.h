@@ -59,6 +59,7 @@ struct machine_thread {
     struct held_event *first, **last;
     struct upcall *coming; /* the switch to it, which waits; NULL if none does */
     uint64_t coming_since; /* index of the event that it waits from */
+    bool coming_asked;     /* that event is the `x` itself */
     struct machine_thread *next_stuck;
     UT_hash_handle hh;
 };

@@ -288,12 +288,14 @@ static void hold(struct machine *m, struct machine_thread *t, const struct event
     stick(m, t);
 }
 
-/* The thread that is switched to is not ready: what the trace has it do waits for that. */
-static void wait_for_switch(struct machine *m, struct machine_thread *t, struct upcall *call) {
+/* The thread that is switched to is not ready: what the trace has it do waits for that. asked: so does the trace's `x`.
+ */
+static void wait_for_switch(struct machine *m, struct machine_thread *t, struct upcall *call, bool asked) {
     struct machine_thread *logical = m->logical;
     t->coming = call;
     t->coming_since = m->log.event;
-    m->held++;
+    t->coming_asked = asked;
+    m->held += asked;
     stick(m, t);
     m->logical = logical;
 }
@@ -303,7 +305,7 @@ void threads_block(struct machine *m, const struct event *event, const struct pr
     log_send(&m->log, LOG_BLOCK, t->tid, progress->call ? progress->call->object : 0, 0, 0, 0);
     if (event->kind == EV_SWITCH) {
         m->logical = thread_of(m, event->sw.tid);
-        wait_for_switch(m, m->logical, progress->call);
+        wait_for_switch(m, m->logical, progress->call, true);
         return;
     }
     hold(m, t, event);
@@ -400,6 +402,7 @@ static bool is_barred(struct machine *m, const struct machine_thread *t, const s
             if (may && holds_for(m, u, &n, event->index)) { return true; }
             continue;
         }
+        if (!access && u->coming && u->coming_since < event->index) { return true; }
         if (access ? u->first_barrier < event->index : u->first && u->first->event.index < event->index) {
             return true;
         }
@@ -440,26 +443,26 @@ static void add_late(struct machine_result *result, uint64_t index, uint32_t sta
 }
 
 /* No step of the trace, so it has no result: neither a status in the log, where it would be taken for the end of the
- * event that goes on, nor one that hides that event's own. What has waited goes on. False: it waits. */
+ * event that goes on, nor one that hides that event's own. Or one that has waited goes on. False: it waits. */
 static bool switch_to(struct machine *m, struct machine_thread *t) {
     const struct event *saved = m->event;
     const uint64_t index = m->log.event;
     struct upcall *call = t->coming;
-    const bool late = call;
-    struct event event = {.kind = EV_SWITCH, .index = late ? t->coming_since : index};
+    const bool asked = call && t->coming_asked;
+    struct event event = {.kind = EV_SWITCH, .index = call ? t->coming_since : index};
     event.sw.tid = runs_as(t);
     m->event = &event;
     m->log.event = event.index;
     t->coming = NULL;
-    if (late) {
-        m->held--;
+    m->held -= asked;
+    if (call) {
         upcall_resume(call);
     } else {
         call = upcall_service(m, &event);
     }
     if (call->waits) {
-        wait_for_switch(m, t, call);
-    } else if (late && !NT_SUCCESS(call->result.status)) {
+        wait_for_switch(m, t, call, asked);
+    } else if (asked && !NT_SUCCESS(call->result.status)) {
         add_late(&m->result, event.index, call->result.status);
     }
     m->log.pid = m->config.os->current_pid(m->os);

@@ -97,7 +97,11 @@ bool MiEndAddressCreation(struct os *os, struct eprocess *process) {
         const struct ethread *owner = process->AddressCreationOwner;
         if (process->Exiting) { return false; }
         if (process->AddressCreationDepth == 0) { return true; }
-        if (owner == own || (owner && owner->Process == process)) { break; }
+        if (owner == own) { break; }
+        if (owner && owner->Process == process) {
+            if (!MiWaitForThread(os, owner)) { break; }
+            continue;
+        }
         process->AddressCreationWaiters++;
         KeWaitForSingleObject(os, process->Address + EPROCESS_ADDRESS_CREATION_LOCK);
         process->AddressCreationWaiters--;
