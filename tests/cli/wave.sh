@@ -45,7 +45,8 @@ printf '#!/bin/sh\necho "$1 $2" >"$3"\n' >"$work/tree/tb/waves/shot.sh"
 expect 0 '' env NTMMU_HOME="$work/tree" "$ntmmu" wave --at fault:1 --out "$work/w.fst" --png "$work/w.png" "$work/a.vmt"
 [ "$(cat "$work/w.png")" = "$work/w.fst $work/w.gtkw" ] && [ "$(tail -n 1 "$work/stdout")" = "$work/w.png" ] || fail "no picture"
 expect 2 'none/w.png: could not be made by .*shot.sh' env NTMMU_HOME="$work/tree" \
-    bash -c "'$ntmmu' wave --at fault:1 --out '$work/w.fst' --png '$work/none/w.png' '$work/a.vmt' 2> >(tail -n 1 >&2)"
+    bash -c "'$ntmmu' wave --at fault:1 --out '$work/w.fst' --png '$work/none/w.png' '$work/a.vmt' 2>&1 >/dev/null | tail -n 1 >&2
+        exit \${PIPESTATUS[0]}"
 expect 0 '' "$ntmmu" run --quiet --assertions "$work/a.vmt"
 rm "$work"/w.*
 expect 2 'found 3 page faults, expected at least 4' "$ntmmu" wave --at fault:4 --out "$work/w.fst" "$work/a.vmt"
