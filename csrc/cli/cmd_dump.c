@@ -49,6 +49,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     }
 }
 
+/* With a bugcheck the memory stays as it is, which is what the commands then show. */
+static int stopped(uint64_t event, const struct dump_options *options) {
+    if (!options->has_at) { return EXIT_OK; }
+    return cli_error("%s: found a bugcheck at event %" PRIu64 ", expected one that is replayed at %" PRIu64,
+                     options->machine.trace, event, options->at);
+}
+
+/* What is held back behind waiting threads is done, too. */
+static int finish(struct machine *m, const struct dump_options *options) {
+    machine_finish(m);
+    if (machine_last(m)->stop != MACHINE_PANIC) { return EXIT_OK; }
+    return cli_error("%s: at its end: %s", options->machine.trace, machine_last(m)->message);
+}
+
 /* Replays up to and with the event asked for. */
 static int replay_to(struct cli_trace *trace, struct machine *m, const struct dump_options *options) {
     struct trace_item item;
@@ -60,10 +74,13 @@ static int replay_to(struct cli_trace *trace, struct machine *m, const struct du
                                  machine_last(m)->message);
             }
             if (options->has_at && item.event.index == options->at) { return EXIT_OK; }
+            if (machine_last(m)->stop == MACHINE_BUGCHECK) { return stopped(item.event.index, options); }
             break;
-        case TRACE_ERROR: return cli_error("%s", trace_error(trace->reader));
+        case TRACE_ERROR:
+            if (cli_interrupted) { return EXIT_INTERRUPTED; }
+            return cli_error("%s", trace_error(trace->reader));
         case TRACE_EOF:
-            if (!options->has_at) { return EXIT_OK; }
+            if (!options->has_at) { return finish(m, options); }
             return cli_error("%s: found %" PRIu64 " events, expected more than %" PRIu64, options->machine.trace,
                              machine_counts(m)->events, options->at);
         default: break;
@@ -97,7 +114,6 @@ static int answer(struct machine *m, const struct dump_options *options) {
         json_decref(answers);
     }
     if (json_only) { fclose(out); }
-    if (rc == EXIT_OK && fflush(stdout) != 0) { rc = cli_error("standard output: cannot be written"); }
     return rc;
 }
 
@@ -123,7 +139,7 @@ int cmd_dump(int argc, char **argv) {
     struct machine_config config;
     if (cli_trace_open(&trace, &options.machine, &config, err, sizeof err)) { return cli_error("%s", err); }
     struct machine *m = NULL;
-    if (cli_choose_mmu(options.machine.mmu, &config, false, err, sizeof err)) {
+    if (cli_choose_mmu(options.machine.mmu, &config, options.machine.assertions, err, sizeof err)) {
         m = machine_create(&config, err, sizeof err);
     }
     int rc = m ? replay_to(&trace, m, &options) : cli_error("%s", err);

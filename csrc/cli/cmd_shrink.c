@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define AUDIT_EVENTS  10000 /* as check */
+#define NOTE_MAX      1024
 #define KIND_MAX      192
 #define LEAST_SECONDS 20 /* for a candidate; at least so many times what the trace itself took */
 #define PATIENCE      10
@@ -128,7 +129,7 @@ static void take_answer(int fd, pid_t child, struct outcome *outcome) {
 static int replay_candidate(struct shrinker *s, const struct shrink_trace *trace, struct outcome *outcome) {
     FILE *file = fdopen(dup(s->fd), "w");
     if (!file || ftruncate(s->fd, 0) || lseek(s->fd, 0, SEEK_SET) < 0) { return -1; }
-    shrink_write(trace, file);
+    shrink_write(trace, NULL, file);
     int pipe_ends[2];
     if (fclose(file) || pipe(pipe_ends)) { return -1; }
     fflush(NULL);
@@ -244,21 +245,19 @@ static void write_lines(struct trace_writer *writer, char *text, bool is_event) 
     }
 }
 
+static void describe(const struct shrinker *s, const char *name, char note[NOTE_MAX]) {
+    snprintf(note, NOTE_MAX, "# ntmmu shrink %.400s: %s", name, s->kind);
+}
+
 static int write_out(const struct shrinker *s, const struct shrink_trace *trace, const char *name, const char *out) {
-    char err[1024], note[1024];
+    char err[1024], note[NOTE_MAX];
     struct trace_writer *writer = trace_create(out, err, sizeof err);
     if (!writer) { return cli_error("%s", err); }
-    snprintf(note, sizeof note, "# ntmmu shrink %.400s: %s", name, s->kind);
+    describe(s, name, note);
     trace_write_line(writer, note, false);
     for (size_t i = 0; i < trace->heads; i++) { write_lines(writer, trace->head[i], false); }
     for (size_t i = 0; i < trace->events; i++) { write_lines(writer, trace->event[i], true); }
     return trace_finish(writer, err, sizeof err) ? cli_error("%s", err) : EXIT_OK;
-}
-
-static void print_file(const char *path) {
-    FILE *file = fopen(path, "r");
-    for (int c; file && (c = fgetc(file)) != EOF;) { putchar(c); }
-    if (file) { fclose(file); }
 }
 
 /* The trace, its report, the commands. */
@@ -268,7 +267,9 @@ static int report(const struct shrink_options *o, const struct shrinker *s, cons
     config.options.trace = o->out;
     char *wave = cli_wave_command(&config.options);
     if (!cli_quiet()) {
-        print_file(o->out);
+        char note[NOTE_MAX];
+        describe(s, o->check.replay.options.trace, note);
+        shrink_write(trace, note, stdout);
         struct replay replay;
         fflush(stdout);
         bool ends = !begins(s->kind, "crash") && !begins(s->kind, "no end"); /* else in a child only */
@@ -285,7 +286,7 @@ static int report(const struct shrink_options *o, const struct shrinker *s, cons
         if (!judged) { printf("what else the events come to is not judged: check it with --check all,no-expect\n"); }
     }
     free(wave);
-    return fflush(stdout) || ferror(stdout) ? cli_error("cannot write to standard output") : EXIT_OK;
+    return EXIT_OK;
 }
 
 static char *default_name(const char *trace) {
@@ -340,6 +341,9 @@ int cmd_shrink(int argc, char **argv) {
     }
     if (strcmp(machine->trace, "-") == 0) {
         return cli_error("found standard input, expected a file: it is read many times");
+    }
+    if (o.out && strcmp(o.out, "-") == 0) {
+        return cli_error("found standard output, expected a file: the trace is printed in any case");
     }
     char err[1024];
     struct mmu_preset preset;

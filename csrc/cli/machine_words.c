@@ -60,7 +60,7 @@ static int parse_probability(const char *text, uint64_t *out) {
     double p = strtod(text, &end);
     if (errno || end == text || *end || !(p > 0 && p <= 1)) { return -1; }
     *out = p == 1 ? UINT64_MAX : (uint64_t)ldexp(p, 64);
-    return 0;
+    return *out ? 0 : -1; /* 0 is none, which means the first occasion alone */
 }
 
 /* WHAT[@EVENT][:p=P[,seed=N]] */

@@ -37,6 +37,12 @@ static int usage(FILE *out) {
     return fflush(out) || ferror(out) ? EXIT_CANNOT : EXIT_OK;
 }
 
+/* What a command has printed is there, or it has failed. */
+static int all_written(int rc) {
+    bool lost = fflush(stdout) || ferror(stdout);
+    return lost && (rc == EXIT_OK || rc == EXIT_FAILED) ? cli_error("cannot write to standard output") : rc;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) { return cli_error("found no command, expected one; see ntmmu --help"); }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) { return usage(stdout); }
@@ -45,7 +51,7 @@ int main(int argc, char **argv) {
         return fflush(stdout) ? EXIT_CANNOT : EXIT_OK;
     }
     for (size_t i = 0; i < COMMANDS; i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) { return commands[i].run(argc - 1, argv + 1); }
+        if (strcmp(argv[1], commands[i].name) == 0) { return all_written(commands[i].run(argc - 1, argv + 1)); }
     }
     return cli_error("found command '%s', expected run, check, wave, vectors, convert, info, dump, build, gen or shrink",
                      argv[1]);

@@ -38,7 +38,7 @@ static int parse_checks(const char *arg, unsigned *out) {
         {"all", CHECK_ALL},
         {"none", 0},
     };
-    *out = CHECK_EXPECT;
+    if (strncmp(arg, "no-", 3) != 0) { *out = CHECK_EXPECT; } /* else all that there would be without the option */
     while (*arg) {
         bool without = strncmp(arg, "no-", 3) == 0;
         arg += without ? 3 : 0;
@@ -147,7 +147,7 @@ static int report(struct replay *replay, const struct replay_options *options, i
         .mmu = options->replay.options.mmu,
         .cpu = options->replay.options.cpu,
         .result = result_name(replay, rc),
-        .compared_with = options->replay.second_mmu,
+        .compared_with = replay->config.checks & CHECK_LOCKSTEP ? options->replay.second_mmu : NULL,
         .architecture = replay->config.checks & CHECK_ARCHITECTURE && !options->replay.second_mmu,
         .checks = checks,
         .machine = replay->machine[0],

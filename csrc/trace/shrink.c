@@ -72,8 +72,9 @@ void shrink_free(struct shrink_trace *t) {
     *t = (struct shrink_trace){0};
 }
 
-void shrink_write(const struct shrink_trace *t, FILE *out) {
+void shrink_write(const struct shrink_trace *t, const char *note, FILE *out) {
     fputs("!vmt 1\n", out);
+    if (note) { fprintf(out, "%s\n", note); }
     for (size_t i = 0; i < t->heads; i++) { fprintf(out, "%s\n", t->head[i]); }
     for (size_t i = 0; i < t->events; i++) { fprintf(out, "%s\n", t->event[i]); }
     fputs("!end\n", out);

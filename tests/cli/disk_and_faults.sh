@@ -29,7 +29,7 @@ for bad in x fixed:0 fixed:x seek:5 seek:5,transfer:0 fixed:5,2; do
 done
 
 # faults
-for bad in x read-error@y read-error:p=0 read-error:p=1.5 read-error:seed=3 read-error:p=1,sed=3 read-error@1@2; do
+for bad in x read-error@y read-error:p=0 read-error:p=1.5 read-error:p=1e-30 read-error:seed=3 read-error:p=1,sed=3 read-error@1@2; do
     expect 2 "--inject: found '$bad', expected WHAT" "$ntmmu" run --mmu c --inject "$bad" "$work/a.vmt"
 done
 many=$(for _ in $(seq 17); do printf -- '--inject parity '; done)

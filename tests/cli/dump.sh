@@ -83,6 +83,16 @@ expect 0 '' "$ntmmu" dump "$trace" --at 3 --profile NT5PAE --mmu c --image "$wor
 
 # What stops the replay is said; nothing is shown then.
 expect 2 'S-117-fault-under-the-pfn-lock.vmt: event [0-9]+: ' "$ntmmu" dump --mmu c tests/scenarios/S-117-fault-under-the-pfn-lock.vmt '!vm'
+# A bugcheck leaves memory as it is: shown at the end, and at its event, but not behind it.
+small_trace "$work/stop.vmt" 'driver 1' 'kr 900000 4' 'r 410000 4'
+expect 0 '' "$ntmmu" dump "$work/stop.vmt" --at 7 '!vm'
+expect 0 '' "$ntmmu" dump "$work/stop.vmt" '!vm'
+expect 2 'stop.vmt: found a bugcheck at event 7, expected one that is replayed at 8' "$ntmmu" dump "$work/stop.vmt" --at 8 '!vm'
+# At the end nothing waits any more.
+printf '%s\n' '!vmt 1' 'proc+ 1 0 "a"' 'thr+ 101 1' 'proc+ 2 0 "b"' 'thr+ 201 2' 'x 0 101' 'sec+ 1 data 20000 "/f"' 'map 1 410000 10000 0 r' \
+    'r 410000 4' 'x 0 201' 'alloc 700000 4000 rc rw' '!end' >"$work/waits.vmt"
+"$ntmmu" dump "$work/waits.vmt" --disk fixed:500 '!vm' >"$work/slow"
+"$ntmmu" dump "$work/waits.vmt" '!vm' | diff - "$work/slow" || fail "a read is left undone at the end"
 small_trace "$work/bad.vmt" 'r 410000'
 expect 2 'bad.vmt:8: found the end of the line' "$ntmmu" dump --mmu c "$work/bad.vmt" '!vm'
 [ ! -s "$work/stdout" ] || fail "something was shown"

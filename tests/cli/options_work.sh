@@ -38,5 +38,7 @@ expect 1 '' "$ntmmu" run --quiet --mmu c --check none "$work/wrong.vmt"
 expect 0 '' "$ntmmu" run --quiet --mmu c --check no-expect "$work/wrong.vmt"
 expect 0 '' "$ntmmu" check --quiet --mmu c --check all,no-expect "$work/wrong.vmt"
 "$ntmmu" run --mmu c --check all,no-expect,no-shadow "$work/wrong.vmt" | grep -q 'checks  *staleness, audit$' || fail "no-shadow leaves other checks than it should"
+"$ntmmu" check --mmu c --check no-shadow "$work/a.vmt" | grep -q 'checks  *lockstep, staleness, audit, expectations$' || fail "no-shadow leaves others out, too"
+"$ntmmu" check --mmu c --check audit "$work/a.vmt" | grep -q agree && fail "two MMUs agree that nobody compared"
 # run with the other MMU beside it
 "$ntmmu" run --mmu c --compare c "$work/a.vmt" | grep -q 'checks  *lockstep' || fail "--compare c does not compare"

@@ -66,6 +66,7 @@ expect 2 'bad.vmt:8: found the end of the line' "$ntmmu" shrink --mmu c "$work/b
 small_trace "$work/bad.vmt" 'r 410000 4' 'expect nonsense=1'
 expect 2 'found a trace that cannot be replayed' "$ntmmu" shrink --mmu c "$work/bad.vmt"
 expect 2 'found standard input, expected a file' "$ntmmu" shrink --mmu c -
+expect 2 'found standard output, expected a file' "$ntmmu" shrink --mmu c -o - "$work/good.vmt"
 expect 2 'found --json or --wave' "$ntmmu" shrink --mmu c --json "$work/x.json" "$work/data.vmt"
 expect 2 "--seconds: found '0', expected at least 1" "$ntmmu" shrink --seconds 0 "$work/data.vmt"
 expect 2 'no.vmt' "$ntmmu" shrink "$work/no.vmt"

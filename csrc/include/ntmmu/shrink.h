@@ -18,7 +18,8 @@ struct shrink_trace {
 /* 0, or -1 with one line in err. */
 int shrink_load(struct shrink_trace *trace, const char *path, char *err, size_t err_size);
 void shrink_free(struct shrink_trace *trace);
-void shrink_write(const struct shrink_trace *trace, FILE *out);
+/* note: a comment line at the beginning, or NULL. */
+void shrink_write(const struct shrink_trace *trace, const char *note, FILE *out);
 /* The events behind the first COUNT go. */
 void shrink_cut(struct shrink_trace *trace, size_t count);
 /* Lines behind event N: an expect line, or NULL to take all of them away. */
