@@ -1,6 +1,7 @@
 /* `ntmmu info`: what is in a trace. */
 #include "cli.h"
 
+#include "ntmmu/report.h"
 #include "ntmmu/trace_index.h"
 #include "ntmmu/trace_summary.h"
 
@@ -104,7 +105,7 @@ static void print_summary(const struct trace_summary *s, const struct file_facts
 
 static json_t *summary_json(const char *trace, const struct trace_summary *s, const struct file_facts *file) {
     json_t *directives = json_array(), *kinds = json_object(), *accesses = json_object();
-    for (unsigned i = 0; i < s->directives; i++) { json_array_append_new(directives, json_string(s->directive[i])); }
+    for (unsigned i = 0; i < s->directives; i++) { json_array_append_new(directives, report_text(s->directive[i])); }
     for (int kind = EV_NONE + 1; kind < EV_KINDS; kind++) {
         if (!s->by_kind[kind]) { continue; }
         json_object_set_new(kinds, event_kind_name((enum event_kind)kind), json_integer((json_int_t)s->by_kind[kind]));
@@ -112,13 +113,13 @@ static json_t *summary_json(const char *trace, const struct trace_summary *s, co
     for (unsigned i = 0; i < 4; i++) {
         json_object_set_new(accesses, access_names[i], json_integer((json_int_t)s->accesses[i]));
     }
-    return json_pack("{s:s, s:o, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}",
-                     "trace", trace, "directives", directives, "bytes", (json_int_t)file->bytes, "text_bytes",
-                     (json_int_t)text_bytes(file), "index", index_words(file), "frames", (json_int_t)file->index.count,
-                     "lines", (json_int_t)s->lines, "events", (json_int_t)s->events, "expects", (json_int_t)s->expects,
-                     "by_kind", kinds, "processes", (json_int_t)s->processes, "threads", (json_int_t)s->threads,
-                     "accesses", accesses, "straddling", (json_int_t)s->straddling, "kernel_touches",
-                     (json_int_t)s->kernel_touches, "touches", (json_int_t)s->touches, "vm_events",
+    return json_pack("{s:o, s:o, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}",
+                     "trace", report_text(trace), "directives", directives, "bytes", (json_int_t)file->bytes,
+                     "text_bytes", (json_int_t)text_bytes(file), "index", index_words(file), "frames",
+                     (json_int_t)file->index.count, "lines", (json_int_t)s->lines, "events", (json_int_t)s->events,
+                     "expects", (json_int_t)s->expects, "by_kind", kinds, "processes", (json_int_t)s->processes,
+                     "threads", (json_int_t)s->threads, "accesses", accesses, "straddling", (json_int_t)s->straddling,
+                     "kernel_touches", (json_int_t)s->kernel_touches, "touches", (json_int_t)s->touches, "vm_events",
                      (json_int_t)s->vm_events, "pages", (json_int_t)s->pages);
 }
 

@@ -53,8 +53,8 @@ static const struct argp parser = {
 };
 
 static void print_failure(void *ctx, const struct vectors_failure *failure) {
-    (void)ctx;
-    printf("%s:%" PRIu64 ": found %s, expected %s\n", failure->file, failure->line, failure->found, failure->expected);
+    fprintf(ctx, "%s:%" PRIu64 ": found %s, expected %s\n", failure->file, failure->line, failure->found,
+            failure->expected);
 }
 
 static void print_count(const char *name, const struct vectors_count *count) {
@@ -118,14 +118,14 @@ int cmd_vectors(int argc, char **argv) {
     struct options options = {.mmu = "rtl", .cpu = "ref64"};
     cli_parse(&parser, argc, argv, &options);
     char err[512];
-    struct vectors_config config = {.on_failure = print_failure};
+    bool json_on_stdout = options.json && strcmp(options.json, "-") == 0;
+    struct vectors_config config = {.on_failure = print_failure, .ctx = json_on_stdout ? stderr : stdout};
     if (cli_load_preset(&config.preset, options.cpu, err, sizeof err) < 0) { return cli_error("%s", err); }
     config.mmu = cli_load_mmu(options.mmu, &config.preset, false, err, sizeof err);
     if (!config.mmu) { return cli_error("%s", err); }
     struct vectors_report report = {0};
     int status = run_files(&options, &config, &report);
     if (status == EXIT_CANNOT) { return status; }
-    bool json_on_stdout = options.json && strcmp(options.json, "-") == 0;
     if (!cli_quiet() && !json_on_stdout) { print_summary(&options, &report); }
     if (!options.json) { return status; }
     return cli_write_json(vectors_json(&options, &report), options.json) == EXIT_OK ? status : EXIT_CANNOT;

@@ -250,7 +250,7 @@ static int verdict_exit(struct replay *r, enum check_verdict verdict) {
     if (verdict == CHECK_OK) { return EXIT_OK; }
     cli_progress_end();
     if (verdict == CHECK_FAILED) {
-        fputs(check_report(r->check), stdout);
+        fputs(check_report(r->check), r->config.json_on_stdout ? stderr : stdout);
         return EXIT_FAILED;
     }
     fprintf(stderr, "ntmmu: %s", check_report(r->check));

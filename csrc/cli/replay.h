@@ -34,6 +34,7 @@ struct replay_config {
     const char *wave; /* FST file, NULL for none */
     struct wave_window window;
     bool stop_after_window; /* nothing behind it matters */
+    bool json_on_stdout;    /* and nothing else */
 };
 
 struct replay {

@@ -68,7 +68,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct replay_options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->replay.options; return 0;
-    case OPTION_JSON: o->json = arg; return 0;
+    case OPTION_JSON:
+        o->json = arg;
+        o->replay.json_on_stdout = strcmp(arg, "-") == 0;
+        return 0;
     case OPTION_WAVE: o->replay.wave = arg; return 0;
     case OPTION_WAVE_AT:
         if (wave_window_parse(arg, &o->replay.window)) {
@@ -156,8 +159,7 @@ static int report(struct replay *replay, const struct replay_options *options, i
         .pfn_transitions = check_pfn_transitions(replay->check),
         .seconds = replay->seconds,
     };
-    bool json_on_stdout = options->json && strcmp(options->json, "-") == 0;
-    if (!cli_quiet() && !json_on_stdout && report_summary(&report, stdout)) {
+    if (!cli_quiet() && !options->replay.json_on_stdout && report_summary(&report, stdout)) {
         return cli_error("cannot write to standard output");
     }
     if (options->json && report_json(&report, options->json, err, sizeof err)) { return cli_error("%s", err); }

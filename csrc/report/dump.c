@@ -1,6 +1,8 @@
 /* The commands of a dump: which there are, what they share, and the two that decode one entry: !pte and !pfn. */
 #include "dump_priv.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,7 @@ void dump_set(json_t *object, const char *key, uint64_t value) {
 }
 
 void dump_set_text(json_t *object, const char *key, const char *value) {
-    json_object_set_new(object, key, json_string(value));
+    json_object_set_new(object, key, report_text(value));
 }
 
 void dump_set_entry(json_t *object, const char *key, pte_t entry) {
@@ -75,12 +77,22 @@ static bool match_process(void *ctx, const struct nt_process_view *process) {
     return !s->found;
 }
 
+/* Digits and nothing else, of 32 bits. */
+static int parse(const char *text, int base, uint64_t *out) {
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, base);
+    return isxdigit((unsigned char)*text) && !*end && !errno && *out <= UINT32_MAX ? 0 : -1;
+}
+
 int dump_find_process(struct dump *d, const char *argument, struct nt_process_view *out) {
     struct process_search s = {.pid = machine_os_ops(d->m)->current_pid(d->os), .out = out};
     if (*argument) {
-        char *end;
-        s.pid = (uint32_t)strtoul(argument, &end, 10);
-        if (*end) { return dump_error(d, "found '%s', expected the number of a process", argument); }
+        uint64_t pid;
+        if (parse(argument, 10, &pid)) {
+            return dump_error(d, "found '%s', expected the number of a process", argument);
+        }
+        s.pid = (uint32_t)pid;
     }
     nt_view_processes(d->os, match_process, &s);
     return s.found ? 0 : dump_error(d, "found no process %u, expected one that exists now", s.pid);
@@ -158,9 +170,7 @@ static json_t *entry_json(va_t at, pte_t entry, const char *text) {
 }
 
 static int parse_hex(struct dump *d, const char *text, const char *what, uint64_t *out) {
-    char *end;
-    *out = strtoull(text, &end, 16);
-    return *text && !*end ? 0 : dump_error(d, "found '%s', expected %s", text, what);
+    return parse(text, 16, out) == 0 ? 0 : dump_error(d, "found '%s', expected %s", text, what);
 }
 
 /* Behind the window and hyperspace. */
@@ -233,10 +243,9 @@ int dump_pte(struct dump *d, const char *argument) {
     if (length > 2 && strcmp(argument + length - 2, " 1") == 0) {
         char address[32];
         snprintf(address, sizeof address, "%.*s", (int)(length - 2), argument);
-        return parse_hex(d, address, "the address of a PTE", &va) ? -1 : dump_entry(d, va & 0xFFFFFFFFu);
+        return parse_hex(d, address, "the address of a PTE", &va) ? -1 : dump_entry(d, va);
     }
     if (parse_hex(d, argument, "a virtual address", &va)) { return -1; }
-    va &= 0xFFFFFFFFu;
     uint64_t cr3 = dump_cr3(d);
     struct table_path path = table_walk(machine_memory(d->m), cr3, PAGING_MODE, va);
     fprintf(d->out, "                    VA %08" PRIx64 "\n", va);
@@ -360,10 +369,11 @@ int THIS_COMMAND(struct machine *m, const char *line, FILE *out, json_t **json, 
     static const struct {
         const char *name;
         int (*run)(struct dump *d, const char *argument);
+        bool alone; /* takes no argument */
     } commands[] = {
-        {"!pte", dump_pte},         {"!pfn", dump_pfn},           {"!vm", dump_vm},
-        {"!vad", dump_vad},         {"!wsle", dump_wsle},         {"!sysptes", dump_sysptes},
-        {"!process", dump_process}, {"!memusage", dump_memusage}, {"!poolused", dump_poolused},
+        {"!pte", dump_pte, false},         {"!pfn", dump_pfn, false},          {"!vm", dump_vm, true},
+        {"!vad", dump_vad, false},         {"!wsle", dump_wsle, false},        {"!sysptes", dump_sysptes, true},
+        {"!process", dump_process, false}, {"!memusage", dump_memusage, true}, {"!poolused", dump_poolused, true},
     };
     struct dump d = {.m = m, .os = machine_os(m), .out = out, .json = json_object(), .err = err, .err_size = err_size};
     size_t length = strcspn(line, " ");
@@ -376,6 +386,8 @@ int THIS_COMMAND(struct machine *m, const char *line, FILE *out, json_t **json, 
                    "found command '%s', expected !pte ADDR [1], !pfn N, !vm, !vad [PID], !wsle [PID], !sysptes, "
                    "!process [PID], !memusage or !poolused",
                    line);
+    } else if (commands[i].alone && *argument) {
+        dump_error(&d, "found '%s', expected nothing behind %s", argument, commands[i].name);
     } else {
         dump_set_text(d.json, "command", line);
         fprintf(out, "%s\n", line);

@@ -3,9 +3,9 @@
 #include "ntmmu/pte_pae.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool is_zero(const uint8_t *page) {
@@ -13,7 +13,10 @@ static bool is_zero(const uint8_t *page) {
     return memcmp(page, zero, PAGE_SIZE) == 0;
 }
 
-static int write_memory(const struct physmem *mem, int fd) {
+static int write_memory(FILE *file, void *ctx) {
+    const struct physmem *mem = ctx;
+    const int fd = fileno(file);
+    errno = 0;
     if (ftruncate(fd, (off_t)mem->size)) { return -1; }
     for (pa_t pa = 0; pa < mem->size; pa += PAGE_SIZE) {
         if (physmem_is_fresh(mem, pa >> PAGE_SHIFT) || is_zero(mem->bytes + pa)) { continue; }
@@ -42,20 +45,24 @@ int dump_image(struct machine *m, const char *path, char *err, size_t err_size) 
         snprintf(err, err_size, "%s: found a bare program, expected a trace with an operating system", path);
         return -1;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool failed = fd < 0 || write_memory(machine_memory(m), fd) != 0;
-    if (fd >= 0 && close(fd)) { failed = true; }
-    if (failed) {
-        snprintf(err, err_size, "%s: %s", path, strerror(errno));
+    char name[PATH_MAX];
+    int length = snprintf(name, sizeof name, "%s.json", path);
+    if (length < 0 || (size_t)length >= sizeof name) {
+        snprintf(err, err_size, "%s: the name is too long", path);
         return -1;
     }
-    size_t length = strlen(path) + sizeof ".json";
-    char *name = malloc(length);
+    struct stat status;
+    bool exists = stat(path, &status) == 0;
+    if (strcmp(path, "-") == 0 || (exists && !S_ISREG(status.st_mode))) {
+        snprintf(err, err_size, "%s: found no regular file, expected one: an image has holes", path);
+        return -1;
+    }
+    if (report_replace(path, write_memory, machine_memory(m))) {
+        snprintf(err, err_size, "%s: %s", path, errno ? strerror(errno) : "cannot be written");
+        return -1;
+    }
     json_t *root = facts(m);
-    if (name) { snprintf(name, length, "%s.json", path); }
-    failed = !name || json_dump_file(root, name, JSON_INDENT(2)) != 0;
-    if (failed) { snprintf(err, err_size, "%s.json: cannot be written", path); }
+    int rc = report_write_json(root, name, err, err_size);
     json_decref(root);
-    free(name);
-    return failed ? -1 : 0;
+    return rc;
 }

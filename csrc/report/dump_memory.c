@@ -1,6 +1,7 @@
 /* Dumps of the whole machine: !vm, !memusage. */
 #include "dump_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define VM_WORKING_SET_SIZE 0x14u /* NT-29 */
@@ -94,8 +95,8 @@ static bool print_working_set(void *ctx, const struct nt_process_view *process) 
     dump_read32(processes->d, dump_system_directory(processes->d), process->vm + VM_WORKING_SET_SIZE, &size);
     fprintf(processes->d->out, "    %04u %-24.24s %8u (%8u Kb)  commit %u\n", process->pid, process->image, size,
             size * 4, process->commit_charge);
-    json_array_append_new(processes->list, json_pack("{s:I, s:s, s:I, s:I}", "pid", (json_int_t)process->pid, "image",
-                                                     process->image, "working_set_size", (json_int_t)size,
+    json_array_append_new(processes->list, json_pack("{s:I, s:o, s:I, s:I}", "pid", (json_int_t)process->pid, "image",
+                                                     report_text(process->image), "working_set_size", (json_int_t)size,
                                                      "commit_charge", (json_int_t)process->commit_charge));
     return true;
 }
@@ -129,7 +130,6 @@ int dump_vm(struct dump *d, const char *argument) {
 }
 
 /* Whose pages they are: by control area, and of the private ones those of each process's and the system's addresses. */
-#define USERS_MAX 512u
 struct user {
     va_t area, base;
     uint32_t count;
@@ -138,13 +138,15 @@ struct user {
     uint32_t valid, standby, modified, shared, transition;
 };
 struct users {
-    struct user user[USERS_MAX + 1]; /* the last: no control area's */
+    struct user *user; /* one more than count: the last is no control area's */
     unsigned count;
 };
 
 static bool add_prototypes(void *ctx, const struct nt_prototype_view *view) {
     struct users *users = ctx;
-    if (users->count == USERS_MAX) { return false; }
+    struct user *more = realloc(users->user, (users->count + 2) * sizeof *more);
+    if (!more) { return false; }
+    users->user = more;
     unsigned first = 0;
     while (first < users->count && users->user[first].area != view->control_area) { first++; }
     users->user[users->count++] = (struct user){.area = view->control_area,
@@ -181,10 +183,11 @@ static void count_page(struct user *user, const struct mmpfn *pfn) {
     user->transition += location == TransitionPage;
 }
 
-static void print_users(struct dump *d, const struct nt_memory_view *memory) {
-    struct users users = {.count = 0};
+static int print_users(struct dump *d, const struct nt_memory_view *memory) {
+    struct users users = {.user = malloc(sizeof *users.user)};
     nt_view_prototypes(d->os, add_prototypes, &users);
     nt_view_control_areas(d->os, name_area, &users);
+    if (!users.user) { return dump_error(d, "out of memory"); }
     users.user[users.count] = (struct user){.first = users.count, .name = "Private and system"};
     for (pfn_t frame = 0; frame <= memory->highest_page; frame++) {
         struct mmpfn pfn = dump_read_pfn(d, frame);
@@ -199,12 +202,14 @@ static void print_users(struct dump *d, const struct nt_memory_view *memory) {
         if (u->first != i) { continue; }
         fprintf(d->out, "%08" PRIx64 " %5u %7u %8u %6u %10u  %s\n", u->area, u->valid, u->standby, u->modified,
                 u->shared, u->transition, u->name);
-        json_array_append_new(list,
-                              json_pack("{s:I, s:s, s:i, s:i, s:i, s:i, s:i}", "control_area", (json_int_t)u->area,
-                                        "name", u->name, "valid", (int)u->valid, "standby", (int)u->standby, "modified",
-                                        (int)u->modified, "shared", (int)u->shared, "transition", (int)u->transition));
+        json_array_append_new(list, json_pack("{s:I, s:o, s:i, s:i, s:i, s:i, s:i}", "control_area",
+                                              (json_int_t)u->area, "name", report_text(u->name), "valid", (int)u->valid,
+                                              "standby", (int)u->standby, "modified", (int)u->modified, "shared",
+                                              (int)u->shared, "transition", (int)u->transition));
     }
     json_object_set_new(d->json, "users", list);
+    free(users.user);
+    return 0;
 }
 
 int dump_memusage(struct dump *d, const char *argument) {
@@ -223,6 +228,5 @@ int dump_memusage(struct dump *d, const char *argument) {
     dump_line(d, "Active, modified", "active_modified", c.modified_active);
     dump_line(d, "Active, shared", "active_shared", c.shared);
     dump_line(d, "Active, page tables", "active_page_tables", c.tables);
-    print_users(d, &memory);
-    return 0;
+    return print_users(d, &memory);
 }

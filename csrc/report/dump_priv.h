@@ -6,6 +6,7 @@
 #include "ntmmu/dump.h"
 #include "ntmmu/nt_view.h"
 #include "ntmmu/pte.h"
+#include "ntmmu/report.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +15,23 @@ static void set(json_t *object, const char *key, uint64_t value) {
     json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+json_t *report_text(const char *text) {
+    json_t *string = json_string(text);
+    size_t length = strlen(text);
+    char *replaced = string ? NULL : malloc(3 * length + 1), *end = replaced;
+    for (size_t i = 0; replaced && i < length; i++) {
+        bool ascii = (unsigned char)text[i] < 0x80;
+        size_t bytes = ascii ? 1 : 3;
+        memcpy(end, ascii ? &text[i] : "\xEF\xBF\xBD", bytes); /* U+FFFD */
+        end += bytes;
+    }
+    if (replaced) { string = json_stringn(replaced, (size_t)(end - replaced)); }
+    free(replaced);
+    return string;
+}
+
 static void set_text(json_t *object, const char *key, const char *value) {
-    json_object_set_new(object, key, json_string(value));
+    json_object_set_new(object, key, report_text(value));
 }
 
 static void add_run(json_t *root, const struct run_report *report) {
@@ -219,24 +236,25 @@ static json_t *make_json(const struct run_report *report) {
 
 /* ---- writing ---- */
 
-static int write_json(const json_t *root, FILE *file) {
+static int write_json(FILE *file, void *root) {
     if (json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER)) { return -1; }
     return fputc('\n', file) == EOF || fflush(file) ? -1 : 0;
 }
 
 /* To something that is no regular file (a device, a pipe) there is no renaming. */
-static int write_directly(const json_t *root, const char *path) {
+static int write_directly(json_t *root, const char *path) {
     FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
     if (!file) { return -1; }
-    int rc = write_json(root, file);
+    int rc = write_json(file, root);
     int error = errno;
     if (file != stdout && fclose(file)) { return -1; }
     errno = error;
     return rc;
 }
 
-static int write_renamed(const json_t *root, const char *path) {
-    char temporary[4096];
+int report_replace(const char *path, int (*write)(FILE *file, void *ctx), void *ctx) {
+    char temporary[4096], target[PATH_MAX];
+    if (realpath(path, target)) { path = target; } /* what a link leads to */
     int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
     if (n < 0 || (size_t)n >= sizeof temporary) {
         errno = ENAMETOOLONG;
@@ -247,7 +265,7 @@ static int write_renamed(const json_t *root, const char *path) {
     mode_t mask = umask(0);
     umask(mask);
     FILE *file = fdopen(fd, "w");
-    int rc = file && fchmod(fd, 0666 & ~mask) == 0 ? write_json(root, file) : -1;
+    int rc = file && fchmod(fd, 0666 & ~mask) == 0 ? write(file, ctx) : -1;
     int error = errno;
     if (file ? fclose(file) : close(fd)) {
         error = rc ? error : errno;
@@ -260,11 +278,11 @@ static int write_renamed(const json_t *root, const char *path) {
     return -1;
 }
 
-int report_write_json(const json_t *root, const char *path, char *err, size_t err_size) {
+int report_write_json(json_t *root, const char *path, char *err, size_t err_size) {
     struct stat status;
     bool direct = strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
     errno = 0;
-    int rc = direct ? write_directly(root, path) : write_renamed(root, path);
+    int rc = direct ? write_directly(root, path) : report_replace(path, write_json, root);
     if (rc) { snprintf(err, err_size, "%s: cannot write: %s", path, errno ? strerror(errno) : "output error"); }
     return rc;
 }

@@ -70,6 +70,23 @@ expect 2 'found frame ffffff, expected one up to 3fff' "$ntmmu" dump "$trace" '!
 expect 2 'found no process 77, expected' "$ntmmu" dump "$trace" '!vad 77'
 expect 2 "found 'x', expected the number of a process" "$ntmmu" dump "$trace" '!wsle x'
 expect 2 'found .* events, expected more than 1000' "$ntmmu" dump "$trace" --at 1000 '!vm'
+expect 2 "found '100410000', expected a virtual address" "$ntmmu" dump "$trace" '!pte 100410000'
+expect 2 "found '-1', expected the number of a process" "$ntmmu" dump "$trace" '!vad -1'
+expect 2 "found 'foo', expected nothing behind !vm" "$ntmmu" dump "$trace" '!vm foo'
+expect 2 'found no regular file' "$ntmmu" dump "$trace" --image -
+expect 2 'found no regular file' "$ntmmu" dump "$trace" --image /dev/null
+echo old >"$work/old"
+expect 2 'old: File too large' bash -c "ulimit -f 4; trap '' XFSZ; '$ntmmu' dump '$trace' --image '$work/old'"
+[ "$(cat "$work/old")" = old ] && [ "$(ls "$work"/old*)" = "$work/old" ] || fail "an image that could not be written took the old one along"
+# More sections than fit anywhere, each with its pages.
+{
+    printf '!vmt 1\nproc+ 1 0 "\xe9"\nthr+ 101 1\nx 0 101\n'
+    for i in $(seq 600); do printf 'sec+ %d page 1000 -\nmap %d %x 1000 0 rw\nw %x 1\n' "$i" "$i" $((0x1000000 + i * 0x10000)) $((0x1000000 + i * 0x10000)); done
+    echo '!end'
+} >"$work/many.vmt"
+"$ntmmu" dump "$work/many.vmt" --json "$work/many.json" '!memusage' '!vm' >/dev/null || fail "600 sections"
+[ "$(jq '[.[0].users[] | select(.name == "Page File Section" and .valid == 1)] | length' "$work/many.json")" = 600 ] || fail "found other than 600 sections"
+[ "$(jq -r '.[1].processes[0].image' "$work/many.json")" = $'\xef\xbf\xbd' ] || fail "a name that is no UTF-8 is lost"
 expect 2 'found no command' "$ntmmu" dump "$trace"
 expect 2 'No such file' "$ntmmu" dump "$trace" --image "$work/none/image"
 

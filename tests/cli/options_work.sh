@@ -40,5 +40,9 @@ expect 0 '' "$ntmmu" check --quiet --mmu c --check all,no-expect "$work/wrong.vm
 "$ntmmu" run --mmu c --check all,no-expect,no-shadow "$work/wrong.vmt" | grep -q 'checks  *staleness, audit$' || fail "no-shadow leaves other checks than it should"
 "$ntmmu" check --mmu c --check no-shadow "$work/a.vmt" | grep -q 'checks  *lockstep, staleness, audit, expectations$' || fail "no-shadow leaves others out, too"
 "$ntmmu" check --mmu c --check audit "$work/a.vmt" | grep -q agree && fail "two MMUs agree that nobody compared"
+# JSON on standard output is alone there
+"$ntmmu" run --mmu c --json - "$work/wrong.vmt" >"$work/json" 2>"$work/said" && fail "a wrong line passes"
+jq -e '.result == "failed"' "$work/json" >/dev/null || fail "what a check says is in the JSON"
+grep -q 'expect fault' "$work/said" || fail "what a check says is lost"
 # run with the other MMU beside it
 "$ntmmu" run --mmu c --compare c "$work/a.vmt" | grep -q 'checks  *lockstep' || fail "--compare c does not compare"
