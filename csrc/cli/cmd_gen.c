@@ -104,11 +104,10 @@ int cmd_gen(int argc, char **argv) {
     if (!writer) { return cli_error("%s", err); }
     int rc = gen_write(config, writer);
     cli_progress_end();
-    if (cli_interrupted) {
+    if (cli_interrupted || rc) {
         trace_abandon(writer);
-        cli_error("interrupted");
-        return EXIT_INTERRUPTED;
+        return cli_interrupted ? (cli_error("interrupted"), EXIT_INTERRUPTED)
+                               : cli_error("%s: cannot be written", o.out);
     }
-    if (trace_finish(writer, err, sizeof err)) { return cli_error("%s", err); }
-    return rc ? cli_error("%s: cannot be written", o.out) : EXIT_OK;
+    return trace_finish(writer, err, sizeof err) ? cli_error("%s", err) : EXIT_OK;
 }

@@ -121,6 +121,8 @@ static bool rtl_newer(const char *home, const struct timespec *than) {
 static bool is_stale(const char *home, const struct mmu_preset *preset, const char *object) {
     static const char *const source[] = {
         "tb/shim.cpp",
+        "tb/pins.h",
+        "tb/trace.vlt",
         "tb/build_preset.sh",
         "tb/exports.map",
         "csrc/include/ntmmu/mmu.h",

@@ -121,8 +121,8 @@ static int prepare_window(struct replay *r) {
 static int window_before(struct replay *r, uint64_t index) {
     if (!r->window_known || r->window_done) { return EXIT_OK; }
     if (index == r->window_event) { r->window_cycle[0] = cycles(r); }
-    uint64_t margin = r->config.window.margin;
-    if (!r->window_open && index + margin >= r->window_event) { return open_window(r, cycles(r), UINT64_MAX); }
+    bool near = index >= r->window_event || r->window_event - index <= r->config.window.margin;
+    if (!r->window_open && near) { return open_window(r, cycles(r), UINT64_MAX); }
     return EXIT_OK;
 }
 
@@ -131,7 +131,7 @@ static void window_after(struct replay *r, uint64_t index) {
     if (r->config.window.what == WAVE_CYCLES) { r->window_done = cycles(r) >= r->config.window.last; }
     if (!r->window_known) { return; }
     if (index == r->window_event) { r->window_cycle[1] = cycles(r); }
-    if (index >= r->window_event + r->config.window.margin) {
+    if (index >= r->window_event && index - r->window_event >= r->config.window.margin) {
         close_window(r);
         r->window_done = true;
     }

@@ -37,7 +37,7 @@ expect 0 '' "$ntmmu" build tiny
 [ "$(cat "$work/stdout")" = "$work/models/tiny.so" ] || fail "printed $(cat "$work/stdout")"
 asked
 # again when a source is newer
-for source in rtl/mmu.sv rtl/presets/tiny.preset tb/build_preset.sh; do
+for source in rtl/mmu.sv rtl/presets/tiny.preset tb/build_preset.sh tb/pins.h tb/trace.vlt; do
     touch -d '+1 hour' "$tree/$source"
     builds tiny.so tiny
     asked 'tiny.preset tiny.so '
