@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PROGRESS_EVENTS 4096 /* events between two looks at the clock */
@@ -49,7 +50,12 @@ static uint64_t cycles(const struct replay *r) {
     return machine_mmu_ops(r->machine[0])->cycles(machine_mmu(r->machine[0]));
 }
 
+/* The FST writer takes away what is there, be it a device. */
 static int open_window(struct replay *r, uint64_t from, uint64_t to) {
+    struct stat status;
+    if (stat(r->config.wave, &status) == 0 && !S_ISREG(status.st_mode)) {
+        return cli_error("%s: found no regular file, expected one for the waveform", r->config.wave);
+    }
     wave_file_guard(r->config.wave);
     int rc = set_wave(r, r->config.wave, from, to);
     r->window_open = r->wave_begun = rc == EXIT_OK;

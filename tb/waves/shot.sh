@@ -24,4 +24,4 @@ xvfb-run -a -s "-screen 0 1520x1080x24" bash -c '
     sleep 3
     import -window root "$2"
     kill $viewer' "$1" "$2" "$3" "$log" || { cat "$log" >&2; exit 1; }
-[ -s "$3" ] || { echo "$3: no picture was taken" >&2; exit 1; }
+[ -f "$3" ] && [ -s "$3" ] || { echo "$3: no picture was taken" >&2; exit 1; }

@@ -57,6 +57,10 @@ expect 2 'found 9 events, expected more than 50' "$ntmmu" run --quiet --wave "$w
 expect 2 'found [0-9]+ cycles, expected more than 1000000' "$ntmmu" run --quiet --wave "$work/w.fst" --wave-at cycle:1000000-1000100 "$work/a.vmt"
 expect 0 '' env NTMMU_HOME="$work/tree" "$ntmmu" wave --at access:7 --margin 18446744073709551615 --out "$work/w.fst" --png "$work/w.png" "$work/a.vmt"
 rm "$work"/w.*
+mkfifo "$work/pipe"
+expect 2 'pipe: found no regular file' "$ntmmu" run --quiet --wave "$work/pipe" "$work/a.vmt"
+[ -p "$work/pipe" ] || fail "a waveform took the place of a pipe"
+rm "$work/pipe"
 expect 2 "--margin: found 'x', expected a number of events" "$ntmmu" wave --margin x "$work/a.vmt"
 small_trace "$work/bad.vmt" 'r 410000'
 expect 2 'bad.vmt:8: found the end of the line' "$ntmmu" wave --at fault:9 --out "$work/w.fst" "$work/bad.vmt"
