@@ -53,7 +53,7 @@
  *   frames              object: frames on each list: zeroed, free, standby, modified, modified_no_write, bad
  *   memory_hash         string: a hash of the contents of all frames at the end, in hexadecimal digits
  *   pfn_transitions     object: changes of frames' states by NT-27's row (P01…; K01… for what has none), those that
- *                       happened; not with --check none
+ *                       happened
  *   kernel              object: every counter the kernel keeps, by its name */
 #ifndef NTMMU_REPORT_H
 #define NTMMU_REPORT_H
