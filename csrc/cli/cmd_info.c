@@ -142,7 +142,6 @@ int cmd_info(int argc, char **argv) {
     if (table && !cli_quiet()) { print_summary(&summary, &file); }
     int code = options.json ? cli_write_json(summary_json(options.trace, &summary, &file), options.json) : EXIT_OK;
     if (file.state == VMT_INDEX_INVALID) { code = cli_error("%s: the index is invalid: %s", options.trace, file.why); }
-    if (table && fflush(stdout) != 0) { code = cli_error("standard output: cannot be written"); }
     free(file.index.frame);
     trace_summary_free(&summary);
     return code;

@@ -261,8 +261,8 @@ static int write_out(const struct shrinker *s, const struct shrink_trace *trace,
 }
 
 /* The trace, its report, the commands. */
-static int report(const struct shrink_options *o, const struct shrinker *s, const struct shrink_trace *trace,
-                  bool judged) {
+static void report(const struct shrink_options *o, const struct shrinker *s, const struct shrink_trace *trace,
+                   bool judged) {
     struct replay_config config = s->config;
     config.options.trace = o->out;
     char *wave = cli_wave_command(&config.options);
@@ -286,7 +286,6 @@ static int report(const struct shrink_options *o, const struct shrinker *s, cons
         if (!judged) { printf("what else the events come to is not judged: check it with --check all,no-expect\n"); }
     }
     free(wave);
-    return EXIT_OK;
 }
 
 static char *default_name(const char *trace) {
@@ -318,7 +317,7 @@ static int shrink(struct shrink_options *o, struct shrink_trace *trace) {
         hide(&s);
         cli_interrupted = 0;
         rc = write_out(&s, trace, o->check.replay.options.trace, o->out);
-        if (rc == EXIT_OK) { rc = report(o, &s, trace, judged); }
+        if (rc == EXIT_OK) { report(o, &s, trace, judged); }
         if (interrupted && rc == EXIT_OK) {
             cli_error("interrupted: %s is the smallest so far, %zu events", o->out, trace->events);
             rc = EXIT_INTERRUPTED;

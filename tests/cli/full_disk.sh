@@ -13,7 +13,7 @@ json /dev/full '/dev/full: cannot write'
 mkdir "$work/d"
 json "$work/d/no/out.json" 'd/no/out.json: cannot write'
 [ -z "$(ls "$work/d")" ] || fail "something was left behind"
-for command in "run --mmu c $work/a.vmt" "vectors --mmu c $work/none.vec" "convert --from vmt $work/a.vmt $work/b.vmt" "build tiny"; do
+for command in "run --mmu c $work/a.vmt" "info $work/a.vmt" "vectors --mmu c $work/none.vec" "convert --from vmt $work/a.vmt $work/b.vmt" "build tiny"; do
     expect 2 'cannot write to standard output' bash -c "'$ntmmu' $command >/dev/full"
 done
 "$ntmmu" run --mmu c "$work/a.vmt" >/dev/full 2>"$work/stderr" && fail "a summary nobody could read was a success"
