@@ -271,10 +271,9 @@ static void pass_time(struct replay *r) {
 static int one_event(struct replay *r, const struct event *event) {
     int rc = r->config.wave ? window_before(r, event->index) : EXIT_OK;
     if (rc != EXIT_OK) { return rc; }
+    counting_event(r->counting, event);
     enum check_verdict verdict = check_event(r->check, event);
     r->events++;
-    const struct machine_result *result = check_result(r->check);
-    if (verdict == CHECK_OK && result) { counting_event(r->counting, event, result); }
     if (r->config.wave) { window_after(r, event->index); }
     pass_time(r);
     if (r->events % PROGRESS_EVENTS == 0) {

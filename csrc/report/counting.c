@@ -1,9 +1,11 @@
 /* First touches, by the counting rules of traces/FORMAT.md: which page of which process was touched before, told from
- * the serviced faults (a first touch always faults) and the events that fork, unmap, free and move. */
+ * the serviced faults (a first touch always faults) and the services that fork, unmap, free and move. A service counts
+ * when it returns: its thread may have waited, and others have touched pages meanwhile. */
 #include "ntmmu/report.h"
 #include "ntmmu/status.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <uthash.h>
 
 /* ---- a set of user pages: 2 GB, two levels ---- */
@@ -50,15 +52,15 @@ static void set_unite(struct page_set *to, const struct page_set *from) {
 
 /* ---- processes and file pages ---- */
 
-struct region { /* a reservation or a view, for the events that name only its base */
-    struct region *next;
+struct view { /* an unmap names an address in it */
+    struct view *next;
     va_t base, size;
 };
 
 struct process {
     uint32_t pid;
     struct page_set touched, inherited; /* inherited: by a fork, from a parent that had touched it */
-    struct region *regions;
+    struct view *views;
     UT_hash_handle hh;
 };
 
@@ -69,10 +71,37 @@ struct file_page {
     UT_hash_handle hh;
 };
 
+enum effect_kind {
+    EFFECT_NONE,
+    EFFECT_MAP,
+    EFFECT_UNMAP,
+    EFFECT_FREE,
+    EFFECT_MOVE,
+    EFFECT_FORK,
+    EFFECT_EXEC,
+    EFFECT_NEW,
+    EFFECT_NEW_IMAGE
+};
+
+#define CURRENT_PROCESS 0xFFFFFFFFu
+
+/* What a service is going to do if it succeeds. */
+struct effect {
+    uint64_t event;
+    enum effect_kind kind;
+    uint32_t pid;        /* of what process; FORK: the parent; CURRENT_PROCESS: the one that runs when it returns */
+    uint32_t child;      /* FORK */
+    va_t from, to, size; /* UNMAP: from */
+    bool ended;
+    UT_hash_handle hh;
+};
+
 struct counting {
     struct machine *machine;
     struct first_touches totals;
     struct process *processes;
+    struct effect now;      /* of the event that is replayed */
+    struct effect *waiting; /* those of events that have not ended yet */
     struct file_page *file_pages;
 };
 
@@ -95,12 +124,12 @@ static struct process *find_or_add(struct counting *c, uint32_t pid) {
 static void forget(struct process *p) {
     set_clear(&p->touched);
     set_clear(&p->inherited);
-    for (struct region *r = p->regions; r;) {
-        struct region *next = r->next;
-        free(r);
-        r = next;
+    for (struct view *v = p->views; v;) {
+        struct view *next = v->next;
+        free(v);
+        v = next;
     }
-    p->regions = NULL;
+    p->views = NULL;
 }
 
 static void drop(struct counting *c, struct process *p) {
@@ -135,8 +164,7 @@ static void count_first(struct counting *c, const struct process *p, const struc
     }
 }
 
-static void receive(void *ctx, const struct log_record *r) {
-    struct counting *c = ctx;
+static void count_fault(struct counting *c, const struct log_record *r) {
     if (r->a >= USER_END || r->c == FAULT_OTHER || r->c == FAULT_GUARD) { return; }
     struct process *p = find_or_add(c, r->pid);
     if (!set_has(&p->touched, r->a >> PAGE_SHIFT)) {
@@ -148,26 +176,13 @@ static void receive(void *ctx, const struct log_record *r) {
     c->totals.cow_reuse += r->c == FAULT_COW_REUSE;
 }
 
-/* ---- events ---- */
+/* ---- what services do ---- */
 
-static void add_region(struct process *p, va_t base, va_t size) {
-    struct region *r = malloc(sizeof *r);
-    if (!r) { abort(); }
-    *r = (struct region){.next = p->regions, .base = page_of(base), .size = size};
-    p->regions = r;
-}
-
-/* Takes the region that begins at BASE off the list; its size, 0 if there is none. */
-static va_t take_region(struct process *p, va_t base) {
-    for (struct region **at = &p->regions; *at; at = &(*at)->next) {
-        struct region *r = *at;
-        if (r->base != page_of(base)) { continue; }
-        va_t size = r->size;
-        *at = r->next;
-        free(r);
-        return size;
-    }
-    return 0;
+static void add_view(struct process *p, va_t base, va_t size) {
+    struct view *v = malloc(sizeof *v);
+    if (!v) { abort(); }
+    *v = (struct view){.next = p->views, .base = page_of(base), .size = size};
+    p->views = v;
 }
 
 static void untouch(struct process *p, va_t base, va_t size) {
@@ -178,16 +193,15 @@ static void untouch(struct process *p, va_t base, va_t size) {
     }
 }
 
-static void count_free(struct process *p, const struct event *event) {
-    va_t size = event->free.size;
-    if (event->free.release) {
-        va_t region = take_region(p, event->free.base);
-        if (size == 0) { size = region; }
-    } else if (size == 0) {
-        size = take_region(p, event->free.base);
-        if (size) { add_region(p, event->free.base, size); }
+static void unmap(struct process *p, va_t va) {
+    for (struct view **at = &p->views; *at; at = &(*at)->next) {
+        struct view *v = *at;
+        if (va < v->base || va - v->base >= v->size) { continue; }
+        untouch(p, v->base, v->size);
+        *at = v->next;
+        free(v);
+        return;
     }
-    untouch(p, event->free.base, size);
 }
 
 static void move_pages(struct process *p, va_t from, va_t to, va_t size) {
@@ -207,49 +221,130 @@ static void count_fork(struct counting *c, uint32_t child_pid, uint32_t parent_p
     forget(child);
     set_unite(&child->inherited, &parent->touched);
     set_unite(&child->inherited, &parent->inherited);
-    for (const struct region *r = parent->regions; r; r = r->next) { add_region(child, r->base, r->size); }
+    for (const struct view *v = parent->views; v; v = v->next) { add_view(child, v->base, v->size); }
 }
 
-/* Events about the address space of the current process. */
-static void count_range(struct process *p, const struct event *event, const struct machine_result *result) {
-    switch (event->kind) {
-    case EV_ALLOC:
-        if (event->alloc.type & EVENT_RESERVE) { add_region(p, result->service_out[0], result->service_out[1]); }
+static bool add_vad(void *ctx, const struct nt_vad_view *vad) {
+    if (!vad->is_private) { add_view(ctx, vad->start, vad->end + 1 - vad->start); }
+    return true;
+}
+
+/* r: the service's success, with what it handed back. */
+static void apply(struct counting *c, const struct effect *effect, const struct log_record *r) {
+    uint32_t pid = effect->pid == CURRENT_PROCESS ? r->pid : effect->pid;
+    struct process *p = find_or_add(c, pid);
+    switch (effect->kind) {
+    case EFFECT_MAP: add_view(p, r->b, r->c); break;
+    case EFFECT_UNMAP: unmap(p, effect->from); break;
+    case EFFECT_FREE: untouch(p, r->b, r->c); break;
+    case EFFECT_MOVE: move_pages(p, effect->from, effect->to, effect->size); break;
+    case EFFECT_FORK: count_fork(c, effect->child, pid); break;
+    case EFFECT_EXEC: forget(p); break;
+    case EFFECT_NEW: /* the one before may have ended by an exception, which is no event */ drop(c, p); break;
+    case EFFECT_NEW_IMAGE:
+        forget(p);
+        nt_view_vads(machine_os(c->machine), pid, add_vad, p);
         break;
-    case EV_MAP: add_region(p, result->service_out[0], result->service_out[1]); break;
-    case EV_UNMAP: untouch(p, event->range.base, take_region(p, event->range.base)); break;
-    case EV_FREE: count_free(p, event); break;
-    case EV_MOVE: move_pages(p, event->move.from, event->move.to, event->move.size); break;
     default: break;
     }
 }
 
-void counting_event(struct counting *c, const struct event *event, const struct machine_result *result) {
-    if (event->kind == EV_ACCESS || event->kind == EV_RUN) { return; }
-    if (!NT_SUCCESS(result->service_status) || result->skipped) { return; }
-    struct process *p;
+static void receive(void *ctx, const struct log_record *r) {
+    struct counting *c = ctx;
+    if (r->kind == LOG_RESOLVED) {
+        count_fault(c, r);
+        return;
+    }
+    struct effect *effect = &c->now;
+    if (r->event != effect->event) { HASH_FIND(hh, c->waiting, &r->event, sizeof r->event, effect); }
+    if (!effect || effect->kind == EFFECT_NONE) { return; }
+    if (r->kind == LOG_STATUS && NT_SUCCESS(r->a)) { apply(c, effect, r); }
+    if (effect == &c->now) {
+        effect->ended = true; /* a bracket may run it again */
+    } else {
+        HASH_DELETE(hh, c->waiting, effect);
+        free(effect);
+    }
+}
+
+/* ---- which services ---- */
+
+/* Arguments of NT-105: that of the process, and of the address. */
+static const struct {
+    const char *name;
+    enum effect_kind kind;
+    uint8_t process, address;
+} calls[] = {
+    {"NtFreeVirtualMemory", EFFECT_FREE, 0, 1},   {"NtMapViewOfSection", EFFECT_MAP, 1, 2},
+    {"MmMapViewOfSection", EFFECT_MAP, 1, 2},     {"NtUnmapViewOfSection", EFFECT_UNMAP, 0, 1},
+    {"MmUnmapViewOfSection", EFFECT_UNMAP, 0, 1}, {"NtCreateProcess", EFFECT_FORK, 3, 0},
+};
+
+static struct effect effect_of_call(const struct event *event) {
+    struct effect effect = {.event = event->index};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        if (strcmp(event->text, calls[i].name) != 0) { continue; }
+        effect.kind = calls[i].kind;
+        effect.pid = (uint32_t)event->args.arg[calls[i].process];
+        effect.from = page_of((uint32_t)event->args.arg[calls[i].address]);
+    }
+    if (effect.kind != EFFECT_FORK) { return effect; }
+    effect.child = (uint32_t)event->args.arg[0];
+    if (event->args.arg[5] != 0) { /* of a section, not of what the parent has */
+        effect.kind = EFFECT_NEW_IMAGE;
+        effect.pid = effect.child;
+    }
+    return effect;
+}
+
+static struct effect effect_of(const struct event *event) {
+    struct effect effect = {.event = event->index, .pid = CURRENT_PROCESS};
     switch (event->kind) {
-    case EV_FORK: count_fork(c, event->fork.pid, event->fork.parent); return;
+    case EV_MAP: effect.kind = EFFECT_MAP; break;
+    case EV_UNMAP:
+        effect.kind = EFFECT_UNMAP;
+        effect.from = event->range.base;
+        break;
+    case EV_FREE: effect.kind = EFFECT_FREE; break;
+    case EV_MOVE:
+        effect.kind = EFFECT_MOVE;
+        effect.from = event->move.from;
+        effect.to = event->move.to;
+        effect.size = event->move.size;
+        break;
+    case EV_FORK:
+        effect.kind = EFFECT_FORK;
+        effect.pid = event->fork.parent;
+        effect.child = event->fork.pid;
+        break;
     case EV_EXEC:
-        p = find(c, event->proc.pid);
-        if (p) { forget(p); }
-        return;
-    case EV_PROC_CREATE: /* the one before may have ended by an exception, which is no event */
+    case EV_PROC_CREATE:
     case EV_PROC_EXIT:
-        p = find(c, event->proc.pid);
-        if (p) { drop(c, p); }
-        return;
+        effect.kind = event->kind == EV_EXEC ? EFFECT_EXEC : EFFECT_NEW;
+        effect.pid = event->proc.pid;
+        break;
+    case EV_CALL: return effect_of_call(event);
     default: break;
     }
-    const struct os_ops *os = machine_os_ops(c->machine);
-    count_range(find_or_add(c, os->current_pid(machine_os(c->machine))), event, result);
+    return effect;
+}
+
+void counting_event(struct counting *c, const struct event *event) {
+    if (c->now.kind != EFFECT_NONE && !c->now.ended) {
+        struct effect *waiting = malloc(sizeof *waiting);
+        if (!waiting) { abort(); }
+        *waiting = c->now;
+        HASH_ADD(hh, c->waiting, event, sizeof waiting->event, waiting);
+    }
+    c->now = effect_of(event);
 }
 
 struct counting *counting_create(struct machine *m) {
     struct counting *c = calloc(1, sizeof *c);
     if (!c) { return NULL; }
     c->machine = m;
-    if (log_subscribe(machine_log(m), LOG_BIT(LOG_RESOLVED), receive, c)) {
+    if (log_subscribe(machine_log(m), LOG_BIT(LOG_RESOLVED) | LOG_BIT(LOG_STATUS) | LOG_BIT(LOG_EXCEPTION), receive,
+                      c)) {
         free(c);
         return NULL;
     }
@@ -264,6 +359,11 @@ void counting_destroy(struct counting *c) {
     HASH_ITER(hh, c->file_pages, page, after) {
         HASH_DELETE(hh, c->file_pages, page);
         free(page);
+    }
+    struct effect *effect, *other;
+    HASH_ITER(hh, c->waiting, effect, other) {
+        HASH_DELETE(hh, c->waiting, effect);
+        free(effect);
     }
     free(c);
 }

@@ -61,12 +61,16 @@ class Report : public ::testing::Test {
     void resolved(fault_kind kind, va_t va, uint64_t file = 0, uint64_t offset = 0) {
         log_send(machine_log(m), LOG_RESOLVED, va, STATUS_SUCCESS, kind, file, offset);
     }
+    void begin(event e) {
+        e.index = ++machine_log(m)->event;
+        counting_event(c, &e);
+    }
+    void returned(ntstatus_t status, va_t base = 0, va_t size = 0) {
+        log_send(machine_log(m), LOG_STATUS, status, base, size, 0, 0);
+    }
     void happened(const event &e, va_t base = 0, va_t size = 0, ntstatus_t status = STATUS_SUCCESS) {
-        machine_result r = {};
-        r.service_status = status;
-        r.service_out[0] = base;
-        r.service_out[1] = size;
-        counting_event(c, &e, &r);
+        begin(e);
+        returned(status, base, size);
     }
     void fork(uint32_t child, uint32_t parent) {
         event e = {};
@@ -80,11 +84,10 @@ class Report : public ::testing::Test {
         e.proc.pid = pid;
         happened(e);
     }
-    void free_range(va_t base, va_t size, bool release, ntstatus_t status = STATUS_SUCCESS) {
+    void free_range(va_t base, va_t size, ntstatus_t status = STATUS_SUCCESS) { // as the kernel rounds them
         event e = {};
         e.kind = EV_FREE;
-        e.free = {base, size, release};
-        happened(e, 0, 0, status);
+        happened(e, base, size, status);
     }
     void map(va_t base, va_t size) {
         event e = {};
@@ -193,19 +196,15 @@ TEST_F(Report, ANewProcessHasTouchedNothing) {
 
 TEST_F(Report, FreedPagesAreNewAgain) {
     become(1);
-    event e = {};
-    e.kind = EV_ALLOC;
-    e.alloc.type = EVENT_RESERVE | EVENT_COMMIT;
-    happened(e, 0x410000, 0x4000);
     for (va_t va = 0x410000; va < 0x414000; va += 0x1000) { resolved(FAULT_DEMAND_ZERO, va); }
-    free_range(0x411000, 0x1000, false);
+    free_range(0x411000, 0x1000);
     resolved(FAULT_DEMAND_ZERO, 0x410000); // never counted twice
     resolved(FAULT_DEMAND_ZERO, 0x411000);
     EXPECT_EQ(t()->demand_zero, 5u);
-    free_range(0x410000, 0, true, STATUS_INVALID_PARAMETER); // failed
+    free_range(0x410000, 0x4000, STATUS_INVALID_PARAMETER);
     resolved(FAULT_DEMAND_ZERO, 0x413000);
     EXPECT_EQ(t()->demand_zero, 5u);
-    free_range(0x410000, 0, true); // size 0: all of it
+    free_range(0x410000, 0x4000);
     resolved(FAULT_DEMAND_ZERO, 0x410000);
     resolved(FAULT_DEMAND_ZERO, 0x413000);
     EXPECT_EQ(t()->demand_zero, 7u);
@@ -226,6 +225,78 @@ TEST_F(Report, UnmappedViewsAreNewAgainInTheChildToo) {
     EXPECT_EQ(t()->file_first_hard, 1u);
     EXPECT_EQ(t()->file_first_soft, 2u);
     EXPECT_EQ(t()->fork_child_first_touch, 0u);
+}
+
+TEST_F(Report, AnAddressInsideAViewUnmapsAllOfIt) {
+    become(1);
+    map(0x410000, 0x3000);
+    for (va_t va = 0x410000; va < 0x414000; va += 0x1000) { resolved(FAULT_SECTION, va); }
+    unmap(0x411010);
+    for (va_t va = 0x410000; va < 0x414000; va += 0x1000) { resolved(FAULT_SECTION, va); }
+    EXPECT_EQ(t()->section_first, 7u);
+}
+
+// What others touch while a service's thread waits was touched before.
+TEST_F(Report, AServiceCountsWhenItReturns) {
+    become(1);
+    map(0x410000, 0x1000);
+    event e = {};
+    e.kind = EV_UNMAP;
+    e.range.base = 0x410000;
+    begin(e);
+    uint64_t waiting = machine_log(m)->event;
+    begin(event{});
+    resolved(FAULT_SECTION, 0x410000);
+    become(2);
+    map(0x410000, 0x1000);
+    resolved(FAULT_SECTION, 0x410000);
+    become(1);
+    machine_log(m)->event = waiting;
+    returned(STATUS_SUCCESS);
+    machine_log(m)->event = waiting + 2;
+    resolved(FAULT_SECTION, 0x410000);
+    become(2);
+    resolved(FAULT_SECTION, 0x410000);
+    EXPECT_EQ(t()->section_first, 3u);
+}
+
+// A bracket runs a service again that raised an exception.
+TEST_F(Report, AServiceMayReturnAtTheSecondTime) {
+    become(1);
+    resolved(FAULT_DEMAND_ZERO, 0x410000);
+    event e = {};
+    e.kind = EV_FREE;
+    begin(e);
+    log_send(machine_log(m), LOG_EXCEPTION, STATUS_ACCESS_VIOLATION, 0, 0, 0, 0);
+    returned(STATUS_SUCCESS, 0x410000, 0x1000);
+    resolved(FAULT_DEMAND_ZERO, 0x410000);
+    EXPECT_EQ(t()->demand_zero, 2u);
+}
+
+TEST_F(Report, CallsCountAsTheEventsDo) {
+    auto call = [this](const char *name, std::initializer_list<uint64_t> args, va_t base = 0, va_t size = 0) {
+        event e = {};
+        e.kind = EV_CALL;
+        std::strcpy(e.text, name);
+        std::copy(args.begin(), args.end(), e.args.arg);
+        happened(e, base, size);
+    };
+    become(1);
+    resolved(FAULT_DEMAND_ZERO, 0x410000);
+    call("NtFreeVirtualMemory", {0xFFFFFFFF, 0x410000, 0, 0x8000}, 0x410000, 0x1000);
+    resolved(FAULT_DEMAND_ZERO, 0x410000);
+    EXPECT_EQ(t()->demand_zero, 2u);
+    become(2);
+    call("NtMapViewOfSection", {7, 1}, 0x500000, 0x2000); // into process 1
+    become(1);
+    resolved(FAULT_SECTION, 0x501000);
+    call("NtUnmapViewOfSection", {0xFFFFFFFF, 0x501800});
+    resolved(FAULT_SECTION, 0x501000);
+    EXPECT_EQ(t()->section_first, 2u);
+    call("NtCreateProcess", {3, 0, 0, 0xFFFFFFFF, 0, 0, 0, 0});
+    become(3);
+    resolved(FAULT_CLONE, 0x410000);
+    EXPECT_EQ(t()->fork_child_first_touch, 1u);
 }
 
 TEST_F(Report, MovedPagesStayTouched) {

@@ -75,8 +75,8 @@ struct counting;
 /* Subscribes to the machine's log; NULL if there is no room. */
 struct counting *counting_create(struct machine *m);
 void counting_destroy(struct counting *counting);
-/* After each event the machine replayed: what it did to processes and address ranges. */
-void counting_event(struct counting *counting, const struct event *event, const struct machine_result *result);
+/* Before the machine replays an event: services count when they return, which may be later. */
+void counting_event(struct counting *counting, const struct event *event);
 const struct first_touches *counting_totals(const struct counting *counting);
 
 /* ---- the result of a run ---- */
