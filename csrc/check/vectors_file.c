@@ -1,9 +1,11 @@
 /* Reads vector files: see vectors_file.h. */
 #include "vectors_file.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zstd.h>
 
 #define READ_SIZE   16384
@@ -31,7 +33,8 @@ static int fail_file(const char *path, const char *found, char *err, size_t err_
 }
 
 static int slurp(const char *path, struct buffer *out, char *err, size_t err_size) {
-    FILE *file = fopen(path, "rb");
+    int input = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    FILE *file = input < 0 ? NULL : fdopen(input, "rb");
     if (!file) { return fail_file(path, strerror(errno), err, err_size); }
     size_t got = 1;
     while (got && reserve(out, READ_SIZE) == 0) {

@@ -49,7 +49,7 @@ static const struct argp parser = {
     .options = option_table,
     .parser = parse_option,
     .args_doc = "FILE...",
-    .doc = "Runs an MMU through paging vectors (.vec, .vec.zst) and names every line it fails.",
+    .doc = "Runs an MMU through paging vectors (.vec, .vec.zst; - = standard input) and names every line it fails.",
 };
 
 static void print_failure(void *ctx, const struct vectors_failure *failure) {

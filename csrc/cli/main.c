@@ -37,8 +37,9 @@ static int usage(FILE *out) {
     return fflush(out) || ferror(out) ? EXIT_CANNOT : EXIT_OK;
 }
 
-/* What a command has printed is there, or it has failed. */
+/* What a command has printed is there, or it has failed; what Ctrl-C stopped has not. */
 static int all_written(int rc) {
+    if (rc == EXIT_CANNOT && cli_interrupted) { return EXIT_INTERRUPTED; }
     bool lost = fflush(stdout) || ferror(stdout);
     return lost && (rc == EXIT_OK || rc == EXIT_FAILED) ? cli_error("cannot write to standard output") : rc;
 }

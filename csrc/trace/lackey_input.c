@@ -202,6 +202,10 @@ int lackey_input_open(struct lackey_input *in, const char *const *paths, unsigne
     *in = (struct lackey_input){0};
     for (unsigned i = 0; i < count; i++) {
         struct stat st;
+        if (strcmp(paths[i], "-") == 0) {
+            snprintf(err, err_size, "-: found standard input, expected a directory, a .tar or logs: they are read twice");
+            return -1;
+        }
         if (stat(paths[i], &st) < 0) {
             snprintf(err, err_size, "%s: %s", paths[i], strerror(errno));
             return -1;

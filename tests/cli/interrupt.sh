@@ -48,3 +48,13 @@ rc=0
 wait $child || rc=$?
 [ $rc = 130 ] && grep -qx 'ntmmu: interrupted' "$work/stderr" || { cat "$work/stderr"; fail "gen: exit code $rc, expected 130"; }
 [ -z "$(ls "$work" | grep gen)" ] || fail "gen left something behind: $(ls "$work")"
+
+# while the model is built, as the terminal does it: to all that run
+NTMMU_PRESET_DIR=$work/presets setsid "$ntmmu" run --mmu rtl "$work/long.vmt" 2>"$work/stderr" &
+child=$!
+until grep -q building "$work/stderr"; do sleep 0.1; done
+kill -INT -- -$child
+rc=0
+wait $child || rc=$?
+[ $rc = 130 ] || { cat "$work/stderr"; fail "building: exit code $rc, expected 130"; }
+[ -z "$(ls "$work/presets")" ] || fail "half a model was left behind: $(ls "$work/presets")"

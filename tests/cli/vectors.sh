@@ -12,3 +12,5 @@ jq -e '.skipped_missing == 41892 and .total.passed == 0 and (.missing | index("S
 printf '# MAXPHYADDR 40\nV T 2 80000011 0 0 0 UW 1140 100000 - - 102007 555007 ok - - 555144 - - 102027 555067 QB\n' >"$work/wrong.vec"
 expect 1 '' "$ntmmu" vectors --quiet --mmu c "$work/wrong.vec"
 grep -q 'wrong.vec:2: found ok, pa 555140, expected ok, pa 555144$' "$work/stdout" || fail "the line is not named"
+expect 1 '' "$ntmmu" vectors --quiet --mmu c - <"$work/wrong.vec"
+grep -q '^-:2: found ok, pa 555140, expected ok, pa 555144$' "$work/stdout" || fail "standard input is not read"
