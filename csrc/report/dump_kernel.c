@@ -1,7 +1,7 @@
 /* Dumps of what the kernel hands out of its address space: !sysptes and !poolused. */
 #include "dump_priv.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #define PAGED_POOL_FIRST  0xE1000000u /* NT-06 */
 #define PAGED_POOL_END    0xE2000000u
@@ -9,7 +9,6 @@
 #define NONPAGED_END      0xFFBE0000u
 #define POOL_UNIT         8u /* a block's header: allocated << 31 | size in units, then its tag (NT-84) */
 #define POOL_BLOCK_IN_USE 0x80000000u
-#define TAGS_MAX          256u
 #define SINGLE_PTE        0x2u /* the run has one entry, NT-17 */
 
 /* ---- !sysptes: the lists that are threaded through the free entries, NT-16, NT-17 ---- */
@@ -117,15 +116,18 @@ struct pool_tag {
     uint64_t allocs[2], used[2]; /* as the kernel counts them */
 };
 struct pool_usage {
-    struct pool_tag tag[TAGS_MAX];
-    unsigned count;
-    uint64_t pages[2]; /* divided into blocks */
+    struct pool_tag *tag;
+    unsigned count, room;
 };
 
 static struct pool_tag *find_tag(struct pool_usage *usage, uint32_t tag) {
     unsigned i = 0;
     while (i < usage->count && usage->tag[i].tag != tag) { i++; }
-    if (i == TAGS_MAX) { i = TAGS_MAX - 1; }
+    if (i == usage->room) {
+        usage->room = 2 * usage->room + 64;
+        usage->tag = realloc(usage->tag, usage->room * sizeof *usage->tag);
+        if (!usage->tag) { abort(); }
+    }
     if (i == usage->count) { usage->tag[usage->count++] = (struct pool_tag){.tag = tag}; }
     return &usage->tag[i];
 }
@@ -157,7 +159,6 @@ static void scan_page(struct dump *d, uint64_t directory, va_t page, bool paged,
             at += (uint32_t)bytes;
         }
     }
-    usage->pages[paged]++;
 }
 
 static void scan(struct dump *d, va_t first, va_t end, bool paged, struct pool_usage *usage) {
@@ -222,5 +223,6 @@ int dump_poolused(struct dump *d, const char *argument) {
         json_array_append_new(tags, object);
     }
     json_object_set_new(d->json, "tags", tags);
+    free(usage.tag);
     return 0;
 }

@@ -92,11 +92,13 @@ static bool print_paging_file(void *ctx, const struct nt_paging_file_view *file)
 static bool print_working_set(void *ctx, const struct nt_process_view *process) {
     struct vm_list *processes = ctx;
     uint32_t size = 0;
+    char image[IMAGE_NAME_MAX + 1];
     dump_read32(processes->d, dump_system_directory(processes->d), process->vm + VM_WORKING_SET_SIZE, &size);
-    fprintf(processes->d->out, "    %04u %-24.24s %8u (%8u Kb)  commit %u\n", process->pid, process->image, size,
-            size * 4, process->commit_charge);
+    dump_image_name(processes->d, process->eprocess, image);
+    fprintf(processes->d->out, "    %04u %-16s %8u (%8u Kb)  commit %u\n", process->pid, image, size, size * 4,
+            process->commit_charge);
     json_array_append_new(processes->list, json_pack("{s:I, s:o, s:I, s:I}", "pid", (json_int_t)process->pid, "image",
-                                                     report_text(process->image), "working_set_size", (json_int_t)size,
+                                                     report_text(image), "working_set_size", (json_int_t)size,
                                                      "commit_charge", (json_int_t)process->commit_charge));
     return true;
 }

@@ -41,6 +41,8 @@ bool dump_read_entry(struct dump *d, uint64_t directory, va_t va, pte_t *out);
 uint64_t dump_system_directory(struct dump *d); /* as a CR3 value */
 uint64_t dump_cr3(struct dump *d);              /* now */
 va_t dump_nonpaged_pool(struct dump *d);        /* where the initial one begins */
+#define IMAGE_NAME_MAX 16
+void dump_image_name(struct dump *d, uint32_t eprocess, char out[IMAGE_NAME_MAX + 1]); /* as EPROCESS has it */
 void dump_line(struct dump *d, const char *label, const char *key, uint64_t pages);
 /* "pfn 404 ---DA--UWEV" or what an invalid entry says. prototype: the entry is a prototype PTE. */
 void dump_describe_pte(pte_t pte, char *out, size_t out_size);

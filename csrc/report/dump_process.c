@@ -7,7 +7,6 @@
 
 #define WS_LIST         (MI_PAE ? 0xC0882000u : 0xC0502000u) /* NT-30, NT-12 */
 #define WS_HEADER_WORDS 11u
-#define IMAGE_NAME      16u
 
 /* ---- !process: the fields of the EPROCESS (NT-70) and of the VM structure in it (NT-29), from memory ---- */
 
@@ -49,21 +48,21 @@ static bool print_thread(void *ctx, const struct nt_thread_view *thread) {
     return true;
 }
 
-static void image_name(struct dump *d, uint32_t eprocess, char out[IMAGE_NAME + 1]) {
-    for (unsigned i = 0; i < IMAGE_NAME; i += 4) {
+void dump_image_name(struct dump *d, uint32_t eprocess, char out[IMAGE_NAME_MAX + 1]) {
+    for (unsigned i = 0; i < IMAGE_NAME_MAX; i += 4) {
         uint32_t word = 0;
         dump_read32(d, dump_system_directory(d), eprocess + EPROCESS_IMAGE_FILE_NAME + i, &word);
         memcpy(out + i, &word, sizeof word);
     }
-    out[IMAGE_NAME] = '\0';
+    out[IMAGE_NAME_MAX] = '\0';
 }
 
 int dump_process(struct dump *d, const char *argument) {
     struct nt_process_view p;
     if (dump_find_process(d, argument, &p)) { return -1; }
     json_t *object = json_object();
-    char image[IMAGE_NAME + 1];
-    image_name(d, p.eprocess, image);
+    char image[IMAGE_NAME_MAX + 1];
+    dump_image_name(d, p.eprocess, image);
     fprintf(d->out, "PROCESS %08x  Image: %s\n", p.eprocess, image);
     dump_set(object, "eprocess", p.eprocess);
     dump_set_text(object, "image", image);

@@ -78,15 +78,17 @@ expect 2 'found no regular file' "$ntmmu" dump "$trace" --image /dev/null
 echo old >"$work/old"
 expect 2 'old: File too large' bash -c "ulimit -f 4; trap '' XFSZ; '$ntmmu' dump '$trace' --image '$work/old'"
 [ "$(cat "$work/old")" = old ] && [ "$(ls "$work"/old*)" = "$work/old" ] || fail "an image that could not be written took the old one along"
-# More sections than fit anywhere, each with its pages.
+# More sections and tags than fit anywhere, each with its pages.
 {
-    printf '!vmt 1\nproc+ 1 0 "\xe9"\nthr+ 101 1\nx 0 101\n'
+    printf '!vmt 1\nproc+ 1 0 "/bin/\xe9"\nthr+ 101 1\nx 0 101\n'
+    for i in $(seq 300); do printf 'pool paged 20 t%03d\n' "$i"; done
     for i in $(seq 600); do printf 'sec+ %d page 1000 -\nmap %d %x 1000 0 rw\nw %x 1\n' "$i" "$i" $((0x1000000 + i * 0x10000)) $((0x1000000 + i * 0x10000)); done
     echo '!end'
 } >"$work/many.vmt"
-"$ntmmu" dump "$work/many.vmt" --json "$work/many.json" '!memusage' '!vm' >/dev/null || fail "600 sections"
+"$ntmmu" dump "$work/many.vmt" --json "$work/many.json" '!memusage' '!vm' '!process' '!poolused' >/dev/null || fail "600 sections"
 [ "$(jq '[.[0].users[] | select(.name == "Page File Section" and .valid == 1)] | length' "$work/many.json")" = 600 ] || fail "found other than 600 sections"
-[ "$(jq -r '.[1].processes[0].image' "$work/many.json")" = $'\xef\xbf\xbd' ] || fail "a name that is no UTF-8 is lost"
+[ "$(jq -r '.[1].processes[0].image, .[2].process.image' "$work/many.json")" = $'\xef\xbf\xbd\n\xef\xbf\xbd' ] || fail "a name that is no UTF-8 is lost"
+[ "$(jq '[.[3].tags[] | select((.tag | test("t[0-9]{3}")) and .paged_allocs == 1 and .paged_in_pages == 0)] | length' "$work/many.json")" = 300 ] || fail "found other than 300 tags"
 expect 2 'found no command' "$ntmmu" dump "$trace"
 expect 2 'No such file' "$ntmmu" dump "$trace" --image "$work/none/image"
 
