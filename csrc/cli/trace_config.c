@@ -12,17 +12,16 @@
 
 #define CAPTURED_PAGEFILE ((uint64_t)1 << 30) /* the commit limit of a trace that says nothing about paging files */
 
-struct directives {
-    bool boot, ram, pagefile, ws;
-};
-
 struct setting {
     const char *name;
     unsigned min_words, max_words; /* values behind the name */
     const char *expected;
     /* 0, or -1 if a value is not what `expected` says; NULL: the first value must be `expected` itself */
-    int (*apply)(struct machine_config *config, struct directives *seen, const struct trace_item *item);
+    int (*apply)(struct machine_config *config, const struct trace_item *item);
+    unsigned flags;
 };
+
+enum { ONCE = 0, MANY = 1, OF_SYSTEM = 2 }; /* OF_SYSTEM: a bare program has no use for it */
 
 /* Sizes and frames in a trace are hexadecimal; a K, M or G behind a size makes it decimal. */
 static int parse_hex(const char *text, uint64_t *out) {
@@ -38,10 +37,9 @@ static int parse_trace_size(const char *text, uint64_t *out) {
     return suffixed ? cli_parse_size(text, out) : parse_hex(text, out);
 }
 
-static int apply_boot(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+static int apply_boot(struct machine_config *config, const struct trace_item *item) {
     if (strcmp(item->words[1], "bare") == 0) {
         config->os = &bare_os_ops;
-        seen->boot = true;
         return 0;
     }
     static const struct {
@@ -56,8 +54,7 @@ static int apply_boot(struct machine_config *config, struct directives *seen, co
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strcasecmp(item->words[1], table[i].name) == 0 || strcasecmp(item->words[1], table[i].name + 4) == 0) {
             config->os_config.boot = table[i].boot;
-            config->os_config.profile = table[i].profile;
-            seen->boot = true;
+            if (table[i].profile != OS_NT4) { config->os_config.profile = table[i].profile; }
             return 0;
         }
     }
@@ -75,38 +72,32 @@ int cli_parse_profile(const char *word, enum os_profile *out) {
     return -1;
 }
 
-static int apply_profile(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_profile(struct machine_config *config, const struct trace_item *item) {
     return cli_parse_profile(item->words[1], &config->os_config.profile);
 }
 
-static int apply_threads(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_threads(struct machine_config *config, const struct trace_item *item) {
     config->os_config.manual_threads = strcmp(item->words[1], "manual") == 0;
     return config->os_config.manual_threads || strcmp(item->words[1], "auto") == 0 ? 0 : -1;
 }
 
-static int apply_popup(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_popup(struct machine_config *config, const struct trace_item *item) {
     config->os_config.refuse_popups = strcmp(item->words[1], "refuse") == 0;
     return config->os_config.refuse_popups || strcmp(item->words[1], "accept") == 0 ? 0 : -1;
 }
 
-static int apply_unhandled(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_unhandled(struct machine_config *config, const struct trace_item *item) {
     config->ends_unhandled = strcmp(item->words[1], "end") == 0;
     return config->ends_unhandled || strcmp(item->words[1], "report") == 0 ? 0 : -1;
 }
 
-static int apply_ram(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    seen->ram = true;
+static int apply_ram(struct machine_config *config, const struct trace_item *item) {
     return parse_trace_size(item->words[1], &config->os_config.ram_free) || config->os_config.ram_free == 0 ? -1 : 0;
 }
 
-static int apply_pagefile(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+static int apply_pagefile(struct machine_config *config, const struct trace_item *item) {
     struct os_config *os = &config->os_config;
     struct os_pagefile file;
-    seen->pagefile = true;
     if (parse_trace_size(item->words[1], &file.min)) { return -1; }
     file.max = file.min;
     if (item->word_count > 2 && parse_trace_size(item->words[2], &file.max)) { return -1; }
@@ -117,27 +108,23 @@ static int apply_pagefile(struct machine_config *config, struct directives *seen
     return 0;
 }
 
-static int apply_disk(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_disk(struct machine_config *config, const struct trace_item *item) {
     return cli_parse_disk(item->words[1], &config->disk);
 }
 
-static int apply_inject(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_inject(struct machine_config *config, const struct trace_item *item) {
     if (config->injections == MACHINE_INJECTIONS_MAX) { return -1; }
     return cli_parse_inject(item->words[1], &config->injection[config->injections++]);
 }
 
-static int apply_maxmem(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_maxmem(struct machine_config *config, const struct trace_item *item) {
     uint64_t frame;
     if (parse_hex(item->words[1], &frame) || frame == 0 || frame > 0xFFFFF) { return -1; }
     config->os_config.max_page = (uint32_t)frame;
     return 0;
 }
 
-static int apply_bad(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_bad(struct machine_config *config, const struct trace_item *item) {
     char text[32];
     snprintf(text, sizeof text, "%s", item->words[1]);
     char *dash = strchr(text, '-');
@@ -150,61 +137,95 @@ static int apply_bad(struct machine_config *config, struct directives *seen, con
     return 0;
 }
 
-static int apply_ws(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    seen->ws = true;
+static int apply_ws(struct machine_config *config, const struct trace_item *item) {
     return cli_parse_ws(item->words[1], &config->os_config.min_ws, &config->os_config.max_ws);
 }
 
-static int apply_checked(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
-    (void)seen;
+static int apply_checked(struct machine_config *config, const struct trace_item *item) {
     (void)item;
     config->os_config.checked_build = true;
     return 0;
 }
 
+static int apply_closed(struct machine_config *config, const struct trace_item *item) {
+    (void)config; /* it is for the checks */
+    (void)item;
+    return 0;
+}
+
+static int apply_va(struct machine_config *config, const struct trace_item *item) {
+    (void)config;
+    uint64_t low, high;
+    bool good = strcmp(item->words[1], "32") == 0 && parse_hex(item->words[2], &low) == 0;
+    return good && parse_hex(item->words[3], &high) == 0 && low < high && high <= (uint64_t)1 << 32 ? 0 : -1;
+}
+
 static const struct setting settings[] = {
-    {"checked", 0, 0, "nothing behind it", apply_checked},
-    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-NOPSE, CFG-S, CFG-N5, CFG-P or bare", apply_boot},
-    {"profile", 1, 1, "NT4, NT5 or NT5PAE", apply_profile},
-    {"threads", 1, 1, "manual or auto", apply_threads},
-    {"popup", 1, 1, "accept or refuse", apply_popup},
-    {"unhandled", 1, 1, "end or report", apply_unhandled},
-    {"ram", 1, 1, "a size above 0", apply_ram},
-    {"pagefile", 1, 2, "a size, or SIZE MAX, at most 16 times, or 0 once", apply_pagefile},
-    {"disk", 1, 1, DISK_EXPECTED, apply_disk},
-    {"inject", 1, 1, INJECT_EXPECTED, apply_inject},
-    {"maxmem", 1, 1, "a frame number", apply_maxmem},
-    {"bad", 1, 1, "FIRST-LAST, two frame numbers", apply_bad},
-    {"ws", 1, 1, "MIN:MAX in pages", apply_ws},
-    {"page", 1, 1, "4096", NULL},
-    {"gran", 1, 1, "65536", NULL},
-    {"va", 3, 3, "32", NULL},
+    {"boot", 1, 1, "CFG-A, CFG-B, CFG-COL, CFG-NOPGE, CFG-NOPSE, CFG-S, CFG-N5, CFG-P or bare", apply_boot, ONCE},
+    {"ram", 1, 1, "a size above 0", apply_ram, ONCE},
+    {"profile", 1, 1, "NT4, NT5 or NT5PAE", apply_profile, OF_SYSTEM},
+    {"checked", 0, 0, "nothing behind it", apply_checked, OF_SYSTEM},
+    {"threads", 1, 1, "manual or auto", apply_threads, OF_SYSTEM},
+    {"popup", 1, 1, "accept or refuse", apply_popup, OF_SYSTEM},
+    {"unhandled", 1, 1, "end or report", apply_unhandled, OF_SYSTEM},
+    {"pagefile", 1, 2, "a size, or SIZE MAX, at most 16 times, or 0 once", apply_pagefile, OF_SYSTEM | MANY},
+    {"disk", 1, 1, DISK_EXPECTED, apply_disk, OF_SYSTEM},
+    {"inject", 1, 1, INJECT_EXPECTED, apply_inject, OF_SYSTEM | MANY},
+    {"maxmem", 1, 1, "a frame number", apply_maxmem, OF_SYSTEM},
+    {"bad", 1, 1, "FIRST-LAST, two frame numbers", apply_bad, OF_SYSTEM},
+    {"ws", 1, 1, "MIN:MAX in pages", apply_ws, OF_SYSTEM},
+    {"closed", 0, 0, "nothing behind it", apply_closed, OF_SYSTEM},
+    {"page", 1, 1, "4096", NULL, ONCE},
+    {"gran", 1, 1, "65536", NULL, ONCE},
+    {"va", 3, 3, "32 LOW HIGH", apply_va, ONCE},
+};
+#define SETTINGS (sizeof settings / sizeof *settings)
+
+struct directives {
+    uint64_t line[SETTINGS]; /* 0: not there */
 };
 
-static const struct setting *find_setting(const struct trace_item *item) {
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        if (strcmp(item->words[0], settings[i].name) == 0) { return &settings[i]; }
+static size_t find_setting(const char *name) {
+    size_t i = 0;
+    while (i < SETTINGS && strcmp(name, settings[i].name) != 0) { i++; }
+    return i;
+}
+
+static bool has_setting(const struct directives *seen, const char *name) { return seen->line[find_setting(name)] != 0; }
+
+static void join_values(const struct trace_item *item, char *out, size_t size) {
+    size_t length = 0;
+    for (unsigned i = 1; i < item->word_count && length < size; i++) {
+        length += (size_t)snprintf(out + length, size - length, "%s%s", i > 1 ? " " : "'", item->words[i]);
     }
-    return NULL;
+    if (length < size) { snprintf(out + length, size - length, length ? "'" : "nothing"); }
+}
+
+static int refuse(const char *file, uint64_t line, const char *name, const char *found, const char *expected, char *err,
+                  size_t err_size) {
+    snprintf(err, err_size, "%s:%" PRIu64 ": !%s: found %s, expected %s", file, line, name, found, expected);
+    return -1;
 }
 
 static int apply(const struct trace_item *item, const char *file, struct machine_config *config,
-                 struct directives *seen, bool *closed, char *err, size_t err_size) {
-    if (strcmp(item->words[0], "closed") == 0) {
-        *closed = true;
-        return 0;
-    }
-    const struct setting *setting = find_setting(item);
-    if (!setting) { return 0; } /* says where the trace comes from, or how it was folded */
+                 struct directives *seen, char *err, size_t err_size) {
+    size_t which = find_setting(item->words[0]);
+    if (which == SETTINGS) { return 0; } /* says where the trace comes from, or how it was folded */
+    const struct setting *setting = &settings[which];
     unsigned values = item->word_count - 1;
+    char found[256];
+    if (seen->line[which] && !(setting->flags & MANY)) {
+        snprintf(found, sizeof found, "it again after line %" PRIu64, seen->line[which]);
+        return refuse(file, item->line, setting->name, found, "it once", err, err_size);
+    }
+    seen->line[which] = item->line;
     bool counted = values >= setting->min_words && values <= setting->max_words;
     if (counted &&
-        (setting->apply ? setting->apply(config, seen, item) == 0 : strcmp(item->words[1], setting->expected) == 0)) {
+        (setting->apply ? setting->apply(config, item) == 0 : strcmp(item->words[1], setting->expected) == 0)) {
         return 0;
     }
-    snprintf(err, err_size, "%s:%llu: !%s: found '%s', expected %s", file, (unsigned long long)item->line,
-             setting->name, values ? item->words[1] : "nothing", setting->expected);
-    return -1;
+    join_values(item, found, sizeof found);
+    return refuse(file, item->line, setting->name, found, setting->expected, err, err_size);
 }
 
 static int read_directives(struct cli_trace *trace, const char *file, struct machine_config *config,
@@ -219,32 +240,32 @@ static int read_directives(struct cli_trace *trace, const char *file, struct mac
             trace->holding = true;
             return 0;
         }
-        if (apply(&trace->held, file, config, seen, &trace->closed, err, err_size)) { return -1; }
+        if (apply(&trace->held, file, config, seen, err, err_size)) { return -1; }
     }
 }
 
 /* What only an operating system can use. */
-static int refuse_for_bare(const struct machine_config *config, const struct cli_machine_options *options,
-                           const char *file, char *err, size_t err_size) {
-    const struct os_config *os = &config->os_config;
+static int refuse_for_bare(const struct directives *seen, const struct cli_machine_options *options, const char *file,
+                           char *err, size_t err_size) {
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (seen->line[i] && (settings[i].flags & OF_SYSTEM)) {
+            return refuse(file, seen->line[i], settings[i].name, "it in a bare program",
+                          "it with an operating system only", err, err_size);
+        }
+    }
     const struct {
         const char *name;
         bool found;
-    } settings[] = {
-        {"profile", os->profile != OS_NT4 || options->profile_word},
-        {"pagefile", os->pagefiles > 0 || options->pagefiles},
-        {"disk", config->disk.kind != DISK_AUTO},
-        {"inject", config->injections > 0},
-        {"ws", os->max_ws > 0},
-        {"maxmem", os->max_page > 0},
-        {"bad", os->bad_last > 0},
-        {"kernel", options->kernel_direct},
+    } given[] = {
+        {"profile", options->profile_word != NULL}, {"pagefile", options->pagefiles > 0},
+        {"disk", options->disk_word != NULL},       {"inject", options->injections > 0},
+        {"ws", options->max_ws > 0},                {"kernel", options->kernel_direct},
         {"counting", options->reference_counting},
     };
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        if (!settings[i].found) { continue; }
-        snprintf(err, err_size, "%s: found a setting '%s' for a bare program, expected it for an operating system only",
-                 file, settings[i].name);
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        if (!given[i].found) { continue; }
+        snprintf(err, err_size, "--%s: found it for %s, a bare program, expected it with an operating system only",
+                 given[i].name, file);
         return -1;
     }
     return 0;
@@ -259,7 +280,7 @@ static void apply_options(const struct cli_machine_options *options, const struc
         os->pagefiles = options->pagefile[0].min ? options->pagefiles : 0;
         memcpy(os->pagefile, options->pagefile, sizeof os->pagefile);
         memcpy(config->pagefile_directory, options->pagefile_directory, sizeof config->pagefile_directory);
-    } else if (!seen->pagefile && !seen->boot) {
+    } else if (!has_setting(seen, "pagefile") && !has_setting(seen, "boot")) {
         os->pagefiles = 1;
         os->pagefile[0] = (struct os_pagefile){CAPTURED_PAGEFILE, CAPTURED_PAGEFILE};
     }
@@ -295,7 +316,8 @@ int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *op
     }
     apply_options(options, &seen, config);
     trace->bare = config->os == &bare_os_ops;
-    if (trace->bare && refuse_for_bare(config, options, options->trace, err, err_size)) {
+    trace->closed = has_setting(&seen, "closed");
+    if (trace->bare && refuse_for_bare(&seen, options, options->trace, err, err_size)) {
         cli_trace_close(trace);
         return -1;
     }

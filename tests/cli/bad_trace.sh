@@ -23,10 +23,17 @@ head -c 4096 /dev/urandom >"$work/noise.vmt"
 bad noise.vmt 'noise\.vmt:1: found .*expected'
 expect 2 'work|directory|expected' "$ntmmu" run --mmu c "$work"
 for value in 'boot CFG-X' 'threads maybe' 'ram 0' 'ram xyz' 'maxmem 0' 'bad 9-5' 'ws 9' 'pagefile -1' 'boot' 'profile NT9' \
-    'page 8192' 'gran 4096' 'va 48 0 7fff0000'; do
+    'page 8192' 'gran 4096' 'va 48 0 7fff0000' 'va 32 zz 7fff0000' 'page 4096 1' 'closed x'; do
     sed "s/^!vmt 1/&\n!$value/" "$work/a.vmt" >"$work/directive.vmt"
     bad directive.vmt "directive\\.vmt:2: !${value%% *}: found .*expected"
 done
+# each once, in any order
+for value in 'boot CFG-A' 'ram 32M' 'profile NT5' 'closed'; do
+    sed "s/^!vmt 1/&\n!$value\n!page 4096\n!$value/" "$work/a.vmt" >"$work/directive.vmt"
+    bad directive.vmt "directive\\.vmt:4: !${value%% *}: found it again after line 2, expected it once"
+done
+sed "s/^!vmt 1/&\n!profile NT5PAE\n!boot CFG-A/" "$work/a.vmt" >"$work/profile.vmt"
+expect 2 'p5.*no pae.*NT5PAE' "$ntmmu" run --mmu c --cpu p5 "$work/profile.vmt"
 # large pages are asked of a CPU only where the kernel uses them
 sed "s/^!vmt 1/&\n!boot CFG-NOPSE/" "$work/a.vmt" >"$work/nopse.vmt"
 expect 2 'i486.*no pse' "$ntmmu" run --mmu c --cpu i486 "$work/a.vmt"

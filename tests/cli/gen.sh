@@ -54,7 +54,12 @@ expect 2 ":3: found 'r:1', expected" "$ntmmu" check --quiet --mmu c "$work/bare.
 bare 'r 0 4'
 for option in '--ws 20:60' '--pagefile 1M' '--disk fixed:3' '--inject parity' '--profile NT5' '--kernel direct'; do
     # shellcheck disable=SC2086
-    expect 2 "for a bare program" "$ntmmu" check --quiet --mmu c $option "$work/bare.vmt"
+    expect 2 "${option%% *}: found it for .*, a bare program" "$ntmmu" check --quiet --mmu c $option "$work/bare.vmt"
+done
+for value in 'ws 20:60' 'pagefile 1M' 'disk fixed:3' 'inject parity' 'profile NT5' 'threads manual' 'checked' 'popup accept' 'unhandled end' \
+    'maxmem 2000' 'bad 500' 'closed'; do
+    sed "s/^!boot bare/&\n!$value/" "$work/bare.vmt" >"$work/setting.vmt"
+    expect 2 "setting.vmt:3: !${value%% *}: found it in a bare program, expected" "$ntmmu" check --quiet --mmu c "$work/setting.vmt"
 done
 expect 2 'a bare machine has at most 4G' "$ntmmu" check --quiet --mmu c --ram 5G "$work/bare.vmt"
 expect 2 'found a bare program' "$ntmmu" dump "$work/bare.vmt" '!vm'
