@@ -257,9 +257,12 @@ static int refuse_for_bare(const struct directives *seen, const struct cli_machi
         const char *name;
         bool found;
     } given[] = {
-        {"profile", options->profile_word != NULL}, {"pagefile", options->pagefiles > 0},
-        {"disk", options->disk_word != NULL},       {"inject", options->injections > 0},
-        {"ws", options->max_ws > 0},                {"kernel", options->kernel_direct},
+        {"profile", options->profile_word != NULL},
+        {"pagefile", options->pagefiles > 0},
+        {"disk", options->disk_word != NULL},
+        {"inject", options->injections > 0},
+        {"ws", options->max_ws > 0},
+        {"kernel", options->kernel_direct},
         {"counting", options->reference_counting},
     };
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {

@@ -52,8 +52,16 @@ bool gen_done(const struct gen *gen) {
 
 bool gen_possible(const struct gen_config *config, char *err, size_t err_size) {
     if (config->kind == GEN_NT) {
-        if (config->mode != GEN_LONG) { return true; }
-        snprintf(err, err_size, "found mode long, expected 32 or pae: this NT knows no 4-level paging");
+        if (config->mode != GEN_LONG && config->seed <= UINT32_MAX) { return true; }
+        if (config->mode == GEN_LONG) {
+            snprintf(err, err_size, "found mode long, expected 32 or pae: this NT knows no 4-level paging");
+        } else {
+            snprintf(err, err_size, "found seed %" PRIu64 ", expected one of 32 bits: RtlRandom's are", config->seed);
+        }
+        return false;
+    }
+    if (config->mild) {
+        snprintf(err, err_size, "found a mild bare program, expected it mild for NT only");
         return false;
     }
     unsigned needed = config->mode == GEN_32 ? 0 : config->mode == GEN_PAE ? CPU_PAE : CPU_PAE | CPU_LONG;

@@ -28,6 +28,8 @@ expect 2 "--events: found '0', expected at least 1" "$ntmmu" gen --events 0
 expect 2 "CPU i486 has no PAE" "$ntmmu" gen --cpu i486 --mode pae
 expect 2 "CPU p6 has no 4-level paging" "$ntmmu" gen --cpu p6 --mode long
 expect 2 "found mode long, expected 32 or pae" "$ntmmu" gen --kind nt --mode long
+expect 2 "found seed 4294967296, expected one of 32 bits" "$ntmmu" gen --kind nt --seed 4294967296
+expect 2 "found a mild bare program" "$ntmmu" gen --mild
 expect 2 "no-such-cpu" "$ntmmu" gen --cpu no-such-cpu
 expect 2 "found a second name" "$ntmmu" gen "$work/d.vmt" "$work/e.vmt"
 expect 2 "$work/no/d.vmt" "$ntmmu" gen "$work/no/d.vmt"

@@ -25,7 +25,7 @@ extern const char *const gen_kind_names[], *const gen_mode_names[]; /* by these 
 struct gen_config {
     enum gen_kind kind;
     enum gen_mode mode; /* GEN_NT: not GEN_LONG */
-    uint64_t seed;
+    uint64_t seed; /* GEN_NT: of 32 bits */
     uint64_t events;          /* GEN_NT: at least so many, to the end of an operation */
     struct mmu_preset preset; /* GEN_MMU: whose features and TLBs it is for */
     bool mild;                /* GEN_NT: nothing whose outcome little memory or a failing disk would change */
@@ -35,7 +35,7 @@ struct gen_config {
     const volatile int *stop;                           /* not 0: stop early; NULL: never */
 };
 
-/* False: the preset has not what the mode needs; one line in err. */
+/* False: the preset has not what the mode needs, or the kind has no such mode, seed or mildness; one line in err. */
 bool gen_possible(const struct gen_config *config, char *err, size_t err_size);
 /* Writes directives and events; `!end` is the caller's (trace_finish). 0, or -1: the writer failed, or it was stopped.
  */
