@@ -1,7 +1,7 @@
 # The Verilated MMUs: build/presets/NAME.so for rtl/presets/NAME.preset; NAME.assert.so with the assertions on and able to
 # write waveforms; NAME.mutate.so with the hand-made bugs of tb/mutants.txt in. Included by the Makefile.
 
-PRESET_SOURCES := $(wildcard rtl/*.sv rtl/*.svh tb/*.cpp tb/*.h tb/*.vlt) tb/exports.map tb/build_preset.sh csrc/include/ntmmu/mmu.h \
+PRESET_SOURCES := $(wildcard rtl/*.sv rtl/*.svh tb/*.c tb/*.cpp tb/*.h tb/*.vlt) tb/exports.map tb/build_preset.sh csrc/mmu/preset.c csrc/include/ntmmu/mmu.h \
     csrc/include/ntmmu/preset.h csrc/include/ntmmu/types.h csrc/include/ntmmu/paging.h $(BUILD)/presets/tools.stamp
 
 .PHONY: lint tools-checked

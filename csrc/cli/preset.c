@@ -124,11 +124,13 @@ static bool is_stale(const char *home, const struct mmu_preset *preset, const ch
         "tb/pins.h",
         "tb/trace.vlt",
         "tb/build_preset.sh",
+        "tb/preset_parameters.c",
         "tb/exports.map",
         "csrc/include/ntmmu/mmu.h",
         "csrc/include/ntmmu/paging.h",
         "csrc/include/ntmmu/preset.h",
         "csrc/include/ntmmu/types.h",
+        "csrc/mmu/preset.c",
     };
     struct stat status;
     if (stat(object, &status)) { return true; }

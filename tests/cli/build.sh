@@ -3,7 +3,7 @@
 # asked for: the RTL is not at issue here.
 . "$(dirname "$0")/common.inc"
 tree=$work/tree
-mkdir -p "$tree/rtl/presets" "$tree/tb" "$work/models"
+mkdir -p "$tree/rtl/presets" "$tree/tb" "$tree/csrc/mmu" "$work/models"
 cp rtl/presets/tiny.preset "$tree/rtl/presets/"
 printf '%s\n' '// none' >"$tree/rtl/mmu.sv"
 cat >"$tree/tb/build_preset.sh" <<'END'
@@ -37,7 +37,8 @@ expect 0 '' "$ntmmu" build tiny
 [ "$(cat "$work/stdout")" = "$work/models/tiny.so" ] || fail "printed $(cat "$work/stdout")"
 asked
 # again when a source is newer
-for source in rtl/mmu.sv rtl/presets/tiny.preset tb/build_preset.sh tb/pins.h tb/trace.vlt; do
+for source in rtl/mmu.sv rtl/presets/tiny.preset tb/build_preset.sh tb/preset_parameters.c tb/pins.h tb/trace.vlt \
+    csrc/mmu/preset.c; do
     touch -d '+1 hour' "$tree/$source"
     builds tiny.so tiny
     asked 'tiny.preset tiny.so '

@@ -50,7 +50,7 @@ struct tlb_geometry {
     unsigned sets, ways; /* 0 ways: there is no such array */
 };
 
-/* One a line, bit 0 first: tb/build_preset.sh reads the names here. rtl/mmu_types.svh numbers the bits alike. */
+/* rtl/mmu_types.svh numbers the bits alike. */
 enum cpu_feature {
     CPU_PSE = 1 << 0,     /* 4 MB pages, CR4.PSE */
     CPU_PSE36 = 1 << 1,   /* address bits 39:32 of a 4 MB page; else bits 21:13 are reserved */
