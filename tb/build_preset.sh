@@ -23,7 +23,7 @@ rtl=${rtl:-$root/rtl}
 # ---- the preset: csrc/mmu/preset.c reads it ----
 parts=$(mktemp -d)
 trap 'rm -rf "$parts"' EXIT
-"${CC:-cc}" -std=gnu17 -Wall -Wextra -Werror -I"$root/csrc/include" "$root/tb/preset_parameters.c" "$root/csrc/mmu/preset.c" \
+${CC:-cc} -std=gnu17 -Wall -Wextra -Werror -I"$root/csrc/include" "$root/tb/preset_parameters.c" "$root/csrc/mmu/preset.c" \
     -o "$parts/preset_parameters"
 case $preset in */*) ;; *) preset=./$preset ;; esac
 "$parts/preset_parameters" "$preset" >"$parts/parameters"
