@@ -7,14 +7,34 @@
 enum { OPTION_JSON = 0x200, OPTION_WAVE, OPTION_WAVE_AT, OPTION_CHECK, OPTION_AUDIT, OPTION_COMPARE };
 
 #define COMPARE_EXPECTED "c|architecture"
-#define CHECK_NAMES      "lockstep, shadow, staleness, audit, expect, all, none"
+
+/* flag, word of --check, name in the summary */
+#define CHECKS(X)                                                                                                      \
+    X(CHECK_LOCKSTEP, "lockstep", "lockstep")                                                                          \
+    X(CHECK_SHADOW, "shadow", "shadow memory")                                                                         \
+    X(CHECK_STALENESS, "staleness", "staleness")                                                                       \
+    X(CHECK_AUDIT, "audit", "audit")                                                                                   \
+    X(CHECK_EXPECT, "expect", "expectations")
+#define CHECK_ROW(flag, word, name)   {flag, word, name},
+#define CHECK_COMMA(flag, word, name) word ", "
+#define CHECK_WORDS                   CHECKS(CHECK_COMMA) "all, none"
+
+static const struct {
+    unsigned flags;
+    const char *word, *name;
+} checks[] = {
+    {CHECK_ARCHITECTURE, NULL, "architecture"}, /* --compare's */
+    CHECKS(CHECK_ROW){CHECK_ALL, "all", NULL},
+    {0, "none", NULL},
+};
+#define CHECK_ROWS (sizeof checks / sizeof *checks)
 
 static const struct argp_option option_table[] = {
     {"json", OPTION_JSON, "FILE", 0, "write the counts as JSON, - = standard output", 3},
     {"wave", OPTION_WAVE, "FILE.fst", 0, "dump a waveform (RTL only)", 3},
     {"wave-at", OPTION_WAVE_AT, "WHAT", 0, "only around " WAVE_EXPECTED, 3},
     {"check", OPTION_CHECK, "LIST", 0,
-     "checks, comma between: " CHECK_NAMES
+     "checks, comma between: " CHECK_WORDS
      "; no-NAME takes one out. What the trace expects is judged as well, unless there is no-expect",
      3},
     {"compare", OPTION_COMPARE, COMPARE_EXPECTED, 0,
@@ -25,27 +45,19 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
+static bool is_word(const char *word, const char *text, size_t length) {
+    return word && strlen(word) == length && memcmp(word, text, length) == 0;
+}
+
 static int parse_checks(const char *arg, unsigned *out) {
-    static const struct {
-        const char *name;
-        unsigned flags;
-    } table[] = {
-        {"lockstep", CHECK_LOCKSTEP},
-        {"shadow", CHECK_SHADOW},
-        {"staleness", CHECK_STALENESS},
-        {"audit", CHECK_AUDIT},
-        {"expect", CHECK_EXPECT},
-        {"all", CHECK_ALL},
-        {"none", 0},
-    };
     if (strncmp(arg, "no-", 3) != 0) { *out = CHECK_EXPECT; } /* else all that there would be without the option */
     while (*arg) {
         bool without = strncmp(arg, "no-", 3) == 0;
         arg += without ? 3 : 0;
-        size_t length = strcspn(arg, ","), i = 0, count = sizeof table / sizeof *table;
-        while (i < count && (strlen(table[i].name) != length || memcmp(table[i].name, arg, length) != 0)) { i++; }
-        if (i == count) { return -1; }
-        *out = without ? *out & ~table[i].flags : *out | table[i].flags;
+        size_t length = strcspn(arg, ","), i = 0;
+        while (i < CHECK_ROWS && !is_word(checks[i].word, arg, length)) { i++; }
+        if (i == CHECK_ROWS) { return -1; }
+        *out = without ? *out & ~checks[i].flags : *out | checks[i].flags;
         arg += length;
         arg += *arg == ',';
     }
@@ -80,7 +92,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         return 0;
     case OPTION_CHECK:
         if (parse_checks(arg, &o->replay.checks)) {
-            argp_error(state, "--check: found '%s', expected " CHECK_NAMES ", or no- and a name", arg);
+            argp_error(state, "--check: found '%s', expected " CHECK_WORDS ", or no- and a name", arg);
         }
         return 0;
     case OPTION_AUDIT:
@@ -124,27 +136,21 @@ static const char *result_name(const struct replay *replay, int rc) {
 }
 
 /* "lockstep, shadow memory, …", of those that are on. */
-static void check_names(unsigned checks, char *out, size_t out_size) {
-    static const struct {
-        unsigned flag;
-        const char *name;
-    } names[] = {{CHECK_LOCKSTEP, "lockstep"},    {CHECK_ARCHITECTURE, "architecture"},
-                 {CHECK_SHADOW, "shadow memory"}, {CHECK_STALENESS, "staleness"},
-                 {CHECK_AUDIT, "audit"},          {CHECK_EXPECT, "expectations"}};
+static void name_checks(unsigned flags, char *out, size_t out_size) {
     size_t length = 0;
     *out = '\0';
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (!(checks & names[i].flag)) { continue; }
-        length += (size_t)snprintf(out + length, out_size - length, "%s%s", length ? ", " : "", names[i].name);
+    for (size_t i = 0; i < CHECK_ROWS; i++) {
+        if (!checks[i].name || !(flags & checks[i].flags)) { continue; }
+        length += (size_t)snprintf(out + length, out_size - length, "%s%s", length ? ", " : "", checks[i].name);
     }
 }
 
 static int report(struct replay *replay, const struct replay_options *options, int rc) {
     char err[1024];
-    char checks[128];
+    char names[128];
     struct nt_memory_view memory = {0};
     if (replay->machine_config.os != &bare_os_ops) { nt_view_memory(machine_os(replay->machine[0]), &memory); }
-    check_names(replay->config.checks, checks, sizeof checks);
+    name_checks(replay->config.checks, names, sizeof names);
     struct run_report report = {
         .trace = options->replay.options.trace,
         .mmu = options->replay.options.mmu,
@@ -152,7 +158,7 @@ static int report(struct replay *replay, const struct replay_options *options, i
         .result = result_name(replay, rc),
         .compared_with = replay->config.checks & CHECK_LOCKSTEP ? options->replay.second_mmu : NULL,
         .architecture = replay->config.checks & CHECK_ARCHITECTURE && !options->replay.second_mmu,
-        .checks = checks,
+        .checks = names,
         .machine = replay->machine[0],
         .touches = counting_totals(replay->counting),
         .memory = &memory,
