@@ -1,5 +1,6 @@
 /* Physical memory as a file, for other programs to walk. */
 #include "dump_priv.h"
+#include "ntmmu/output_file.h"
 #include "ntmmu/pte_pae.h"
 
 #include <errno.h>
@@ -13,10 +14,8 @@ static bool is_zero(const uint8_t *page) {
     return memcmp(page, zero, PAGE_SIZE) == 0;
 }
 
-static int write_memory(FILE *file, void *ctx) {
-    const struct physmem *mem = ctx;
-    const int fd = fileno(file);
-    errno = 0;
+static int write_memory(int fd, const struct physmem *mem) {
+    errno = 0; /* a disk that is nearly full takes less than a page, and says nothing */
     if (ftruncate(fd, (off_t)mem->size)) { return -1; }
     for (pa_t pa = 0; pa < mem->size; pa += PAGE_SIZE) {
         if (physmem_is_fresh(mem, pa >> PAGE_SHIFT) || is_zero(mem->bytes + pa)) { continue; }
@@ -57,7 +56,9 @@ int dump_image(struct machine *m, const char *path, char *err, size_t err_size) 
         snprintf(err, err_size, "%s: found no regular file, expected one: an image has holes", path);
         return -1;
     }
-    if (report_replace(path, write_memory, machine_memory(m))) {
+    struct output_file out;
+    if (output_open(&out, path) || write_memory(out.fd, machine_memory(m)) || output_keep(&out)) {
+        output_drop(&out);
         snprintf(err, err_size, "%s: %s", path, errno ? strerror(errno) : "cannot be written");
         return -1;
     }

@@ -1,15 +1,13 @@
 /* The JSON result of a run; its keys are documented in ntmmu/report.h. */
+#include "ntmmu/output_file.h"
 #include "ntmmu/pfn_transitions.h"
 #include "ntmmu/report.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void set(json_t *object, const char *key, uint64_t value) {
     json_object_set_new(object, key, json_integer((json_int_t)value));
@@ -236,54 +234,20 @@ static json_t *make_json(const struct run_report *report) {
 
 /* ---- writing ---- */
 
-static int write_json(FILE *file, void *root) {
-    if (json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER)) { return -1; }
-    return fputc('\n', file) == EOF || fflush(file) ? -1 : 0;
-}
-
-/* To something that is no regular file (a device, a pipe) there is no renaming. */
-static int write_directly(json_t *root, const char *path) {
-    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-    if (!file) { return -1; }
-    int rc = write_json(file, root);
-    int error = errno;
-    if (file != stdout && fclose(file)) { return -1; }
-    errno = error;
-    return rc;
-}
-
-int report_replace(const char *path, int (*write)(FILE *file, void *ctx), void *ctx) {
-    char temporary[4096], target[PATH_MAX];
-    if (realpath(path, target)) { path = target; } /* what a link leads to */
-    int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    if (n < 0 || (size_t)n >= sizeof temporary) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    int fd = mkstemp(temporary);
-    if (fd < 0) { return -1; }
-    mode_t mask = umask(0);
-    umask(mask);
-    FILE *file = fdopen(fd, "w");
-    int rc = file && fchmod(fd, 0666 & ~mask) == 0 ? write(file, ctx) : -1;
-    int error = errno;
-    if (file ? fclose(file) : close(fd)) {
-        error = rc ? error : errno;
-        rc = -1;
-    }
-    if (rc == 0 && rename(temporary, path) == 0) { return 0; }
-    error = rc ? error : errno;
-    unlink(temporary);
-    errno = error;
+static int write_text(const char *text, const char *path) {
+    struct output_file out;
+    if (output_open(&out, path)) { return -1; }
+    if (output_write(&out, text, strlen(text)) == 0 && output_write(&out, "\n", 1) == 0) { return output_keep(&out); }
+    output_drop(&out);
     return -1;
 }
 
 int report_write_json(json_t *root, const char *path, char *err, size_t err_size) {
-    struct stat status;
-    bool direct = strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
-    errno = 0;
-    int rc = direct ? write_directly(root, path) : report_replace(path, write_json, root);
-    if (rc) { snprintf(err, err_size, "%s: cannot write: %s", path, errno ? strerror(errno) : "output error"); }
+    char *text = json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    errno = ENOMEM;
+    int rc = text ? write_text(text, path) : -1;
+    if (rc) { snprintf(err, err_size, "%s: cannot write: %s", path, strerror(errno)); }
+    free(text);
     return rc;
 }
 

@@ -1,15 +1,12 @@
-/* The trace writer: text, or independent zstd frames of about 8 MB of text cut at line ends with the index behind. The
- * file gets its name last, so that nobody finds half a trace. */
+/* The trace writer: text, or independent zstd frames of about 8 MB of text cut at line ends with the index behind. */
+#include "ntmmu/output_file.h"
 #include "ntmmu/trace.h"
 #include "ntmmu/trace_index.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zstd.h>
 
 #define LINE_ROOM         4096 /* longest formatted event */
@@ -17,8 +14,8 @@
 #define START_CAPACITY    ((size_t)1 << 16) /* plain text is written when it is full, else it grows to a frame's text */
 
 struct trace_writer {
-    int fd;
-    char *path, *temporary; /* temporary NULL: written in place (standard output, a device, a pipe) */
+    struct output_file out;
+    char *path;
     bool compressed, started, ended, failed;
     char error[256];
     char *text;
@@ -35,15 +32,7 @@ static int set_error(struct trace_writer *w, const char *what) {
 }
 
 static int write_bytes(struct trace_writer *w, const void *bytes, size_t count) {
-    const char *from = bytes;
-    while (count) {
-        ssize_t put = write(w->fd, from, count);
-        if (put < 0 && errno == EINTR) { continue; }
-        if (put < 0) { return set_error(w, strerror(errno)); }
-        from += put;
-        count -= (size_t)put;
-    }
-    return 0;
+    return output_write(&w->out, bytes, count) ? set_error(w, strerror(errno)) : 0;
 }
 
 static int add_frame(struct trace_writer *w) {
@@ -78,36 +67,12 @@ static int write_frame(struct trace_writer *w) {
 }
 
 static void dispose(struct trace_writer *w) {
-    if (w->fd >= 0) { close(w->fd); }
-    if (w->temporary) { unlink(w->temporary); }
-    free(w->temporary);
+    output_drop(&w->out);
     free(w->path);
     free(w->text);
     free(w->index.frame);
     ZSTD_freeCCtx(w->zstd);
     free(w);
-}
-
-static int open_output(struct trace_writer *w) {
-    struct stat st;
-    if (strcmp(w->path, "-") == 0) {
-        w->fd = dup(STDOUT_FILENO);
-        return w->fd < 0 ? -1 : 0;
-    }
-    if (stat(w->path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        w->fd = open(w->path, O_WRONLY | O_CLOEXEC);
-        return w->fd < 0 ? -1 : 0;
-    }
-    bool named = asprintf(&w->temporary, "%s.XXXXXX", w->path) >= 0;
-    w->fd = named ? mkostemp(w->temporary, O_CLOEXEC) : -1;
-    if (w->fd < 0) {
-        if (named) { free(w->temporary); }
-        w->temporary = NULL;
-        return -1;
-    }
-    mode_t mask = umask(0); /* mkostemp made it 0600; the trace is an ordinary file */
-    umask(mask);
-    return fchmod(w->fd, 0666 & ~mask);
 }
 
 static bool ends_in(const char *text, const char *end) {
@@ -121,7 +86,7 @@ struct trace_writer *trace_create(const char *path, char *err, size_t err_size) 
         snprintf(err, err_size, "%s: out of memory", path);
         return NULL;
     }
-    w->fd = -1;
+    w->out.fd = -1;
     w->compressed = ends_in(path, ".zst");
     w->capacity = START_CAPACITY;
     w->path = strdup(path);
@@ -132,7 +97,7 @@ struct trace_writer *trace_create(const char *path, char *err, size_t err_size) 
         dispose(w);
         return NULL;
     }
-    if (open_output(w) < 0) {
+    if (output_open(&w->out, path) < 0) {
         snprintf(err, err_size, "%s: %s", path, strerror(errno));
         dispose(w);
         return NULL;
@@ -211,15 +176,7 @@ static int finish(struct trace_writer *w) {
     if (!w->started && start(w) < 0) { return -1; }
     if (append(w, "!end", 4, false) < 0 || write_frame(w) < 0) { return -1; }
     if (w->compressed && write_index(w) < 0) { return -1; }
-    int closed = close(w->fd);
-    w->fd = -1;
-    if (closed < 0) { return set_error(w, strerror(errno)); }
-    if (w->temporary) {
-        if (rename(w->temporary, w->path) < 0) { return set_error(w, strerror(errno)); }
-        free(w->temporary);
-        w->temporary = NULL;
-    }
-    return 0;
+    return output_keep(&w->out) < 0 ? set_error(w, strerror(errno)) : 0;
 }
 
 int trace_finish(struct trace_writer *w, char *err, size_t err_size) {

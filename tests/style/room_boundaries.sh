@@ -14,7 +14,7 @@ allow() { # ROOM HEADER…
         fi
     done < <(grep -nHoE '#include "ntmmu/[a-z_]+\.h"' csrc/"$room"/*.[ch] | sed -E 's|#include "ntmmu/([a-z_]+)\.h"|\1|')
 }
-allow trace types protection event trace trace_index trace_summary import filedata shrink
+allow trace output_file types protection event trace trace_index trace_summary import filedata shrink
 allow mmu types preset paging mmu mmu_shortcut
 allow nt types protection paging event os log os_access pte pfn pfn_transitions wsle status nt_view nt_exports eprocess nt filedata
 allow gen types preset paging mmu event trace gen

@@ -327,6 +327,19 @@ TEST(TraceWriter, AnExistingFileStaysUntilTheNewOneIsWhole) {
     unlink(path.c_str());
 }
 
+TEST(TraceWriter, ALinkLeadsToWhatIsReplaced) {
+    std::string path = temporary("linked.vmt"), link = temporary("link.vmt");
+    std::ofstream(path) << "old";
+    ASSERT_EQ(symlink(path.c_str(), link.c_str()), 0);
+    char err[300] = "";
+    EXPECT_EQ(trace_finish(trace_create(link.c_str(), err, sizeof err), err, sizeof err), 0) << err;
+    EXPECT_EQ(slurp(path), "!vmt 1\n!end\n");
+    struct stat status;
+    EXPECT_TRUE(lstat(link.c_str(), &status) == 0 && S_ISLNK(status.st_mode));
+    unlink(link.c_str());
+    unlink(path.c_str());
+}
+
 std::string convert(const std::string &text, import_level level, uint64_t limit, const char *suffix,
                     std::string *error) {
     std::string in = temporary("in.vmt"), out = temporary(std::string("out") + suffix);

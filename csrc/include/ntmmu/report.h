@@ -99,8 +99,6 @@ struct json_t; /* jansson's */
 /* Writes ROOT to PATH ("-" = standard output). The file appears under its name only when it is complete. 0,
  * or -1 with one line in err and nothing left behind. */
 int report_write_json(struct json_t *root, const char *path, char *err, size_t err_size);
-/* The same of any regular file: `write` returns 0, or -1 with errno. 0, or -1 with errno. */
-int report_replace(const char *path, int (*write)(FILE *file, void *ctx), void *ctx);
 /* A string of text that may be no UTF-8: its bytes that are not ASCII become U+FFFD then. NULL: out of memory. */
 struct json_t *report_text(const char *text);
 /* The same of the object described above. */
