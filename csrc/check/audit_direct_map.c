@@ -4,12 +4,10 @@
 
 #include <inttypes.h>
 
-#define DIRECT_MAP     0x80000000u
-#define DIRECT_MAP_END 0xA0000000u
-#define LEFT_OPEN      ((pte_t)(PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL))
+#define LEFT_OPEN ((pte_t)(PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL))
 
 static bool is_identity(struct audit *a, const char *what, va_t va, pte_t entry, pte_t large) {
-    pte_t expected = (va - DIRECT_MAP) | PTE_VALID | PTE_WRITE | large;
+    pte_t expected = (va - MM_KSEG0_BASE) | PTE_VALID | PTE_WRITE | large;
     if ((entry & ~LEFT_OPEN) == expected) { return true; }
     return audit_fail(a, "I10", "direct map: %s of %08" PRIx64 " expected %08" PRIx64 ", found %08" PRIx64, what, va,
                       expected, entry);
@@ -25,10 +23,10 @@ static bool table_is_identity(struct audit *a, va_t va, pfn_t table) {
 /* Where it ends is the configuration's; holes it has none. */
 bool audit_direct_map(struct audit *a) {
     bool ended = false;
-    for (va_t va = DIRECT_MAP; va < DIRECT_MAP_END; va += MM_PAGE_TABLE_SPAN) {
+    for (va_t va = MM_KSEG0_BASE; va <= MM_KSEG0_END; va += MM_PAGE_TABLE_SPAN) {
         pte_t pde = peek_pde(a->machine, a->system_directory, va);
         bool table = (pde & PTE_VALID) && !(pde & PTE_LARGE);
-        ended = ended || (pde == 0 && va > DIRECT_MAP);
+        ended = ended || (pde == 0 && va > MM_KSEG0_BASE);
         if (pde == 0 && ended) { continue; }
         if (ended) { return audit_fail(a, "I10", "direct map: a hole below %08" PRIx64, va); }
         if (table ? !table_is_identity(a, va, pte_frame(pde)) : !is_identity(a, "PDE", va, pde, PTE_LARGE)) {

@@ -4,12 +4,9 @@
 #define NTMMU_CHECK_AUDIT_PRIV_H
 
 #include "audit.h"
+#include "ntmmu/address_space.h"
 #include "ntmmu/nt_view.h"
-#include "ntmmu/pte.h"
 #include "peek.h"
-
-#define PAGED_POOL     0xE1000000u
-#define PAGED_POOL_END 0xE2000000u
 
 enum frame_owner {
     OWNER_NONE,
@@ -72,7 +69,7 @@ static inline bool is_audited(const struct audit *a, pfn_t frame) {
 /* peek_pfn gives the entry of 4-byte kernels; this one, that of the kernel the audit is compiled for. */
 static inline struct mmpfn audit_pfn(const struct audit *a, pfn_t frame) {
     struct mmpfn pfn;
-    physmem_read(a->mem, (pa_t)(MM_PFN_DATABASE - 0x80000000u) + PFN_SIZE * frame, &pfn, sizeof pfn);
+    physmem_read(a->mem, (pa_t)(MM_PFN_DATABASE - MM_KSEG0_BASE) + PFN_SIZE * frame, &pfn, sizeof pfn);
     return pfn;
 }
 /* An entry of a table (or page of prototype PTEs); index may count on into the frames behind. */

@@ -7,35 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USER_PDES        (0x80000000u >> MM_PDE_SHIFT)
-#define ALL_PDES         (MM_DIRECTORIES * MM_PTE_PER_PAGE)
-#define SHARED_USER_PAGE 0x7FFE0000u
-#define ENTRIES          MM_PTE_PER_PAGE
+#define USER_PDES (MM_SYSTEM_RANGE_START >> MM_PDE_SHIFT)
+#define ALL_PDES  (MM_DIRECTORIES * MM_PTE_PER_PAGE)
+#define ENTRIES   MM_PTE_PER_PAGE
 #if MI_PAE
-#define HYPERSPACE        PAE_HYPER_BASE
 #define HYPERSPACE_TABLES 2u
 #define HYPERSPACE_FIRST  0x82u /* below: mapping ring, header page, zeroing page; not counted, NT-73 */
 #define PROCESS_COMMIT    8u    /* four directories, hyperspace tables, working-set page, what CR3 points to */
 #else
-#define HYPERSPACE        0xC0400000u
 #define HYPERSPACE_TABLES 1u
 #define HYPERSPACE_FIRST  0x102u
 #define PROCESS_COMMIT    3u /* directory, hyperspace table, working-set page */
 #endif
 #define SELF_MAP_INDEX   MiGetPdeIndex(PTE_BASE)
-#define HYPERSPACE_INDEX MiGetPdeIndex(HYPERSPACE)
+#define HYPERSPACE_INDEX MiGetPdeIndex(MM_HYPER_BASE)
 #define OWN_TABLES       (MM_DIRECTORIES + HYPERSPACE_TABLES) /* one behind the other in the window */
 #define LAST_DIRECTORY   (MM_DIRECTORIES - 1)                 /* describes all of these */
-#define SYSTEM_VIEWS     0xA0000000u                          /* NT-66 */
-#define SYSTEM_VIEWS_END 0xA3000000u
-#define DIRECT_MAP       0x80000000u
 
 /* Kernel ranges whose pages the audit follows: one range of PDEs each. */
 static const struct {
     va_t start, end;
 } kernel_ranges[] = {
-    {0xC0C00000u, 0xC1000000u}, /* system working-set list */
-    {PAGED_POOL, PAGED_POOL_END},
+    {MM_SYSTEM_WS_LIST, MM_SYSTEM_CACHE_START},
+    {MM_PAGED_POOL_START, (MM_PAGED_POOL_END + 1)},
 };
 
 bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pid, uint32_t pte, pfn_t containing) {
@@ -176,7 +170,7 @@ struct scan {
 };
 
 static bool in_vad(struct scan *s, va_t va) {
-    if (page_of(va) == SHARED_USER_PAGE) { return true; }
+    if (page_of(va) == MM_SHARED_USER_PAGE) { return true; }
     while (s->vad < s->vads.count && s->vads.at[s->vad].end < va) { s->vad++; }
     return s->vad < s->vads.count && s->vads.at[s->vad].start <= va;
 }
@@ -217,7 +211,7 @@ static bool user_valid(struct scan *s, va_t va, pte_t pte, pfn_t table) {
                           "process %u, %08" PRIx64 ": PTE %08" PRIx64 " is valid, expected none outside the VADs",
                           s->process->pid, (uint64_t)va, pte);
     }
-    if (s->vads.count && page_of(va) != SHARED_USER_PAGE && s->vads.at[s->vad].physical) {
+    if (s->vads.count && page_of(va) != MM_SHARED_USER_PAGE && s->vads.at[s->vad].physical) {
         bool held = frame >= a->frames || audit_pfn(a, frame).ReferenceCount > 0;
         return held ||
                audit_fail(a, "I12", "process %u, %08" PRIx64 ": PTE %08" PRIx64 " maps a frame that nobody holds",
@@ -228,7 +222,7 @@ static bool user_valid(struct scan *s, va_t va, pte_t pte, pfn_t table) {
                           s->process->pid, (uint64_t)va, pte, (uint64_t)a->frames);
     }
     s->valid++;
-    if (page_of(va) == SHARED_USER_PAGE) { return true; }
+    if (page_of(va) == MM_SHARED_USER_PAGE) { return true; }
     struct mmpfn pfn = audit_pfn(a, frame);
     if (pfn.Flags & PFN_PROTOTYPE) {
         a->frame[frame].maps++;
@@ -343,7 +337,7 @@ static bool scan_hyperspace(struct scan *s, unsigned number) {
     if (!audit_own(a, table, OWNER_PRIVATE, pid, (uint32_t)pde_address(index), last)) { return false; }
     pte_t pte;
     for (uint32_t i = number ? 0 : HYPERSPACE_FIRST; audit_next_entry(a, table, ENTRIES, &i, &pte); i++) {
-        va_t pte_va = MiGetPteAddress(HYPERSPACE) + (number * ENTRIES + i) * PTE_SIZE;
+        va_t pte_va = MiGetPteAddress(MM_HYPER_BASE) + (number * ENTRIES + i) * PTE_SIZE;
         if (!(pte & PTE_VALID)) { continue; }
         a->frame[table].entries++;
         s->valid++;
@@ -487,7 +481,7 @@ static bool scan_swapped_hyperspace(struct scan *s, unsigned number) {
         return false;
     }
     for (uint32_t i = number ? 0 : HYPERSPACE_FIRST; i < ENTRIES; i++) {
-        va_t pte_va = MiGetPteAddress(HYPERSPACE) + (number * ENTRIES + i) * PTE_SIZE;
+        va_t pte_va = MiGetPteAddress(MM_HYPER_BASE) + (number * ENTRIES + i) * PTE_SIZE;
         if (list[i] != 0 && !scan_swapped_table(s, list[i], pte_va, table, &page, ignored)) { return false; }
     }
     return true;
@@ -514,7 +508,7 @@ static bool scan_outswapped(struct scan *s) {
     pfn_t object = pte_frame(peek_pte(a->machine, a->system_directory, at));
     mmpte_t entry = 0;
     peek(a->machine, a->system_directory, at, &entry, sizeof entry);
-    if (object == 0) { object = (at - DIRECT_MAP) >> PAGE_SHIFT; }
+    if (object == 0) { object = (at - MM_KSEG0_BASE) >> PAGE_SHIFT; }
     if (!own_pointers(s, 0)) { return false; }
     for (unsigned d = MM_DIRECTORIES; d-- > 0;) {
         bool last = d == LAST_DIRECTORY;
@@ -597,7 +591,7 @@ static bool scan_kernel_range(struct audit *a, va_t start, va_t end) {
 
 /* Views in system space: pages of sections, in page tables that the kernel made when they were needed. */
 static bool scan_system_views(struct audit *a) {
-    for (va_t va = SYSTEM_VIEWS; va < SYSTEM_VIEWS_END; va += (va_t)ENTRIES << PAGE_SHIFT) {
+    for (va_t va = MM_SYSTEM_VIEW_START; va < (MM_SYSTEM_VIEW_END + 1); va += (va_t)ENTRIES << PAGE_SHIFT) {
         pfn_t table;
         if (!audit_kernel_table(a, va, &table)) { continue; }
         if (!audit_own(a, table, OWNER_PRIVATE, 0, (uint32_t)MiGetPdeAddress(va), audit_system_directory(a, va))) {
@@ -626,7 +620,8 @@ uint32_t audit_pool_pages(struct audit *a) {
     uint32_t pages = 0;
     pfn_t table;
     pte_t pte;
-    for (va_t va = PAGED_POOL; audit_next_kernel_entry(a, PAGED_POOL_END, &va, &table, &pte); va += PAGE_SIZE) {
+    for (va_t va = MM_PAGED_POOL_START; audit_next_kernel_entry(a, (MM_PAGED_POOL_END + 1), &va, &table, &pte);
+         va += PAGE_SIZE) {
         pages++;
     }
     return pages;

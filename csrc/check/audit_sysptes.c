@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SINGLE_PTE 0x2u
-
 struct space {
     struct audit *a;
     const struct nt_system_ptes_view *view;
@@ -51,16 +49,8 @@ static uint32_t index_of(const struct space *s, va_t pte) {
     return (uint32_t)((pte - s->view->start[s->number]) / PTE_SIZE);
 }
 
-/* What a free entry of the space, or the one behind it, holds, in the form of the view: with PAE the number is the
- * upper half (NT-12). */
-static uint32_t free_entry(const struct space *s, va_t pte) {
-#if MI_PAE
-    pte_t value = entry_of(s, index_of(s, pte));
-    return pae_list_next(value) << PTE_FRAME_SHIFT | (uint32_t)(value & PAE_LIST_ONE_ENTRY);
-#else
-    return (uint32_t)entry_of(s, index_of(s, pte));
-#endif
-}
+/* What a free entry of the space, or the one behind it, holds. */
+static uint32_t free_entry(const struct space *s, va_t pte) { return pte_free_entry(entry_of(s, index_of(s, pte))); }
 
 static bool list_fail(struct space *s, const char *what, va_t pte) {
     pte_t entry = peek_pte(s->a->machine, s->a->system_directory, MiGetVirtualAddressMappedByPte(pte));
@@ -113,9 +103,9 @@ static bool walk_general(struct space *s) {
         va_t pte = referenced(s, at);
         if (!inside(s, pte, 1)) { return list_fail(s, "a free list leads outside the space", pte); }
         uint32_t first = free_entry(s, pte), count = 1;
-        if (!(first & SINGLE_PTE)) { count = free_entry(s, pte + PTE_SIZE) >> PTE_FRAME_SHIFT; }
+        if (!(first & MM_PTE_ONE_ENTRY)) { count = free_entry(s, pte + PTE_SIZE) >> PTE_FRAME_SHIFT; }
         if (pte <= end_of_last) { return list_fail(s, "runs are neither in order nor grown together", pte); }
-        if (count == 0 || !take_run(s, pte, count, first & SINGLE_PTE ? 1 : 2)) {
+        if (count == 0 || !take_run(s, pte, count, first & MM_PTE_ONE_ENTRY ? 1 : 2)) {
             return list_fail(s, "a run of no entries", pte);
         }
         s->general += count;

@@ -2,25 +2,11 @@
  * frame knows the index of its direct entry (I3); free chain and hash (I8). */
 #include "audit_priv.h"
 
+#include "ntmmu/eprocess.h"
 #include "ntmmu/wsle.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-#define SYSTEM_WS_LIST 0xC0C00000u
-#define EXPANSION_HEAD 0x801FF040u
-#define VM_LINKS       0x24u
-
-/* Fields of the list's head, NT-30. */
-enum {
-    FIRST_FREE = 0x04,
-    FIRST_DYNAMIC = 0x08,
-    LAST_INDEX = 0x0C,
-    LAST_INITIALISED = 0x1C,
-    NON_DIRECT = 0x20,
-    HASH = 0x24,
-    HASH_SIZE = 0x28
-};
 
 struct working_set {
     struct audit *a;
@@ -43,12 +29,12 @@ static bool ws_fail(const struct working_set *w, const char *invariant, const ch
 }
 
 static bool read_entries(struct working_set *w) {
-    w->count = field(w, LAST_INITIALISED) + 1;
+    w->count = field(w, WSL_LAST_INITIALIZED) + 1;
     if (w->count == 0 || w->count > WSLES_MAX) {
         return ws_fail(w, "I8", "list, index of the last initialised entry below", WSLES_MAX, WSLES_MAX, w->count - 1);
     }
     w->entry = check_alloc(w->count * sizeof *w->entry);
-    w->first_dynamic = field(w, FIRST_DYNAMIC);
+    w->first_dynamic = field(w, WSL_FIRST_DYNAMIC);
     const struct working_set_layout layout = working_set_layout(w->a->machine);
     va_t va = w->list + (layout.entries - layout.list);
     for (uint32_t i = 0, chunk; i < w->count; i += chunk, va += 4 * (va_t)chunk) { /* a page at a time */
@@ -93,16 +79,16 @@ static bool check_entries(struct working_set *w, uint32_t valid) {
         return ws_fail(w, "I3", "entries for its valid PTEs, size", w->process->ws_size, valid, used);
     }
     if (used != w->process->ws_size) { return ws_fail(w, "I3", "size, entries", used, used, w->process->ws_size); }
-    uint32_t last_index = field(w, LAST_INDEX);
+    uint32_t last_index = field(w, WSL_LAST);
     if (last_index < last) { return ws_fail(w, "I8", "last index at least", last, last, last_index); }
-    uint32_t inserted = field(w, NON_DIRECT);
+    uint32_t inserted = field(w, WSL_NON_DIRECT);
     return inserted == non_direct || ws_fail(w, "I8", "entries that are not direct", 0, non_direct, inserted);
 }
 
 static bool check_free_chain(struct working_set *w) {
     uint32_t length = 0, used = 0;
     for (uint32_t i = 0; i < w->count; i++) { used += w->entry[i] & WSLE_VALID; }
-    for (uint32_t i = field(w, FIRST_FREE); i != wsle_next_free(WSLE_END); i = wsle_next_free(w->entry[i])) {
+    for (uint32_t i = field(w, WSL_FIRST_FREE); i != wsle_next_free(WSLE_END); i = wsle_next_free(w->entry[i])) {
         if (i >= w->count || (w->entry[i] & WSLE_VALID) || ++length > w->count) {
             return ws_fail(w, "I8", "free chain, entry", i, 0, i < w->count ? w->entry[i] : i);
         }
@@ -122,14 +108,16 @@ static bool in_hash(struct working_set *w, uint32_t base, uint32_t size, uint32_
 }
 
 static bool check_hash(struct working_set *w) {
-    uint32_t base = field(w, HASH), size = field(w, HASH_SIZE), filled = 0;
+    uint32_t base = field(w, WSL_HASH), size = field(w, WSL_HASH_SIZE), filled = 0;
     if (base == 0) { return true; }
     if (base != w->list + WSHASH_OFFSET) {
         return ws_fail(w, "I8", "hash, address", 0, (uint32_t)w->list + WSHASH_OFFSET, base);
     }
     if (size < 2 || size > WSHASH_SYSTEM_MAX) { return ws_fail(w, "I8", "hash, size", 0, 0x200, size); }
     for (uint32_t i = 0; i < size; i++) { filled += peek32(w->a->machine, w->directory, base + 8 * (va_t)i) != 0; }
-    if (filled != field(w, NON_DIRECT)) { return ws_fail(w, "I8", "hash, entries", 0, field(w, NON_DIRECT), filled); }
+    if (filled != field(w, WSL_NON_DIRECT)) {
+        return ws_fail(w, "I8", "hash, entries", 0, field(w, WSL_NON_DIRECT), filled);
+    }
     for (uint32_t i = 0; i < w->count; i++) {
         bool wanted = (w->entry[i] & WSLE_VALID) && !wsle_is_direct(w->a->memory.profile, w->entry[i]);
         if (wanted && !in_hash(w, base, size, i)) { return ws_fail(w, "I8", "hash, entry", i, w->entry[i], 0); }
@@ -179,11 +167,12 @@ bool audit_working_set(struct audit *a, const struct nt_process_view *process, u
 bool audit_system_working_set(struct audit *a) {
     struct nt_process_view view;
     nt_view_system_ws(a->os, &view);
-    struct working_set w = {.a = a, .process = &view, .directory = a->system_directory, .list = SYSTEM_WS_LIST};
+    struct working_set w = {.a = a, .process = &view, .directory = a->system_directory, .list = MM_SYSTEM_WS_LIST};
     bool good = audit_one(&w, 0);
     pfn_t table;
     pte_t pte;
-    for (va_t va = PAGED_POOL; good && audit_next_kernel_entry(a, PAGED_POOL_END, &va, &table, &pte); va += PAGE_SIZE) {
+    for (va_t va = MM_PAGED_POOL_START; good && audit_next_kernel_entry(a, (MM_PAGED_POOL_END + 1), &va, &table, &pte);
+         va += PAGE_SIZE) {
         uint32_t vpn = (uint32_t)(va >> PAGE_SHIFT);
         if ((pte & PTE_VALID) && !(w.seen[vpn / 8] >> (vpn % 8) & 1)) {
             good = ws_fail(&w, "I3", "entry for the valid page", (uint32_t)va, 1, 0);
@@ -208,21 +197,22 @@ static bool is_vm(void *ctx, const struct nt_process_view *view) {
 bool audit_expansion_list(struct audit *a) {
     struct nt_process_view system;
     nt_view_system_ws(a->os, &system);
-    uint32_t count = 0, at = EXPANSION_HEAD, expected = 0;
+    uint32_t count = 0, at = MM_WORKING_SET_EXPANSION, expected = 0;
     do {
         uint32_t next = peek32(a->machine, a->system_directory, at);
         uint32_t back = peek32(a->machine, a->system_directory, next + 4);
         if (back != at) {
             return audit_fail(a, "I8", "expansion list, link before %08x: expected %08x, found %08x", next, at, back);
         }
-        struct vm_search s = {.vm = next - VM_LINKS, .count = 1, .found = next - VM_LINKS == system.vm};
+        struct vm_search s = {
+            .vm = next - VM_WORKING_SET_LINKS, .count = 1, .found = next - VM_WORKING_SET_LINKS == system.vm};
         nt_view_processes(a->os, is_vm, &s);
         expected = s.count;
-        if (next != EXPANSION_HEAD && !s.found) {
+        if (next != MM_WORKING_SET_EXPANSION && !s.found) {
             return audit_fail(a, "I8", "expansion list: %08x is no working set's", next);
         }
         at = next;
-        count += at != EXPANSION_HEAD;
-    } while (at != EXPANSION_HEAD && count <= expected);
+        count += at != MM_WORKING_SET_EXPANSION;
+    } while (at != MM_WORKING_SET_EXPANSION && count <= expected);
     return count == expected || audit_fail(a, "I8", "expansion list: length expected %u, found %u", expected, count);
 }

@@ -1,8 +1,8 @@
 /* Check 5, expectations: lines, patterns, counters, and the judgement of an event's outcome. */
 #include "expect_priv.h"
 
+#include "ntmmu/address_space.h"
 #include "ntmmu/nt_view.h"
-#include "ntmmu/pte.h"
 #include "ntmmu/status.h"
 
 #include <ctype.h>
@@ -249,7 +249,7 @@ void name_entry(struct expect *e, uint32_t pid, va_t entry, va_t maps) {
         const struct log_record *r = &e->records->at[i];
         if (r->kind != LOG_PTE) { continue; }
         /* kernel entries are the same in every process */
-        bool ours = r->pid == pid || maps >= 0x80000000u || r->a < PTE_BASE || r->a >= PTE_BASE + 0x400000u;
+        bool ours = r->pid == pid || maps >= MM_SYSTEM_RANGE_START || r->a < PTE_BASE || r->a >= PTE_BASE + 0x400000u;
         if (ours && r->a == entry) { e->named[i] = true; }
     }
 }

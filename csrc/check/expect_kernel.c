@@ -2,8 +2,9 @@
  * commit. */
 #include "expect_priv.h"
 
+#include "ntmmu/address_space.h"
+#include "ntmmu/eprocess.h"
 #include "ntmmu/nt_view.h"
-#include "ntmmu/pte.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -396,8 +397,6 @@ static enum check_verdict key_commit(struct expect *e, const struct nt_memory_vi
 
 /* ---- MmWorkingSetExpansionHead, NT-29 ---- */
 
-#define EXPANSION_HEAD  0x801FF040u
-#define EXPANSION_LINKS 0x24u
 #define EXPANSION_PRINT 64
 
 struct find_vm {
@@ -415,9 +414,9 @@ static enum check_verdict key_expansion(struct expect *e, const char *value) {
     char found[EXPANSION_PRINT * 12] = "";
     size_t length = 0;
     uint64_t directory = peek_cr3(e->machine);
-    uint32_t at = peek32(e->machine, directory, EXPANSION_HEAD);
-    for (unsigned i = 0; i < EXPANSION_PRINT && at != EXPANSION_HEAD; i++) {
-        struct find_vm f = {.vm = at - EXPANSION_LINKS};
+    uint32_t at = peek32(e->machine, directory, MM_WORKING_SET_EXPANSION);
+    for (unsigned i = 0; i < EXPANSION_PRINT && at != MM_WORKING_SET_EXPANSION; i++) {
+        struct find_vm f = {.vm = at - VM_WORKING_SET_LINKS};
         nt_view_processes(machine_os(e->machine), is_vm, &f);
         length += (size_t)snprintf(found + length, sizeof found - length, "%s%u", length ? "," : "", f.pid);
         at = peek32(e->machine, directory, at);

@@ -1,10 +1,10 @@
 /* Raw reads of a machine's memory. */
 #include "peek.h"
 
+#include "ntmmu/address_space.h"
 #include "ntmmu/pte_pae.h"
+#include "ntmmu/wsle.h"
 #include "report.h"
-
-#define DIRECT_MAP 0x80000000u
 
 /* Large pages count, whatever CR4.PSE says. */
 static uint64_t paging_mode(struct machine *m) {
@@ -49,7 +49,7 @@ pte_t peek_pte(struct machine *m, uint64_t directory, va_t va) {
 #define PAE_PFN_SIZE 0x20u /* OriginalPte has 8 bytes, NT-12 */
 
 static pa_t pfn_entry(struct machine *m, pfn_t frame) {
-    return (pa_t)(MM_PFN_DATABASE - DIRECT_MAP) + frame * (is_pae(m) ? PAE_PFN_SIZE : PFN_SIZE);
+    return (pa_t)(MM_PFN_DATABASE - MM_KSEG0_BASE) + frame * (is_pae(m) ? PAE_PFN_SIZE : PFN_SIZE);
 }
 
 struct mmpfn peek_pfn(struct machine *m, pfn_t frame) {
@@ -82,10 +82,8 @@ bool is_bare(const struct machine *m) { return machine_os_ops(m) == &bare_os_ops
 bool is_nt(const struct machine *m) { return machine_os_ops(m) == &nt_os_ops || is_pae(m); }
 
 struct working_set_layout working_set_layout(const struct machine *m) {
-    if (!is_pae(m)) {
-        return (struct working_set_layout){WORKING_SET_LIST, WORKING_SET_USED, WORKING_SET_BITMAP, WORKING_SET_ENTRIES,
-                                           768};
-    }
-    const va_t list = PAE_WORKING_SET_LIST;
-    return (struct working_set_layout){list, list + 0x30, list + 0xC30, list + 0xCF0, 1536};
+    const va_t list = is_pae(m) ? PAE_WORKING_SET_LIST : MM_WORKING_SET_LIST;
+    const unsigned tables = is_pae(m) ? 2 * MM_USER_PDES : MM_USER_PDES;
+    const va_t used = list + WSL_USED_PTES, bitmap = used + 2 * (va_t)tables;
+    return (struct working_set_layout){list, used, bitmap, bitmap + tables / 8, tables};
 }

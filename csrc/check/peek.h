@@ -5,14 +5,12 @@
 #include "ntmmu/machine.h"
 #include "ntmmu/pfn.h"
 
-/* Where the working-set list stands in every process, NT-30, NT-31, NT-37 */
-#define WORKING_SET_LIST    0xC0502000u
-#define WORKING_SET_USED    0xC0502030u /* 768 16-bit counters */
-#define WORKING_SET_BITMAP  0xC0502630u /* page tables charged to commit */
-#define WORKING_SET_ENTRIES 0xC0502690u
-/* The same as an address, or as the address with PAE (NT-12): both lists have the counters at 30. */
+/* Where the working-set list and its parts stand in every process, NT-30, NT-31, NT-37; elsewhere with PAE, NT-12. */
 struct working_set_layout {
-    va_t list, used, bitmap, entries;
+    va_t list;
+    va_t used;   /* a 16-bit counter for each page table */
+    va_t bitmap; /* page tables charged to commit */
+    va_t entries;
     unsigned tables; /* of user space, 3 GB */
 };
 struct working_set_layout working_set_layout(const struct machine *m);

@@ -4,10 +4,10 @@
  * range. */
 #include "shadow.h"
 
+#include "ntmmu/address_space.h"
 #include "ntmmu/machine.h"
 #include "ntmmu/mmu.h"
 #include "ntmmu/nt_exports.h"
-#include "ntmmu/pte.h"
 #include "ntmmu/status.h"
 #include "ntmmu/trace.h"
 #include "shadow_memory.h"
@@ -19,9 +19,8 @@
 #define uthash_fatal(msg) abort()
 #include <uthash.h>
 
-#define USER_END         0x80000000u
-#define SYSTEM_PID       0u
-#define SHARED_USER_PAGE 0x7FFE0000u /* no allocation covers it, NT-06 */
+#define USER_END   MM_SYSTEM_RANGE_START
+#define SYSTEM_PID 0u
 
 /* An event whose records have not all come: its thread waits. */
 struct open_event {
@@ -282,7 +281,7 @@ static bool kernel_access(struct shadow *s, struct access *a, const struct log_r
 
 static bool no_region(const struct access *a, const struct log_record *record, const struct event *event,
                       struct report *report) {
-    if (page_of(a->va) == SHARED_USER_PAGE || a->pid == 0) { return true; }
+    if (page_of(a->va) == MM_SHARED_USER_PAGE || a->pid == 0) { return true; }
     report_event(report, "shadow: ", event);
     report_record(report, "  ", record);
     report_add(report, "  the access completed, but process %" PRIu32 " has no allocation or view at %08" PRIx64 "\n",
@@ -442,7 +441,7 @@ static void process_call(struct shadow *s, const uint64_t *arg, uint32_t pid, va
 /* ---- calls that write ---- */
 
 #define NONE       0xFFu
-#define DIRECT_END 0xA0000000u
+#define DIRECT_END (MM_KSEG0_END + 1)
 #define MDL_HEADER 0x1Cu
 #define IRP_MDL    4u
 

@@ -5,7 +5,7 @@
 #include "staleness.h"
 
 #include "lockstep.h"
-#include "ntmmu/pte.h"
+#include "ntmmu/address_space.h"
 #include "peek.h"
 
 #include <inttypes.h>
@@ -17,8 +17,6 @@
 #define ENTRIES    1024u
 
 /* System PTEs and nonpaged pool expansion: released lazily, NT-16, NT-17 */
-#define SYSTEM_PTE_START 0xF8000000u
-#define SYSTEM_PTE_END   0xFFBE0000u
 
 #define TABLE_ADDRESS 0x000FFFFFFFFFF000ull
 
@@ -137,7 +135,7 @@ static uint8_t used_rights(const struct staleness *s, const struct log_record *r
 }
 
 static bool is_released_lazily(va_t va, const struct table_path *path) {
-    return va >= SYSTEM_PTE_START && va < SYSTEM_PTE_END && !path->present;
+    return va >= MM_NONPAGED_SYSTEM_START && va < MM_CRASH_DUMP_START && !path->present;
 }
 
 /* Where a global entry may come from too: the kernel half of each directory is a copy, and what the system's holds now

@@ -1,6 +1,7 @@
 /* The VM structure as it lies in memory, the list of working sets that may grow and shrink, and who makes them: the
  * balance set manager. NT-29, NT-35, NT-36. */
 #include "mi.h"
+#include "ntmmu/eprocess.h"
 #include "ntmmu/os_access.h"
 
 #define MM_HIGH_AVAILABLE      0x64u
@@ -11,8 +12,6 @@
 #define VM_SECOND_FLAG         2u
 #define LINK_NEXT              0u
 #define LINK_PREVIOUS          4u
-#define VM_WORKING_SET_LINKS   0x24u
-#define VM_FLAGS               0x2Cu
 
 /* NT-29, up to the links. */
 struct mmsupport_image {

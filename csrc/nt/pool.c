@@ -4,10 +4,7 @@
 
 #include <string.h>
 
-#define POOL_UNIT       8u
-#define POOL_PAGE_UNITS (PAGE_SIZE / POOL_UNIT)
-#define POOL_ALLOCATED                                                                                                 \
-    0x80000000u /* first word of a header, with the block's size in units; the second word is the tag */
+#define POOL_PAGE_UNITS      (PAGE_SIZE / POOL_UNIT)
 #define POOL_EXPANSION_PAGES 32u /* paged pool grows by as much at a time; the first of them are boot's, uncharged */
 #define POOL_BAD_IRQL        8u
 #define POOL_DOUBLE_FREE     7u

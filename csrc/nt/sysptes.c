@@ -5,7 +5,6 @@
 
 #define MI_SYSTEM_PTE_BASE     MiGetPteAddress(MM_SYSTEM_RANGE_START) /* MmSystemPteBase: index 0, NT-101 */
 #define MI_REFERENCE_MASK      0xFFFFF000u
-#define MI_SINGLE_PTE          0x2u /* bit 1 of a general run's first entry: it is the only one */
 #define MI_MINIMUM_FREE        500u /* MinSysPteFree: the pool of blocks leaves as many */
 #define MI_BLOCKS_FED          10u
 #define MI_BLOCK_LIMIT         4u /* times the low-water mark; what exceeds it goes to the general list */
@@ -21,21 +20,13 @@ static va_t MiReferencedPte(uint32_t reference) {
 }
 static va_t MiNextPte(va_t pte, uint32_t count) { return pte + (va_t)count * PTE_SIZE; }
 
-/* What a free entry holds: a number of 20 bits from bit 12 on, and MI_SINGLE_PTE. With PAE the number is the upper half
- * (NT-12), its end FFFFFFFF. */
-static uint32_t MiReadFreeEntry(struct os *os, va_t pte) {
-#if MI_PAE
-    pte_t entry = MiReadPte(os, pte);
-    return pae_list_next(entry) << PTE_FRAME_SHIFT | (uint32_t)(entry & PAE_LIST_ONE_ENTRY);
-#else
-    return MiRead32(os, pte);
-#endif
-}
+static uint32_t MiReadFreeEntry(struct os *os, va_t pte) { return pte_free_entry(MiReadPte(os, pte)); }
 
+/* With PAE the list's end is FFFFFFFF, NT-12. */
 static void MiWriteFreeEntry(struct os *os, va_t pte, uint32_t value) {
 #if MI_PAE
     bool last = (value & MI_REFERENCE_MASK) == MM_PTE_LIST_END;
-    mmpte_t entry = pae_list(last ? PAE_LIST_END : value >> PTE_FRAME_SHIFT, value & MI_SINGLE_PTE);
+    mmpte_t entry = pae_list(last ? PAE_LIST_END : value >> PTE_FRAME_SHIFT, value & MM_PTE_ONE_ENTRY);
     os->M->ops->write(os->M, pte, &entry, sizeof entry);
 #else
     MiWrite32(os, pte, value);
@@ -63,13 +54,13 @@ static struct system_pte_run MiReadRun(struct os *os, unsigned space, uint32_t r
     run.next = first & MI_REFERENCE_MASK;
     /* the end is the highest; a list that was written over may lead back */
     if (run.next <= reference) { MiAssert(os, "the free system PTEs are not in order of address"); }
-    if (!(first & MI_SINGLE_PTE)) { run.count = MiReadFreeEntry(os, MiNextPte(run.pte, 1)) >> PTE_FRAME_SHIFT; }
+    if (!(first & MM_PTE_ONE_ENTRY)) { run.count = MiReadFreeEntry(os, MiNextPte(run.pte, 1)) >> PTE_FRAME_SHIFT; }
     MiCheckSystemPtes(os, space, run.pte, run.count);
     return run;
 }
 
 static void MiWriteRun(struct os *os, const struct system_pte_run *run) {
-    MiWriteFreeEntry(os, run->pte, run->next | (run->count == 1 ? MI_SINGLE_PTE : 0));
+    MiWriteFreeEntry(os, run->pte, run->next | (run->count == 1 ? MM_PTE_ONE_ENTRY : 0));
     if (run->count > 1) { MiWriteFreeEntry(os, MiNextPte(run->pte, 1), run->count << PTE_FRAME_SHIFT); }
 }
 

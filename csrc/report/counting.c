@@ -1,6 +1,7 @@
 /* First touches, by the counting rules of traces/FORMAT.md: which page of which process was touched before, told from
  * the serviced faults (a first touch always faults) and the services that fork, unmap, free and move. A service counts
  * when it returns: its thread may have waited, and others have touched pages meanwhile. */
+#include "ntmmu/address_space.h"
 #include "ntmmu/report.h"
 #include "ntmmu/status.h"
 
@@ -13,7 +14,7 @@
 #define BLOCK_PAGES 1024u
 #define BLOCK_WORDS (BLOCK_PAGES / 64)
 #define BLOCKS      512u
-#define USER_END    ((va_t)0x80000000)
+#define USER_END    ((va_t)MM_SYSTEM_RANGE_START)
 
 struct page_set {
     uint64_t *block[BLOCKS];

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIRECT_MAP 0x80000000u
-
 int dump_error(struct dump *d, const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -40,7 +38,7 @@ void dump_set_entry(json_t *object, const char *key, pte_t entry) {
 struct mmpfn dump_read_pfn(struct dump *d, pfn_t frame) {
     const struct physmem *mem = machine_memory(d->m);
     struct mmpfn pfn;
-    pa_t pa = pfn_address(frame) - DIRECT_MAP;
+    pa_t pa = pfn_address(frame) - MM_KSEG0_BASE;
     if (pa + sizeof pfn > mem->size) { return (struct mmpfn){0}; }
     memcpy(&pfn, mem->bytes + pa, sizeof pfn); /* may cross a frame: the database is one physical range */
     return pfn;
@@ -173,15 +171,12 @@ static int parse_hex(struct dump *d, const char *text, const char *what, uint64_
     return parse(text, 16, out) == 0 ? 0 : dump_error(d, "found '%s', expected %s", text, what);
 }
 
-/* Behind the window and hyperspace. */
-#define PRIVATE_TABLES_END (MI_PAE ? 0xC0C00000u : 0xC0800000u)
-
 /* An entry by its own address ("!pte E1000008 1"): in paged pool a prototype PTE, which may hold the subsection form
  * (NT-10); then whose subsection it is (NT-64), out of memory. */
 static int dump_entry(struct dump *d, va_t at) {
     enum { SUBSECTION_CONTROL_AREA = 0x00, SUBSECTION_BASE_PTE = 0x10 };
     uint64_t system = dump_system_directory(d);
-    bool own = at >= PTE_BASE && at < PRIVATE_TABLES_END; /* each process has its own there */
+    bool own = at >= PTE_BASE && at <= MM_PROCESS_SPACE_END; /* each process has its own there */
     pte_t pte;
     uint32_t area = 0, base = 0;
     char text[128];
@@ -190,7 +185,7 @@ static int dump_entry(struct dump *d, va_t at) {
         return dump_error(d, "%08" PRIx64 ": found no page there, expected the address of a PTE", at);
     }
     dump_describe_pte(pte, text, sizeof text);
-    bool prototype = at >= MM_PROTOPTE_BASE && at < MM_PROTOPTE_BASE + 0x1000000;
+    bool prototype = at >= MM_PAGED_POOL_START && at <= MM_PAGED_POOL_END;
     if (prototype && pte_form(pte) == PTE_FORM_PROTOTYPE) {
         va_t subsection = pte_subsection_target(pte, dump_nonpaged_pool(d));
         dump_read32(d, system, subsection + SUBSECTION_CONTROL_AREA, &area);

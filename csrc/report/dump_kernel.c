@@ -3,14 +3,6 @@
 
 #include <stdlib.h>
 
-#define PAGED_POOL_FIRST  0xE1000000u /* NT-06 */
-#define PAGED_POOL_END    0xE2000000u
-#define NONPAGED_FIRST    0xFA000000u
-#define NONPAGED_END      0xFFBE0000u
-#define POOL_UNIT         8u /* a block's header: allocated << 31 | size in units, then its tag (NT-84) */
-#define POOL_BLOCK_IN_USE 0x80000000u
-#define SINGLE_PTE        0x2u /* the run has one entry, NT-17 */
-
 /* ---- !sysptes: the lists that are threaded through the free entries, NT-16, NT-17 ---- */
 
 struct pte_lists {
@@ -19,15 +11,10 @@ struct pte_lists {
     uint64_t directory;
 };
 
-/* Bits 12..31 of a free entry: the number that it holds; bit 1. With PAE the number is the upper half (NT-12). */
 static uint32_t free_entry(struct pte_lists *s, va_t pte) {
     pte_t entry;
     dump_read_entry(s->d, s->directory, pte, &entry);
-#if MI_PAE
-    return pae_list_next(entry) << PTE_FRAME_SHIFT | (uint32_t)(entry & PAE_LIST_ONE_ENTRY);
-#else
-    return (uint32_t)entry;
-#endif
+    return pte_free_entry(entry);
 }
 
 static va_t referenced(const struct pte_lists *s, uint32_t reference) {
@@ -77,7 +64,7 @@ static json_t *print_space(struct pte_lists *s, unsigned space) {
     while (at != MM_PTE_LIST_END && json_array_size(runs) < limit) {
         va_t pte = referenced(s, at);
         uint32_t first = free_entry(s, pte);
-        uint32_t count = first & SINGLE_PTE ? 1 : free_entry(s, pte + PTE_SIZE) >> PTE_FRAME_SHIFT;
+        uint32_t count = first & MM_PTE_ONE_ENTRY ? 1 : free_entry(s, pte + PTE_SIZE) >> PTE_FRAME_SHIFT;
         fprintf(s->d->out, "      free pte: %08" PRIx64 "  address: %08" PRIx64 "  number free: %u\n", pte,
                 MiGetVirtualAddressMappedByPte(pte), count);
         json_array_append_new(runs, json_pack("{s:I, s:I}", "pte", (json_int_t)pte, "count", (json_int_t)count));
@@ -152,10 +139,10 @@ static void scan_page(struct dump *d, uint64_t directory, va_t page, bool paged,
         while (at < PAGE_SIZE) {
             uint32_t header, tag;
             if (!dump_read32(d, directory, page + at, &header)) { return; }
-            uint64_t bytes = (uint64_t)(header & ~POOL_BLOCK_IN_USE) * POOL_UNIT;
+            uint64_t bytes = (uint64_t)(header & ~POOL_ALLOCATED) * POOL_UNIT;
             if (bytes == 0 || at + bytes > PAGE_SIZE) { return; }
             dump_read32(d, directory, page + at + 4, &tag);
-            if (pass == 1 && (header & POOL_BLOCK_IN_USE)) { add_block(usage, paged, tag, bytes); }
+            if (pass == 1 && (header & POOL_ALLOCATED)) { add_block(usage, paged, tag, bytes); }
             at += (uint32_t)bytes;
         }
     }
@@ -196,7 +183,7 @@ va_t dump_nonpaged_pool(struct dump *d) {
 
 /* It has what 64 MB's database leaves of physical 200000..3FFFFF, and all up to the next 4 MB. */
 static va_t initial_pool_end(va_t first) {
-    return (first + (0x80400000u - DATABASE_LEAST_END) + 0x3FFFFFu) & ~(va_t)0x3FFFFF;
+    return (first + (MM_KSEG0_BASE + 0x400000u - DATABASE_LEAST_END) + 0x3FFFFFu) & ~(va_t)0x3FFFFF;
 }
 
 int dump_poolused(struct dump *d, const char *argument) {
@@ -204,8 +191,8 @@ int dump_poolused(struct dump *d, const char *argument) {
     struct pool_usage usage = {.count = 0};
     va_t initial = dump_nonpaged_pool(d);
     scan(d, initial, initial_pool_end(initial), false, &usage);
-    scan(d, NONPAGED_FIRST, NONPAGED_END, false, &usage);
-    scan(d, PAGED_POOL_FIRST, PAGED_POOL_END, true, &usage);
+    scan(d, MM_NONPAGED_POOL_EXPANSION, MM_CRASH_DUMP_START, false, &usage);
+    scan(d, MM_PAGED_POOL_START, MM_PAGED_POOL_END, true, &usage);
     nt_view_pool_tags(d->os, add_tag, &usage);
     fprintf(d->out,
             "                    NonPaged                              Paged\nTag     Allocs      Used  in pages     "

@@ -1,10 +1,9 @@
 /* Dumps of the whole machine: !vm, !memusage. */
 #include "dump_priv.h"
+#include "ntmmu/eprocess.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define VM_WORKING_SET_SIZE 0x14u /* NT-29 */
 
 uint64_t dump_system_directory(struct dump *d) { return machine_os_ops(d->m)->directory(d->os, 0); }
 

@@ -3,9 +3,9 @@
 #ifndef NTMMU_REPORT_DUMP_PRIV_H
 #define NTMMU_REPORT_DUMP_PRIV_H
 
+#include "ntmmu/address_space.h"
 #include "ntmmu/dump.h"
 #include "ntmmu/nt_view.h"
-#include "ntmmu/pte.h"
 #include "ntmmu/report.h"
 
 #include <inttypes.h>

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define WS_LIST         (MI_PAE ? 0xC0882000u : 0xC0502000u) /* NT-30, NT-12 */
 #define WS_HEADER_WORDS 11u
 
 /* ---- !process: the fields of the EPROCESS (NT-70) and of the VM structure in it (NT-29), from memory ---- */
@@ -21,12 +20,12 @@ static const struct {
                      {"WorkingSetLock", "working_set_lock", EPROCESS_WORKING_SET_LOCK},
                      {"AddressCreationLock", "address_creation_lock", EPROCESS_ADDRESS_CREATION_LOCK},
                      {"SectionBaseAddress", "section_base", EPROCESS_SECTION_BASE_ADDRESS},
-                     {"VM PageFaultCount", "page_faults", EPROCESS_VM + 0x0C},
-                     {"VM PeakWorkingSetSize", "peak_working_set_size", EPROCESS_VM + 0x10},
-                     {"VM WorkingSetSize", "working_set_size", EPROCESS_VM + 0x14},
-                     {"VM MinimumWorkingSet", "minimum", EPROCESS_VM + 0x18},
-                     {"VM MaximumWorkingSet", "maximum", EPROCESS_VM + 0x1C},
-                     {"VM WorkingSetList", "working_set_list", EPROCESS_VM + 0x20}};
+                     {"VM PageFaultCount", "page_faults", EPROCESS_VM + VM_PAGE_FAULT_COUNT},
+                     {"VM PeakWorkingSetSize", "peak_working_set_size", EPROCESS_VM + VM_PEAK_WORKING_SET_SIZE},
+                     {"VM WorkingSetSize", "working_set_size", EPROCESS_VM + VM_WORKING_SET_SIZE},
+                     {"VM MinimumWorkingSet", "minimum", EPROCESS_VM + VM_MINIMUM_WORKING_SET},
+                     {"VM MaximumWorkingSet", "maximum", EPROCESS_VM + VM_MAXIMUM_WORKING_SET},
+                     {"VM WorkingSetList", "working_set_list", EPROCESS_VM + VM_WORKING_SET_LIST}};
 
 static bool count_vad(void *ctx, const struct nt_vad_view *vad) {
     (void)vad;
@@ -205,10 +204,10 @@ int dump_wsle(struct dump *d, const char *argument) {
     if (dump_find_process(d, argument, &p)) { return -1; }
     uint32_t header[WS_HEADER_WORDS];
     for (unsigned i = 0; i < WS_HEADER_WORDS; i++) {
-        if (!dump_read32(d, p.directory_base[0], WS_LIST + i * 4, &header[i])) {
+        if (!dump_read32(d, p.directory_base[0], MM_WORKING_SET_LIST + i * 4, &header[i])) {
             return dump_error(d, "process %u: its working-set list is not mapped", p.pid);
         }
-        if (i == 0) { fprintf(d->out, "Working Set @ %08x\n  ", WS_LIST); }
+        if (i == 0) { fprintf(d->out, "Working Set @ %08x\n  ", MM_WORKING_SET_LIST); }
         fprintf(d->out, "  %s %x", name[i], header[i]);
         dump_set(d->json, name[i], header[i]);
     }

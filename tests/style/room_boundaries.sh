@@ -16,7 +16,7 @@ allow() { # ROOM HEADER…
 }
 allow trace output_file types protection event trace trace_index trace_summary import filedata shrink
 allow mmu types preset paging mmu mmu_shortcut
-allow nt types protection paging event os log os_access pte pfn pfn_transitions wsle status nt_view nt_exports eprocess nt filedata
+allow nt address_space types protection paging event os log os_access pte pfn pfn_transitions wsle status nt_view nt_exports eprocess nt filedata
 allow gen types preset paging mmu event trace gen
 allow machine types event log mmu mmu_shortcut preset paging os os_access physmem memory_model machine filedata status
 if grep -nE '#include "(\.\./|(machine|mmu|nt|trace|check|report|gen|cli)/)' csrc/*/*.[ch]; then

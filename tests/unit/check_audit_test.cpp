@@ -592,7 +592,7 @@ TEST(AuditShared, HashOfALongWorkingSet) {
     for (const auto &c : cases) {
         auto corrupt = [&](machine *m) {
             auto pa_of = [m](va_t va) { return table_walk(machine_memory(m), peek_cr3(m), CR4_PSE, va).pa; };
-            const pa_t base = pa_of(WORKING_SET_LIST + 0x24), size = pa_of(WORKING_SET_LIST + 0x28);
+            const pa_t base = pa_of(MM_WORKING_SET_LIST + 0x24), size = pa_of(MM_WORKING_SET_LIST + 0x28);
             ASSERT_EQ(physmem_read32(machine_memory(m), base), 0xC06F3000u);
             if (c.size) { change32(m, size, c.size); }
             for (uint32_t i = 0; i < physmem_read32(machine_memory(m), size); i++) {
@@ -609,9 +609,9 @@ TEST(AuditShared, HashOfALongWorkingSet) {
         uint32_t value;
         const char *says;
     } headers[] = {
-        {WORKING_SET_LIST + 0x24, 0xC06F4000,
+        {MM_WORKING_SET_LIST + 0x24, 0xC06F4000,
          "process 2, working-set hash, address 0: expected c06f3000, found c06f4000"},
-        {WORKING_SET_LIST + 0x28, 0x41E01, "process 2, working-set hash, size 0: expected 200, found 41e01"}};
+        {MM_WORKING_SET_LIST + 0x28, 0x41E01, "process 2, working-set hash, size 0: expected 200, found 41e01"}};
     for (const auto &h : headers) {
         Replay r = nt_replay(
             [&](machine *m) { change32(m, table_walk(machine_memory(m), peek_cr3(m), CR4_PSE, h.field).pa, h.value); },

@@ -1,4 +1,5 @@
-/* Where a process object has its fields, NT-70: the body is 1F8 bytes of nonpaged pool, a KPROCESS first. */
+/* Where a process object has its fields, NT-70: the body is 1F8 bytes of nonpaged pool, a KPROCESS first. And those of
+ * the VM structure in it, NT-29, of which the system working set has one by itself. */
 #ifndef NTMMU_EPROCESS_H
 #define NTMMU_EPROCESS_H
 
@@ -24,6 +25,17 @@ enum eprocess_field {
     EPROCESS_HARD_ERROR_MODE = 0x1AC,
     EPROCESS_IMAGE_FILE_NAME = 0x1DC, /* 16 bytes */
     EPROCESS_SIZE = 0x1F8
+};
+
+enum vm_field {
+    VM_PAGE_FAULT_COUNT = 0x0C,
+    VM_PEAK_WORKING_SET_SIZE = 0x10,
+    VM_WORKING_SET_SIZE = 0x14,
+    VM_MINIMUM_WORKING_SET = 0x18,
+    VM_MAXIMUM_WORKING_SET = 0x1C,
+    VM_WORKING_SET_LIST = 0x20,
+    VM_WORKING_SET_LINKS = 0x24, /* next, previous */
+    VM_FLAGS = 0x2C
 };
 
 #endif

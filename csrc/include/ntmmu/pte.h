@@ -48,6 +48,7 @@ enum pte_form { /* in decision order, NT-10 */
 #define PTE_NO_ACCESS    0x00000300u
 #define MM_PROTOPTE_BASE 0xE1000000u
 #define MM_PTE_LIST_END  0xFFFFF000u
+#define MM_PTE_ONE_ENTRY 0x00000002u /* in a free run's first system PTE: it is the only one, NT-17 */
 
 static inline enum pte_form pte_form(pte_t pte) {
     if (pte == 0) { return PTE_FORM_ZERO; }

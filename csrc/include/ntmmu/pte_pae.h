@@ -9,7 +9,6 @@
 #define PAE_HIGH_SHIFT        32
 #define PAE_POINTER_SHIFT     11 /* protection in the pointer form */
 #define PAE_POINTER_READ_ONLY 0x100u
-#define PAE_LIST_ONE_ENTRY    0x002u
 #define PAE_LIST_END          0xFFFFFFFFull
 #define PAE_LARGE_PAGE        0x200000u
 
@@ -69,7 +68,7 @@ static inline va_t pae_subsection_target(pte_t pte) { return pte >> PAE_HIGH_SHI
 
 /* Free system PTEs: index of the next one. */
 static inline pte_t pae_list(uint32_t next, bool one_entry) {
-    return (pte_t)next << PAE_HIGH_SHIFT | (one_entry ? PAE_LIST_ONE_ENTRY : 0u);
+    return (pte_t)next << PAE_HIGH_SHIFT | (one_entry ? MM_PTE_ONE_ENTRY : 0u);
 }
 static inline uint32_t pae_list_next(pte_t pte) { return (uint32_t)(pte >> PAE_HIGH_SHIFT); }
 

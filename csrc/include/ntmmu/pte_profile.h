@@ -44,6 +44,16 @@ typedef uint32_t mmpte_t;
 #define MM_PAGE_TABLE_SPAN ((va_t)1 << MM_PDE_SHIFT)
 #define MM_DIRECTORIES     ((1u << (32 - MM_PDE_SHIFT)) / MM_PTE_PER_PAGE) /* of an address space */
 
+/* What a free system PTE holds, NT-16: a number in bits 12 to 31, and MM_PTE_ONE_ENTRY. With PAE the number is the
+ * upper half. */
+static inline uint32_t pte_free_entry(pte_t pte) {
+#if MI_PAE
+    return pae_list_next(pte) << PTE_FRAME_SHIFT | (uint32_t)(pte & MM_PTE_ONE_ENTRY);
+#else
+    return (uint32_t)pte;
+#endif
+}
+
 /* Position of va's page table among all, and of va's entry in it. */
 static inline uint32_t MiGetPdeIndex(va_t va) { return (uint32_t)(va >> MM_PDE_SHIFT); }
 static inline uint32_t MiGetPteIndex(va_t va) { return (uint32_t)(va >> PAGE_SHIFT) & (MM_PTE_PER_PAGE - 1); }

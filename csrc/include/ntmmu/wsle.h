@@ -10,14 +10,32 @@
 #ifndef NTMMU_WSLE_H
 #define NTMMU_WSLE_H
 
+#include "ntmmu/address_space.h"
 #include "ntmmu/os.h"
-#include "ntmmu/pte.h"
 
 enum { WSLE_VALID = 0x001, WSLE_LOCKED_IN_WS = 0x002, WSLE_LOCKED_IN_MEMORY = 0x004 };
 #define WSLE_LOCKED    ((uint32_t)(WSLE_LOCKED_IN_WS | WSLE_LOCKED_IN_MEMORY))
 #define WSLE_AGE_SHIFT 10
 #define WSLE_AGE_MAX   3u
 #define WSLE_END       0xFFFFFFF0u /* the free chain's last entry */
+
+/* Fields of the list, NT-30: offsets from WorkingSetList. */
+enum {
+    WSL_QUOTA = 0x00,
+    WSL_FIRST_FREE = 0x04,
+    WSL_FIRST_DYNAMIC = 0x08,
+    WSL_LAST = 0x0C,
+    WSL_NEXT_SLOT = 0x10,
+    WSL_WSLE = 0x14,
+    WSL_COMMITTED_PAGE_TABLES = 0x18,
+    WSL_LAST_INITIALIZED = 0x1C,
+    WSL_NON_DIRECT = 0x20,
+    WSL_HASH = 0x24,
+    WSL_HASH_SIZE = 0x28,
+    WSL_USED_PTES = 0x30 /* a word for each user page table, NT-37 */,
+    WSL_PAGE_TABLE_BITMAP = WSL_USED_PTES + MM_USER_PDES * 2 /* a bit for each */,
+    MM_WSLE_OFFSET = WSL_PAGE_TABLE_BITMAP + MM_USER_PDES / 8 /* WSLE table behind the list */
+};
 
 /* Behind the entries is their hash, NT-32. A list that says it had more of either was written over. */
 #define WSLES_MAX          0x7C000u
