@@ -15,20 +15,12 @@ int dump_error(struct dump *d, const char *format, ...) {
     return -1;
 }
 
-void dump_set(json_t *object, const char *key, uint64_t value) {
-    json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
-void dump_set_text(json_t *object, const char *key, const char *value) {
-    json_object_set_new(object, key, report_text(value));
-}
-
 void dump_set_entry(json_t *object, const char *key, pte_t entry) {
     char high[32];
-    dump_set(object, key, (uint32_t)entry);
+    report_set(object, key, (uint32_t)entry);
     if (!MI_PAE) { return; }
     snprintf(high, sizeof high, "%s_high", key);
-    dump_set(object, high, entry >> 32);
+    report_set(object, high, entry >> 32);
 }
 
 /* ---- reading ---- */
@@ -160,10 +152,10 @@ void dump_describe_pte(pte_t pte, char *out, size_t out_size) {
 
 static json_t *entry_json(va_t at, pte_t entry, const char *text) {
     json_t *object = json_object();
-    dump_set(object, "address", at);
+    report_set(object, "address", at);
     dump_set_entry(object, "contains", entry);
-    dump_set_text(object, "form", dump_form_name(entry));
-    dump_set_text(object, "text", text);
+    report_set_text(object, "form", dump_form_name(entry));
+    report_set_text(object, "text", text);
     return object;
 }
 
@@ -192,9 +184,9 @@ static int dump_entry(struct dump *d, va_t at) {
         dump_read32(d, system, subsection + SUBSECTION_BASE_PTE, &base);
         snprintf(text, sizeof text, "not valid, Subsection: %08" PRIx64 ", Protect: %x", subsection,
                  pte_protection(pte));
-        dump_set(d->json, "subsection", subsection);
-        dump_set(d->json, "control_area", area);
-        dump_set(d->json, "page", (at - base) / PTE_SIZE);
+        report_set(d->json, "subsection", subsection);
+        report_set(d->json, "control_area", area);
+        report_set(d->json, "page", (at - base) / PTE_SIZE);
     }
     fprintf(d->out, "%s at %08" PRIx64 "\ncontains %0*" PRIx64 "  %s\n", prototype ? "Prototype PTE" : "PTE", at,
             ENTRY_DIGITS, pte, text);
@@ -244,13 +236,13 @@ int dump_pte(struct dump *d, const char *argument) {
     uint64_t cr3 = dump_cr3(d);
     struct table_path path = table_walk(machine_memory(d->m), cr3, PAGING_MODE, va);
     fprintf(d->out, "                    VA %08" PRIx64 "\n", va);
-    dump_set(d->json, "va", va);
+    report_set(d->json, "va", va);
     if (!print_pointer(d, cr3, va)) { return 0; }
     print_entry(d, "PDE", "pde", MiGetPdeAddress(va), path.pde);
     if ((path.pde & PTE_VALID) && !(path.pde & PTE_LARGE)) {
         print_entry(d, "PTE", "pte", MiGetPteAddress(va), path.pte);
     }
-    if (path.present) { dump_set(d->json, "pa", path.pa); }
+    if (path.present) { report_set(d->json, "pa", path.pa); }
     return 0;
 }
 
@@ -282,7 +274,7 @@ static void print_unaddressed(struct dump *d, pfn_t frame) {
     if (MI_PAE) { nt_view_processes(d->os, match_pointers, &s); }
     if (s.found) { /* what its CR3 points to has no virtual address at all */
         fprintf(d->out, "    page-directory pointers of process %u\n", s.pid);
-        dump_set(d->json, "pointers_of", s.pid);
+        report_set(d->json, "pointers_of", s.pid);
     } else {
         fprintf(d->out, "    its address was freed\n");
     }
@@ -294,16 +286,16 @@ static void print_pfn_use(struct dump *d, pfn_t frame, const struct mmpfn *pfn, 
     if (table) {
         va_t first = MiGetVirtualAddressMappedByPte(MiGetVirtualAddressMappedByPte(pfn->PteAddress));
         fprintf(d->out, "    page table of %08" PRIx64 ", entries in use: %u\n", first, pfn->u2 ? pfn->u2 - 1 : 0);
-        dump_set(d->json, "maps", first);
+        report_set(d->json, "maps", first);
     } else if (pfn_location(pfn) >= StandbyPageList && pfn->OriginalPte) {
         dump_describe_pte(pfn->OriginalPte, text, sizeof text);
         if ((pfn->Flags & PFN_PROTOTYPE) && pte_form(pfn->OriginalPte) == PTE_FORM_PROTOTYPE) {
             va_t subsection = pte_subsection_target(pfn->OriginalPte, dump_nonpaged_pool(d));
             snprintf(text, sizeof text, "Subsection: %08" PRIx64, subsection);
-            dump_set(d->json, "subsection", subsection);
+            report_set(d->json, "subsection", subsection);
         }
         fprintf(d->out, "    restored as: %s\n", text);
-        dump_set_text(d->json, "restored_as", text);
+        report_set_text(d->json, "restored_as", text);
     }
 }
 
@@ -339,16 +331,16 @@ int dump_pfn(struct dump *d, const char *argument) {
     }
     fputc('\n', d->out);
     print_pfn_use(d, frame, &pfn, table);
-    dump_set_text(d->json, "u1_is", u1_name(&pfn, table));
-    dump_set(d->json, "frame", frame);
-    dump_set(d->json, "u1", pfn.u1);
-    dump_set(d->json, "u2", pfn.u2);
-    dump_set(d->json, "pte_address", pfn.PteAddress);
-    dump_set(d->json, "reference_count", pfn.ReferenceCount);
+    report_set_text(d->json, "u1_is", u1_name(&pfn, table));
+    report_set(d->json, "frame", frame);
+    report_set(d->json, "u1", pfn.u1);
+    report_set(d->json, "u2", pfn.u2);
+    report_set(d->json, "pte_address", pfn.PteAddress);
+    report_set(d->json, "reference_count", pfn.ReferenceCount);
     dump_set_entry(d->json, "original_pte", pfn.OriginalPte);
-    dump_set(d->json, "containing", pfn.ContainingFrame);
-    dump_set(d->json, "flags", pfn.Flags);
-    dump_set_text(d->json, "location", dump_location_name(location));
+    report_set(d->json, "containing", pfn.ContainingFrame);
+    report_set(d->json, "flags", pfn.Flags);
+    report_set_text(d->json, "location", dump_location_name(location));
     return 0;
 }
 
@@ -384,7 +376,7 @@ int THIS_COMMAND(struct machine *m, const char *line, FILE *out, json_t **json, 
     } else if (commands[i].alone && *argument) {
         dump_error(&d, "found '%s', expected nothing behind %s", argument, commands[i].name);
     } else {
-        dump_set_text(d.json, "command", line);
+        report_set_text(d.json, "command", line);
         fprintf(out, "%s\n", line);
         result = commands[i].run(&d, argument);
     }

@@ -86,7 +86,7 @@ int dump_sysptes(struct dump *d, const char *argument) {
     nt_view_system_ptes(d->os, &s.view);
     json_t *spaces = json_array();
     fprintf(d->out, "    Flush counter: %x\n", s.view.flush_counter);
-    dump_set(d->json, "flush_counter", s.view.flush_counter);
+    report_set(d->json, "flush_counter", s.view.flush_counter);
     print_blocks(&s);
     for (unsigned space = 0; space < MM_SYSTEM_PTE_SPACES; space++) {
         json_array_append_new(spaces, print_space(&s, space));
@@ -168,7 +168,7 @@ static void print_tag(struct dump *d, json_t *object, const struct pool_tag *t, 
         {"paged_allocs", "paged_used", "paged_blocks", "paged_bytes", "paged_in_pages"}};
     const uint64_t values[5] = {t->allocs[paged], t->used[paged], t->blocks[paged], t->bytes[paged],
                                 t->used[paged] - t->bytes[paged]};
-    for (unsigned i = 0; i < 5; i++) { dump_set(object, keys[paged][i], values[i]); }
+    for (unsigned i = 0; i < 5; i++) { report_set(object, keys[paged][i], values[i]); }
     fprintf(d->out, " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " ", values[0], values[1], values[4]);
 }
 
@@ -203,7 +203,7 @@ int dump_poolused(struct dump *d, const char *argument) {
         char text[5];
         tag_text(t->tag, text);
         json_t *object = json_object();
-        dump_set_text(object, "tag", text);
+        report_set_text(object, "tag", text);
         fprintf(d->out, "%-4s", text);
         for (unsigned paged = 0; paged < 2; paged++) { print_tag(d, object, t, paged); }
         fputc('\n', d->out);

@@ -28,7 +28,7 @@ static struct census count_frames(struct dump *d, const struct nt_memory_view *m
 
 void dump_line(struct dump *d, const char *label, const char *key, uint64_t pages) {
     fprintf(d->out, "    %-24s %8" PRIu64 " (%8" PRIu64 " Kb)\n", label, pages, pages * 4);
-    dump_set(d->json, key, pages);
+    report_set(d->json, key, pages);
 }
 
 struct named_counter {
@@ -74,13 +74,13 @@ static bool print_paging_file(void *ctx, const struct nt_paging_file_view *file)
                  {0x14, "Peak Used", "peak_used"}};
     struct vm_list *files = ctx;
     json_t *object = json_object();
-    dump_set(object, "number", file->number);
+    report_set(object, "number", file->number);
     fprintf(files->d->out, "    Page File %u @ %08" PRIx64 "\n       ", file->number, file->address);
     for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
         uint32_t pages = 0;
         dump_read32(files->d, dump_system_directory(files->d), file->address + field[i].offset, &pages);
         fprintf(files->d->out, "  %s: %" PRIu64 " Kb", field[i].label, (uint64_t)pages * 4);
-        dump_set(object, field[i].key, pages);
+        report_set(object, field[i].key, pages);
     }
     fputc('\n', files->d->out);
     json_array_append_new(files->list, object);

@@ -29,10 +29,8 @@ struct dump {
 
 /* One line in err; returns -1. */
 int dump_error(struct dump *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void dump_set(json_t *object, const char *key, uint64_t value);
 /* A page-table entry. Of 8 bytes, key is the lower half and key_high the upper one: no JSON reader rounds them. */
 void dump_set_entry(json_t *object, const char *key, pte_t entry);
-void dump_set_text(json_t *object, const char *key, const char *value);
 
 struct mmpfn dump_read_pfn(struct dump *d, pfn_t frame);
 /* Four bytes at va in the address space of a CR3 value; false: not mapped. */

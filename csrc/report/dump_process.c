@@ -63,21 +63,21 @@ int dump_process(struct dump *d, const char *argument) {
     char image[IMAGE_NAME_MAX + 1];
     dump_image_name(d, p.eprocess, image);
     fprintf(d->out, "PROCESS %08x  Image: %s\n", p.eprocess, image);
-    dump_set(object, "eprocess", p.eprocess);
-    dump_set_text(object, "image", image);
+    report_set(object, "eprocess", p.eprocess);
+    report_set_text(object, "image", image);
     for (size_t i = 0; i < sizeof process_field / sizeof *process_field; i++) {
         uint32_t value = 0;
         dump_read32(d, dump_system_directory(d), p.eprocess + process_field[i].offset, &value);
         fprintf(d->out, "    %-22s %08x\n", process_field[i].label, value);
-        dump_set(object, process_field[i].key, value);
+        report_set(object, process_field[i].key, value);
     }
     uint32_t vads = 0;
     nt_view_vads(d->os, p.pid, count_vad, &vads);
     fprintf(d->out, "    VadRoot: %u VADs  CommitCharge: %u  NumberOfLockedPages: %u\n", vads, p.commit_charge,
             p.locked_pages);
-    dump_set(object, "vads", vads);
-    dump_set(object, "commit_charge", p.commit_charge);
-    dump_set(object, "locked_pages", p.locked_pages);
+    report_set(object, "vads", vads);
+    report_set(object, "commit_charge", p.commit_charge);
+    report_set(object, "locked_pages", p.locked_pages);
     struct thread_list list = {d, json_array()};
     nt_view_threads(d->os, p.pid, print_thread, &list);
     json_object_set_new(object, "threads", list.threads);
@@ -118,10 +118,10 @@ static void print_mapped(struct vad_list *list, const struct nt_vad_view *vad, j
     nt_view_control_areas(list->d->os, match_area, &name);
     fprintf(list->d->out, "  section %u  control area %08" PRIx64 "  prototypes %08" PRIx64 "  %s", vad->sid,
             vad->control_area, vad->first_prototype, name.path);
-    dump_set(object, "section", vad->sid);
-    dump_set(object, "control_area", vad->control_area);
-    dump_set(object, "first_prototype", vad->first_prototype);
-    dump_set_text(object, "file", name.path);
+    report_set(object, "section", vad->sid);
+    report_set(object, "control_area", vad->control_area);
+    report_set(object, "first_prototype", vad->first_prototype);
+    report_set_text(object, "file", name.path);
 }
 
 static bool print_vad(void *ctx, const struct nt_vad_view *vad) {
@@ -133,12 +133,12 @@ static bool print_vad(void *ctx, const struct nt_vad_view *vad) {
             (vad->protection & MM_NOACCESS) == MM_GUARD_PAGE ? " GUARD" : "",
             (vad->protection & MM_NOACCESS) == MM_NOCACHE ? " NOCACHE" : "", vad->flags & VAD_PHYSICAL ? " Phys" : "",
             vad->flags & VAD_NO_CHANGE ? " NoChange" : "", vad->flags & VAD_COMMIT ? " MemCommit" : "");
-    dump_set(object, "start", vad->start);
-    dump_set(object, "end", vad->end);
-    dump_set(object, "commit", vad->commit_charge);
-    dump_set_text(object, "type", vad->is_private ? "private" : vad->image ? "image" : "mapped");
-    dump_set(object, "protection", vad->protection);
-    dump_set(object, "flags", vad->flags);
+    report_set(object, "start", vad->start);
+    report_set(object, "end", vad->end);
+    report_set(object, "commit", vad->commit_charge);
+    report_set_text(object, "type", vad->is_private ? "private" : vad->image ? "image" : "mapped");
+    report_set(object, "protection", vad->protection);
+    report_set(object, "flags", vad->flags);
     if (!vad->is_private) { print_mapped(list, vad, object); }
     fputc('\n', list->d->out);
     json_array_append_new(list->vads, object);
@@ -209,7 +209,7 @@ int dump_wsle(struct dump *d, const char *argument) {
         }
         if (i == 0) { fprintf(d->out, "Working Set @ %08x\n  ", MM_WORKING_SET_LIST); }
         fprintf(d->out, "  %s %x", name[i], header[i]);
-        dump_set(d->json, name[i], header[i]);
+        report_set(d->json, name[i], header[i]);
     }
     fputc('\n', d->out);
     if (header[LAST] >= WSLES_MAX || header[HASH_SIZE] > WSHASH_PROCESS_MAX) {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void set(json_t *object, const char *key, uint64_t value) {
+void report_set(json_t *object, const char *key, uint64_t value) {
     json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
@@ -28,77 +28,77 @@ json_t *report_text(const char *text) {
     return string;
 }
 
-static void set_text(json_t *object, const char *key, const char *value) {
+void report_set_text(json_t *object, const char *key, const char *value) {
     json_object_set_new(object, key, report_text(value));
 }
 
 static void add_run(json_t *root, const struct run_report *report) {
-    set(root, "format", 1);
-    set_text(root, "trace", report->trace);
-    set_text(root, "mmu", report->mmu);
-    set_text(root, "cpu", report->cpu);
-    set_text(root, "result", report->result);
+    report_set(root, "format", 1);
+    report_set_text(root, "trace", report->trace);
+    report_set_text(root, "mmu", report->mmu);
+    report_set_text(root, "cpu", report->cpu);
+    report_set_text(root, "result", report->result);
 }
 
 static void add_accesses(json_t *root, const struct machine_counts *c) {
-    set(root, "events", c->events);
-    set(root, "accesses", c->accesses);
-    set(root, "fetches", c->fetches);
-    set(root, "loads", c->loads);
-    set(root, "stores", c->stores);
-    set(root, "kernel_touches", c->kernel_touches);
-    set(root, "touches", c->touches);
-    set(root, "run_hits", c->run_hits);
-    set(root, "itlb_hit", c->itlb_hit);
-    set(root, "itlb_miss", c->itlb_miss);
-    set(root, "dtlb_hit", c->dtlb_hit);
-    set(root, "dtlb_miss", c->dtlb_miss);
-    set(root, "istlb_hit", c->istlb_hit);
-    set(root, "istlb_miss", c->istlb_miss);
-    set(root, "dstlb_hit", c->dstlb_hit);
-    set(root, "dstlb_miss", c->dstlb_miss);
-    set(root, "page_faults", c->page_faults);
-    set(root, "exceptions", c->exceptions);
-    set(root, "cr3_switch", c->cr3_switch);
-    set(root, "cr3_other", c->cr3_other);
-    set(root, "invlpg", c->invlpg);
-    set(root, "flush_all", c->flush_all);
-    set(root, "file_reads", c->file_reads);
-    set(root, "kernel_accesses", c->kernel_accesses);
-    set(root, "kernel_misses", c->kernel_misses);
+    report_set(root, "events", c->events);
+    report_set(root, "accesses", c->accesses);
+    report_set(root, "fetches", c->fetches);
+    report_set(root, "loads", c->loads);
+    report_set(root, "stores", c->stores);
+    report_set(root, "kernel_touches", c->kernel_touches);
+    report_set(root, "touches", c->touches);
+    report_set(root, "run_hits", c->run_hits);
+    report_set(root, "itlb_hit", c->itlb_hit);
+    report_set(root, "itlb_miss", c->itlb_miss);
+    report_set(root, "dtlb_hit", c->dtlb_hit);
+    report_set(root, "dtlb_miss", c->dtlb_miss);
+    report_set(root, "istlb_hit", c->istlb_hit);
+    report_set(root, "istlb_miss", c->istlb_miss);
+    report_set(root, "dstlb_hit", c->dstlb_hit);
+    report_set(root, "dstlb_miss", c->dstlb_miss);
+    report_set(root, "page_faults", c->page_faults);
+    report_set(root, "exceptions", c->exceptions);
+    report_set(root, "cr3_switch", c->cr3_switch);
+    report_set(root, "cr3_other", c->cr3_other);
+    report_set(root, "invlpg", c->invlpg);
+    report_set(root, "flush_all", c->flush_all);
+    report_set(root, "file_reads", c->file_reads);
+    report_set(root, "kernel_accesses", c->kernel_accesses);
+    report_set(root, "kernel_misses", c->kernel_misses);
 }
 
 static void add_disk(json_t *root, const struct machine_counts *c) {
     json_t *disk = json_object();
-    set(disk, "file_read_transfers", c->file_read_transfers);
-    set(disk, "file_reads", c->file_reads);
-    set(disk, "file_write_transfers", c->file_write_transfers);
-    set(disk, "file_writes", c->file_writes);
-    set(disk, "pagefile_read_transfers", c->pagefile_read_transfers);
-    set(disk, "pagefile_reads", c->pagefile_reads);
-    set(disk, "pagefile_write_transfers", c->pagefile_write_transfers);
-    set(disk, "pagefile_writes", c->pagefile_writes);
-    set(disk, "steps_busy", c->disk_steps);
+    report_set(disk, "file_read_transfers", c->file_read_transfers);
+    report_set(disk, "file_reads", c->file_reads);
+    report_set(disk, "file_write_transfers", c->file_write_transfers);
+    report_set(disk, "file_writes", c->file_writes);
+    report_set(disk, "pagefile_read_transfers", c->pagefile_read_transfers);
+    report_set(disk, "pagefile_reads", c->pagefile_reads);
+    report_set(disk, "pagefile_write_transfers", c->pagefile_write_transfers);
+    report_set(disk, "pagefile_writes", c->pagefile_writes);
+    report_set(disk, "steps_busy", c->disk_steps);
     json_object_set_new(root, "disk", disk);
 }
 
 static void add_injected(json_t *root, const struct machine_counts *c) {
     json_t *injected = json_object();
-    for (unsigned i = 0; i < OS_INJECTIONS; i++) { set(injected, injection_names[i], c->injected[i]); }
-    set(injected, "exceptions", c->injected_exceptions);
-    set(injected, "failures", c->injected_failures);
+    for (unsigned i = 0; i < OS_INJECTIONS; i++) { report_set(injected, injection_names[i], c->injected[i]); }
+    report_set(injected, "exceptions", c->injected_exceptions);
+    report_set(injected, "failures", c->injected_failures);
     json_object_set_new(root, "injected", injected);
 }
 
 static void add_touches(json_t *root, const struct first_touches *t) {
-    set(root, "demand_zero", t->demand_zero);
-    set(root, "file_first_hard", t->file_first_hard);
-    set(root, "file_first_soft", t->file_first_soft);
-    set(root, "section_first", t->section_first);
-    set(root, "cow_file", t->cow_file);
-    set(root, "cow_fork", t->cow_fork);
-    set(root, "cow_reuse", t->cow_reuse);
-    set(root, "fork_child_first_touch", t->fork_child_first_touch);
+    report_set(root, "demand_zero", t->demand_zero);
+    report_set(root, "file_first_hard", t->file_first_hard);
+    report_set(root, "file_first_soft", t->file_first_soft);
+    report_set(root, "section_first", t->section_first);
+    report_set(root, "cow_file", t->cow_file);
+    report_set(root, "cow_fork", t->cow_fork);
+    report_set(root, "cow_reuse", t->cow_reuse);
+    report_set(root, "fork_child_first_touch", t->fork_child_first_touch);
 }
 
 static void add_faults(json_t *root, const struct machine_counts *c) {
@@ -109,7 +109,7 @@ static void add_faults(json_t *root, const struct machine_counts *c) {
         [FAULT_GUARD] = "guard",       [FAULT_PAGE_FILE] = "page_file",
     };
     json_t *faults = json_object();
-    for (unsigned i = 0; i < FAULT_KINDS; i++) { set(faults, name[i], c->resolved[i]); }
+    for (unsigned i = 0; i < FAULT_KINDS; i++) { report_set(faults, name[i], c->resolved[i]); }
     json_object_set_new(root, "faults", faults);
 }
 
@@ -133,8 +133,8 @@ static void add_arrays(json_t *object, const struct mmu_preset *preset, const st
         char name[PRESET_NAME_MAX];
         preset_array_name(preset, i, name);
         json_t *tlb = json_object();
-        set(tlb, "hits", s->hits[i]);
-        if (i < ARRAY_ISTLB) { set(tlb, "misses", misses_of(preset, i, s)); }
+        report_set(tlb, "hits", s->hits[i]);
+        if (i < ARRAY_ISTLB) { report_set(tlb, "misses", misses_of(preset, i, s)); }
         json_object_set_new(tlbs, name, tlb);
     }
     json_object_set_new(object, "tlb", tlbs);
@@ -145,7 +145,9 @@ static void add_misses(json_t *object, const struct mmu_statistics *s) {
                                                                 {"dtlb_4k", "dtlb_2m", "dtlb_1g"}};
     json_t *misses = json_object();
     for (unsigned side = 0; side < TLB_SIDES; side++) {
-        for (unsigned size = 0; size < TLB_PAGE_SIZES; size++) { set(misses, name[side][size], s->misses[side][size]); }
+        for (unsigned size = 0; size < TLB_PAGE_SIZES; size++) {
+            report_set(misses, name[side][size], s->misses[side][size]);
+        }
     }
     json_object_set_new(object, "misses", misses);
 }
@@ -153,27 +155,27 @@ static void add_misses(json_t *object, const struct mmu_statistics *s) {
 static void add_statistics(json_t *root, const struct machine *m) {
     struct mmu_statistics s;
     machine_statistics(m, &s);
-    set(root, "cycles", s.cycles + machine_counts(m)->run_hits);
+    report_set(root, "cycles", s.cycles + machine_counts(m)->run_hits);
     json_t *object = json_object();
     add_arrays(object, machine_preset(m), &s);
     add_misses(object, &s);
-    set(object, "istlb_pde_hits", s.pde_hits[TLB_INSTRUCTION]);
-    set(object, "dstlb_pde_hits", s.pde_hits[TLB_DATA]);
-    set(object, "itlb_miss_fault", s.miss_fault[TLB_INSTRUCTION]);
-    set(object, "dtlb_miss_fault", s.miss_fault[TLB_DATA]);
-    set(object, "walks", s.walks);
-    set(object, "dirty_walks", s.dirty_walks);
-    set(object, "walk_restarts", s.walk_restarts);
-    set(object, "walk_cycles", s.walk_cycles);
-    set(object, "table_reads", s.table_reads);
-    set(object, "table_writes", s.table_writes);
-    set(object, "pdpte_loads", s.pdpte_loads);
-    set(object, "faults", s.faults);
-    set(object, "invlpg", s.invlpg);
-    set(object, "invpcid", s.invpcid);
-    set(object, "cr3_writes", s.cr3_writes);
-    set(object, "flush_all", s.flush_all);
-    set(object, "fault_drops", s.fault_drops);
+    report_set(object, "istlb_pde_hits", s.pde_hits[TLB_INSTRUCTION]);
+    report_set(object, "dstlb_pde_hits", s.pde_hits[TLB_DATA]);
+    report_set(object, "itlb_miss_fault", s.miss_fault[TLB_INSTRUCTION]);
+    report_set(object, "dtlb_miss_fault", s.miss_fault[TLB_DATA]);
+    report_set(object, "walks", s.walks);
+    report_set(object, "dirty_walks", s.dirty_walks);
+    report_set(object, "walk_restarts", s.walk_restarts);
+    report_set(object, "walk_cycles", s.walk_cycles);
+    report_set(object, "table_reads", s.table_reads);
+    report_set(object, "table_writes", s.table_writes);
+    report_set(object, "pdpte_loads", s.pdpte_loads);
+    report_set(object, "faults", s.faults);
+    report_set(object, "invlpg", s.invlpg);
+    report_set(object, "invpcid", s.invpcid);
+    report_set(object, "cr3_writes", s.cr3_writes);
+    report_set(object, "flush_all", s.flush_all);
+    report_set(object, "fault_drops", s.fault_drops);
     json_object_set_new(root, "mmu_statistics", object);
 }
 
@@ -181,7 +183,7 @@ static void add_statistics(json_t *root, const struct machine *m) {
 static void add_memory_hash(json_t *root, struct machine *m) {
     char hash[20];
     snprintf(hash, sizeof hash, "%016" PRIx64, physmem_hash(machine_memory(m)));
-    set_text(root, "memory_hash", hash);
+    report_set_text(root, "memory_hash", hash);
 }
 
 static void add_frames(json_t *root, const struct nt_memory_view *memory) {
@@ -194,18 +196,18 @@ static void add_frames(json_t *root, const struct nt_memory_view *memory) {
         [BadPageList] = "bad",
     };
     json_t *frames = json_object();
-    for (unsigned i = 0; i < MM_LISTS; i++) { set(frames, name[i], memory->list[i].count); }
+    for (unsigned i = 0; i < MM_LISTS; i++) { report_set(frames, name[i], memory->list[i].count); }
     json_object_set_new(root, "frames", frames);
 }
 
-static void add_counter(void *ctx, const char *name, uint64_t value) { set(ctx, name, value); }
+static void add_counter(void *ctx, const char *name, uint64_t value) { report_set(ctx, name, value); }
 
 static void add_transitions(json_t *root, const uint64_t *counts) {
     if (!counts) { return; }
     json_t *object = json_object();
     for (size_t i = 0; i < PFN_TRANSITIONS; i++) {
         json_int_t before = json_integer_value(json_object_get(object, pfn_transitions[i].id));
-        if (counts[i]) { set(object, pfn_transitions[i].id, counts[i] + (uint64_t)before); }
+        if (counts[i]) { report_set(object, pfn_transitions[i].id, counts[i] + (uint64_t)before); }
     }
     json_object_set_new(root, "pfn_transitions", object);
 }

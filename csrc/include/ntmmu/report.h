@@ -101,6 +101,8 @@ struct json_t; /* jansson's */
 int report_write_json(struct json_t *root, const char *path, char *err, size_t err_size);
 /* A string of text that may be no UTF-8: its bytes that are not ASCII become U+FFFD then. NULL: out of memory. */
 struct json_t *report_text(const char *text);
+void report_set(struct json_t *object, const char *key, uint64_t value);
+void report_set_text(struct json_t *object, const char *key, const char *value);
 /* The same of the object described above. */
 int report_json(const struct run_report *report, const char *path, char *err, size_t err_size);
 /* A few lines for a person. 0, or -1 if out does not take them. */
