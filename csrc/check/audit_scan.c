@@ -696,6 +696,12 @@ struct resident_count {
     uint32_t count;
 };
 
+/* What a page's frame holds is the page: not before it is read. */
+static bool is_resident(struct audit *a, pte_t page) {
+    if (page & PTE_VALID) { return true; }
+    return pte_form(page) == PTE_FORM_TRANSITION && !(audit_pfn(a, pte_frame(page)).Flags & PFN_READ_IN_PROGRESS);
+}
+
 /* In a pool page that is paged out no prototype PTE is valid or in transition. */
 static bool count_resident(void *ctx, const struct nt_prototype_view *array) {
     struct resident_count *c = ctx;
@@ -704,7 +710,7 @@ static bool count_resident(void *ctx, const struct nt_prototype_view *array) {
     for (va_t va = array->base, next; va < end; va = next) {
         next = page_of(va) + PAGE_SIZE < end ? page_of(va) + PAGE_SIZE : end;
         pte_t page = peek_pte(c->a->machine, c->a->system_directory, va), prototype;
-        if (page == 0 || (!(page & PTE_VALID) && pte_form(page) != PTE_FORM_TRANSITION)) { continue; }
+        if (!is_resident(c->a, page)) { continue; }
         uint32_t i = (uint32_t)(va & PAGE_MASK) / PTE_SIZE, last = i + (uint32_t)(next - va) / PTE_SIZE;
         for (; audit_next_entry(c->a, pte_frame(page), last, &i, &prototype); i++) {
             c->count += (prototype & PTE_VALID) || pte_form(prototype) == PTE_FORM_TRANSITION;

@@ -546,6 +546,9 @@ void ideal_protect(struct ideal *ideal, uint32_t pid, va_t base, va_t size, unsi
 void ideal_move(struct ideal *ideal, uint32_t pid, va_t from, va_t to, va_t size) {
     struct process *p = process_find(ideal, pid);
     if (!p) { return; }
+    size = ((from & PAGE_MASK) + size + PAGE_MASK) & ~PAGE_MASK;
+    from = page_of(from);
+    to = page_of(to);
     for (va_t done = 0; done < size; done += PAGE_SIZE) {
         struct region *source = region_at(p, from + done);
         if (source && !region_at(p, to + done)) {
@@ -597,7 +600,8 @@ static struct ideal_page *initial_page(struct ideal *ideal, const struct region 
     uint64_t offset = r->offset + (page_of(va) - r->start);
     if (r->section->type == EVENT_SEC_IMAGE) {
         const struct piece *piece = piece_at(r->section, offset);
-        if (piece && piece->anonymous) { return ideal->zero; }
+        bool gap = !piece && r->section->piece_count > 0; /* private once somebody gives it a protection */
+        if (gap || (piece && piece->anonymous)) { return ideal->zero; }
     }
     return section_page(r->section, offset);
 }

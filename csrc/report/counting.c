@@ -206,6 +206,9 @@ static void unmap(struct process *p, va_t va) {
 }
 
 static void move_pages(struct process *p, va_t from, va_t to, va_t size) {
+    size += from & PAGE_MASK;
+    from = page_of(from);
+    to = page_of(to);
     for (va_t at = 0; at < size && from + at < USER_END && to + at < USER_END; at += PAGE_SIZE) {
         vpn_t old = (from + at) >> PAGE_SHIFT, new = (to + at) >> PAGE_SHIFT;
         struct page_set *sets[] = {&p->touched, &p->inherited};
