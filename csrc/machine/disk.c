@@ -233,6 +233,8 @@ static void end_transfer(struct machine *m, struct transfer *t, ntstatus_t statu
         }
     }
     unlink_transfer(&m->disk, t);
+    m->disk.ended++;
+    m->disk.failed += !NT_SUCCESS(status);
     count(m, &t->io);
     log_io(m, &t->io, true);
     uint64_t id = t->id;

@@ -12,7 +12,7 @@ struct written_page;
 
 struct disk {
     struct transfer *first, **last; /* pending, in order of issue */
-    uint64_t issued;
+    uint64_t issued, ended, failed;       /* transfers */
     uint64_t served, steps_left;          /* by the model: the transfer that is under way, its remaining steps */
     uint64_t last_file, last_end;         /* where the last one ended */
     bool manual;                          /* `io manual`: transfers end by `iodone` only */

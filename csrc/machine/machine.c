@@ -353,12 +353,33 @@ static void stopped(struct machine *m) {
     m->call = NULL;
 }
 
+/* Steps without an event, as long as they may bring something. */
+struct patience {
+    uint64_t steps, quiet;
+};
+
+/* One step, if there is still hope. Transfers that fail bring none, however many the kernel tries; nor does it help in the
+ * steps of a model that none ends. */
+static bool wait_a_step(struct machine *m, struct patience *p) {
+    if (p->steps == IDLE_STEPS_LIMIT || p->quiet >= QUIET_STEPS_LIMIT) { return false; }
+    p->steps++;
+    const bool works = disk_works(m);
+    const uint64_t ended = m->disk.ended, failed = m->disk.failed;
+    machine_advance(m);
+    threads_pump(m);
+    const uint64_t failures = m->disk.failed - failed;
+    if (works && m->disk.ended - ended > failures) {
+        p->quiet = 0;
+    } else if (!works || failures) {
+        p->quiet += 1 + (failures < FAILURES_COUNTED ? failures : FAILURES_COUNTED);
+    }
+    return true;
+}
+
 /* Nobody can run: time goes by until the disk has woken somebody. */
 static void idle(struct machine *m) {
-    for (uint64_t step = 0; step < IDLE_STEPS_LIMIT && disk_works(m) && threads_all_wait(m); step++) {
-        machine_advance(m);
-        threads_pump(m);
-    }
+    struct patience patience = {0};
+    while (disk_works(m) && threads_all_wait(m) && wait_a_step(m, &patience)) {}
 }
 
 const struct machine_result *machine_step(struct machine *m, const struct event *event) {
@@ -392,12 +413,8 @@ uint64_t machine_finish(struct machine *m) {
         return m->held;
     }
     threads_pump(m);
-    for (uint64_t step = 0, quiet = 0; m->held > 0 && step < IDLE_STEPS_LIMIT && quiet < QUIET_STEPS_LIMIT; step++) {
-        quiet = disk_works(m) ? 0 : quiet + 1;
-        if (m->config.os_config.manual_threads && quiet) { break; }
-        machine_advance(m);
-        threads_pump(m);
-    }
+    struct patience patience = {0};
+    while (m->held > 0 && (disk_works(m) || !m->config.os_config.manual_threads) && wait_a_step(m, &patience)) {}
     return m->held;
 }
 

@@ -36,7 +36,8 @@ struct Fake {
     bool block = true;
     unsigned ticks = 0;
     ntstatus_t disk_status = 0;
-    bool tick_waits = false, thread_waits = false, exit_waits = false;
+    uint64_t writing = 0; // the write that each tick sees to it is under way; 0: none
+    bool tick_writes = false, tick_waits = false, thread_waits = false, exit_waits = false;
     va_t completion_writes = 0;
     std::string exits;
     unsigned ticks_done = 0, threads_done = 0;
@@ -247,11 +248,19 @@ os_service_result fake_service(os *o, const event *e) {
 void fake_tick(os *o) {
     Fake *f = fake(o);
     f->ticks++;
+    if (f->tick_writes && !f->writing) {
+        os_io io = {};
+        io.file = os_paging_file(0);
+        io.pages = io.write = 1;
+        io.frame[0] = 0x300;
+        f->writing = f->m->ops->disk_start(f->m, &io);
+    }
     while (f->tick_waits) { f->m->ops->wait(f->m, kThreadObject); }
     f->ticks_done++;
 }
 void fake_io_complete(os *o, uint64_t id, ntstatus_t status) {
     fake(o)->completed.push_back({id, status});
+    if (id == fake(o)->writing) { fake(o)->writing = 0; }
     if (fake(o)->completion_writes) {
         uint32_t v = 0x99;
         fake(o)->m->ops->write(fake(o)->m, fake(o)->completion_writes, &v, 4);
@@ -1140,6 +1149,33 @@ TEST_F(Disk, WhenEveryThreadWaitsTimeGoesByAlone) {
     call({CALL_TRANSFER, kRead, kFile, 0, 0x312, 1, 0x1000});
     EXPECT_EQ(counts()->disk_steps, 28u);
     EXPECT_EQ(machine_finish(m), 0u);
+}
+
+// A kernel writes again and again what fails: who waits is given up as if the disk did nothing. But not while writes do go well, or
+// one takes its time.
+TEST_F(Disk, WritesThatFailBringNobodyOn) {
+    for (bool fails : {true, false}) {
+        model.kind = DISK_FIXED;
+        model.fixed = 30000;
+        if (fails) { model.fixed = 2; }
+        machine_destroy(m);
+        start();
+        call({CALL_CREATE, 0, 1 << 20});
+        thread(1, 1);
+        thread(2, 2);
+        switch_to(1);
+        access(EVENT_LOAD, kBlock, 4);
+        switch_to(2);
+        if (fails) { inject(OS_INJECT_WRITE_ERROR, UINT32_MAX); }
+        unsigned ticks = os()->ticks;
+        os()->tick_writes = true;
+        EXPECT_EQ(machine_finish(m), 1u);
+        if (fails) {
+            EXPECT_LT(os()->ticks - ticks, 40000u);
+        } else {
+            EXPECT_GE(os()->ticks - ticks, 1000000u);
+        }
+    }
 }
 
 TEST_F(Disk, RulesOfInjection) {
