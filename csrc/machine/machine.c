@@ -353,14 +353,10 @@ static void stopped(struct machine *m) {
     m->call = NULL;
 }
 
-/* Steps without an event, as long as they may bring something. */
-struct patience {
-    uint64_t steps, quiet;
-};
-
-/* One step, if there is still hope. Transfers that fail bring none, however many the kernel tries; nor does it help in the
- * steps of a model that none ends. */
-static bool wait_a_step(struct machine *m, struct patience *p) {
+/* One step, if there is still hope. Transfers that fail bring none, however many the kernel tries; nor does it help in
+ * the steps of a model that none ends. */
+static bool wait_a_step(struct machine *m) {
+    struct patience *p = &m->patience;
     if (p->steps == IDLE_STEPS_LIMIT || p->quiet >= QUIET_STEPS_LIMIT) { return false; }
     p->steps++;
     const bool works = disk_works(m);
@@ -378,8 +374,8 @@ static bool wait_a_step(struct machine *m, struct patience *p) {
 
 /* Nobody can run: time goes by until the disk has woken somebody. */
 static void idle(struct machine *m) {
-    struct patience patience = {0};
-    while (disk_works(m) && threads_all_wait(m) && wait_a_step(m, &patience)) {}
+    m->patience = (struct patience){0};
+    while (disk_works(m) && threads_all_wait(m) && wait_a_step(m)) {}
 }
 
 const struct machine_result *machine_step(struct machine *m, const struct event *event) {
@@ -404,17 +400,33 @@ const struct machine_result *machine_step(struct machine *m, const struct event 
     return &m->result;
 }
 
-uint64_t machine_finish(struct machine *m) {
-    if (m->frozen) { return m->held; }
-    clear_result(&m->result); /* what the last event came to has been judged */
-    if (!m->stuck) { return m->held; }
+static bool finish(struct machine *m, uint64_t steps) {
+    if (!m->finishing) {
+        clear_result(&m->result); /* what the last event came to has been judged */
+        if (!m->stuck) { return false; }
+        m->patience = (struct patience){0};
+        threads_pump(m);
+    }
+    while (m->held > 0 && (disk_works(m) || !m->config.os_config.manual_threads)) {
+        if (steps-- == 0) { return true; }
+        if (!wait_a_step(m)) { break; }
+    }
+    return false;
+}
+
+bool machine_finish_some(struct machine *m, uint64_t steps) {
+    if (m->frozen) { return false; }
     if (setjmp(m->stop)) {
         stopped(m);
-        return m->held;
+        return false;
     }
-    threads_pump(m);
-    struct patience patience = {0};
-    while (m->held > 0 && (disk_works(m) || !m->config.os_config.manual_threads) && wait_a_step(m, &patience)) {}
+    return m->finishing = finish(m, steps);
+}
+
+uint64_t machine_held(const struct machine *m) { return m->held; }
+
+uint64_t machine_finish(struct machine *m) {
+    machine_finish_some(m, UINT64_MAX);
     return m->held;
 }
 

@@ -31,6 +31,11 @@ struct machine_process {
     UT_hash_handle hh;
 };
 
+/* Steps without an event, as long as they may bring something. */
+struct patience {
+    uint64_t steps, quiet;
+};
+
 /* How far an event has come that had to wait. */
 struct progress {
     bool started;        /* an access whose first touches are done, or that faulted already */
@@ -90,6 +95,8 @@ struct machine {
     unsigned kernel_depth;
     bool late; /* replaying an event that had been held back */
     bool frozen, booted;
+    bool finishing; /* the trace has ended, steps go on */
+    struct patience patience;
     jmp_buf stop;
 
     struct upcall *call;                   /* that runs now, NULL: the machine itself does */

@@ -832,6 +832,17 @@ TEST_F(Machine, WithNobodyToWakeThemEventsStayHeld) {
     EXPECT_EQ(machine_finish(m), 2u);
 }
 
+TEST_F(Machine, TheEndMayComeSomeStepsAtATime) {
+    start();
+    thread(1, 1);
+    switch_to(1);
+    access(EVENT_LOAD, kBlock, 4);
+    unsigned calls = 0;
+    while (machine_finish_some(m, 1000)) { calls++; }
+    EXPECT_EQ(calls, 20u); // of the 20000 quiet steps
+    EXPECT_EQ(machine_held(m), 1u);
+}
+
 TEST_F(Machine, TooManyHeldEventsStopIt) {
     for (bool manual : {false, true}) {
         manual_threads = manual;

@@ -134,6 +134,9 @@ const struct machine_result *machine_step(struct machine *m, const struct event 
 /* A trace has ended: steps go on until no thread waits or none of them can be woken. Returns how many events were still
  * held back then. */
 uint64_t machine_finish(struct machine *m);
+/* At most so many of these steps. False: there are no more; machine_held says how many events are still held back. */
+bool machine_finish_some(struct machine *m, uint64_t steps);
+uint64_t machine_held(const struct machine *m);
 const struct machine_result *machine_last(const struct machine *m); /* of the last step */
 
 struct event_log *machine_log(struct machine *m);
