@@ -643,6 +643,8 @@ struct prototype_page {
     va_t page;
     bool known;
     pfn_t frame; /* 0: away */
+    pte_t plain; /* the last entry that names neither a frame nor a slot: most are alike */
+    bool plain_committed;
     mmpte_t words[ENTRIES];
 };
 
@@ -654,13 +656,20 @@ static void find_prototype_page(struct audit *a, va_t va, struct prototype_page 
 }
 
 static bool scan_prototype(struct audit *a, const struct nt_prototype_view *array, va_t va, struct prototype_page *p) {
-    if (p->page != page_of(va)) { find_prototype_page(a, va, p); }
-    if (!p->known) { return true; } /* untouched pool */
     pte_t prototype = p->words[(va & PAGE_MASK) / PTE_SIZE];
+    if (prototype == p->plain) {
+        a->section_pages += p->plain_committed;
+        return true;
+    }
     bool valid = prototype & PTE_VALID, transition = !valid && pte_form(prototype) == PTE_FORM_TRANSITION;
-    if (!array->clone && is_committed_page(a, prototype)) { a->section_pages++; }
+    bool committed = !array->clone && is_committed_page(a, prototype);
+    a->section_pages += committed;
     if (!valid && !transition) {
         audit_slot(a, prototype, (uint32_t)va);
+        if (pte_form(prototype) != PTE_FORM_PAGE_FILE) {
+            p->plain = prototype;
+            p->plain_committed = committed;
+        }
         return true;
     }
     if (p->frame == 0) {
@@ -674,13 +683,19 @@ static bool scan_prototype(struct audit *a, const struct nt_prototype_view *arra
 
 static bool visit_prototypes(void *ctx, const struct nt_prototype_view *array) {
     struct audit *a = ctx;
-    struct prototype_page page = {.page = 1}; /* none */
+    struct prototype_page page = {.page = 1}; /* none. A plain entry of 0 is not committed */
     if (array->clone && array->references == 0 && !a->changing) {
         return audit_fail(a, "I4", "prototype PTEs at %08" PRIx64 " of pages that were forked: no process has them",
                           array->base);
     }
-    for (uint32_t i = 0; i < array->count; i++) {
-        if (!scan_prototype(a, array, array->base + PTE_SIZE * (va_t)i, &page)) { return false; }
+    const va_t end = array->base + PTE_SIZE * (va_t)array->count;
+    for (va_t va = array->base; va < end; va += PTE_SIZE) {
+        if (page.page != page_of(va)) { find_prototype_page(a, va, &page); }
+        if (!page.known) { /* untouched pool */
+            va = page.page + PAGE_SIZE - PTE_SIZE;
+        } else if (!scan_prototype(a, array, va, &page)) {
+            return false;
+        }
     }
     return true;
 }

@@ -353,21 +353,21 @@ static void stopped(struct machine *m) {
     m->call = NULL;
 }
 
-/* One step, if there is still hope. Transfers that fail bring none, however many the kernel tries; nor does it help in
- * the steps of a model that none ends. */
+/* One step, if there is still hope. Transfers that fail bring none, however many the kernel tries; one that is under way
+ * does, for it may end well. */
 static bool wait_a_step(struct machine *m) {
     struct patience *p = &m->patience;
     if (p->steps == IDLE_STEPS_LIMIT || p->quiet >= QUIET_STEPS_LIMIT) { return false; }
     p->steps++;
     const bool works = disk_works(m);
-    const uint64_t ended = m->disk.ended, failed = m->disk.failed;
+    const uint64_t ended = m->disk.ended, failed = m->disk.failed, held = m->held;
     machine_advance(m);
     threads_pump(m);
     const uint64_t failures = m->disk.failed - failed;
-    if (works && m->disk.ended - ended > failures) {
+    if (m->held < held || (works && m->disk.ended - ended > failures)) {
         p->quiet = 0;
     } else if (!works || failures) {
-        p->quiet += 1 + (failures < FAILURES_COUNTED ? failures : FAILURES_COUNTED);
+        p->quiet++;
     }
     return true;
 }

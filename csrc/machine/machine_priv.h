@@ -16,8 +16,7 @@
 #define HELD_LIMIT         65536   /* events held back behind waiting threads */
 #define IDLE_STEPS_LIMIT   1000000 /* steps without any event before waiting threads are given up */
 #define ROUNDS_LIMIT       1000000 /* turns of waiting threads, or of transfers, that one step brings about */
-#define QUIET_STEPS_LIMIT  20000   /* the same with nothing that the disk does: ten times the longest time-out */
-#define FAILURES_COUNTED   9u      /* transfers that fail in a step count as so many quiet steps at most */
+#define QUIET_STEPS_LIMIT  4000    /* the same with nothing that the disk does: twice the longest time-out */
 
 /* Where a run-level load finds the page's last stored word and the one before: offset | 1, 0 = none. */
 #define OFFSET_DIRECTORY 1024
