@@ -103,6 +103,10 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input) {
 
 bool cli_quiet(void) { return terminal.quiet; }
 
+void cli_expect_file(const char *option, const char *arg, struct argp_state *state) {
+    if (strcmp(arg, "-") == 0) { argp_error(state, "%s: found standard output, expected the name of a file", option); }
+}
+
 int cli_parse_number(const char *text, uint64_t *out) {
     if (!isdigit((unsigned char)*text)) { return -1; }
     char *end;

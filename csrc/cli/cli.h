@@ -45,6 +45,9 @@ void cli_parse_program(const struct argp *argp, const char *name, int argc, char
 /* --quiet was given: no progress, no summary. */
 bool cli_quiet(void);
 
+/* argp_error if the argument of OPTION is "-": what is written there is more than one stream takes. */
+void cli_expect_file(const char *option, const char *arg, struct argp_state *state);
+
 /* "64", "16K", "64M", "1G" to bytes. 0, or -1 if TEXT is not a size. */
 int cli_parse_size(const char *text, uint64_t *out);
 /* A whole decimal number. 0, or -1. */

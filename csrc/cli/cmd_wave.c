@@ -48,8 +48,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
             argp_error(state, "--at: found '%s', expected " WAVE_EXPECTED, arg);
         }
         return 0;
-    case OPTION_OUT: o->out = arg; return 0;
-    case OPTION_PNG: o->png = arg; return 0;
+    case OPTION_OUT:
+        o->out = arg;
+        cli_expect_file("--out", arg, state);
+        return 0;
+    case OPTION_PNG:
+        o->png = arg;
+        cli_expect_file("--png", arg, state);
+        return 0;
     case OPTION_MARGIN:
         if (cli_parse_number(arg, &replay->window.margin)) {
             argp_error(state, "--margin: found '%s', expected a number of events", arg);

@@ -84,7 +84,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         o->json = arg;
         o->replay.json_on_stdout = strcmp(arg, "-") == 0;
         return 0;
-    case OPTION_WAVE: o->replay.wave = arg; return 0;
+    case OPTION_WAVE:
+        o->replay.wave = arg;
+        cli_expect_file("--wave", arg, state);
+        return 0;
     case OPTION_WAVE_AT:
         if (wave_window_parse(arg, &o->replay.window)) {
             argp_error(state, "--wave-at: found '%s', expected " WAVE_EXPECTED, arg);

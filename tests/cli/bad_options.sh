@@ -24,6 +24,7 @@ for command in run check; do
     expect 2 "--check: found 'no-', expected lockstep" "$ntmmu" "$command" --check no- "$work/a.vmt"
     expect 2 "--audit: found 'x', expected a number" "$ntmmu" "$command" --audit x "$work/a.vmt"
     expect 2 "--wave: found --mmu c, expected rtl" "$ntmmu" "$command" --mmu c --wave "$work/a.fst" "$work/a.vmt"
+    expect 2 "--wave: found standard output, expected" "$ntmmu" "$command" --wave - "$work/a.vmt"
     expect 2 "--wave-at: found 'x', expected access:N" "$ntmmu" "$command" --wave "$work/a.fst" --wave-at x "$work/a.vmt"
     expect 2 "--wave-at: found 'cycle:9-5', expected" "$ntmmu" "$command" --wave "$work/a.fst" --wave-at cycle:9-5 "$work/a.vmt"
     expect 2 "--wave-at: found no --wave" "$ntmmu" "$command" --wave-at fault:1 "$work/a.vmt"
@@ -36,3 +37,4 @@ most=$(sed 's/.* //' "$work/stderr")
 expect 0 '' "$ntmmu" run --quiet --mmu c --ram "$most" "$work/a.vmt"
 expect 2 "expected 262144 to $most" "$ntmmu" run --mmu c --ram $((most + 4096)) "$work/a.vmt"
 [ -z "$(ls "$work" | grep -v -e a.vmt -e std)" ] || fail "something was left behind: $(ls "$work")"
+for option in out png; do expect 2 "--$option: found standard output, expected" "$ntmmu" wave --$option - "$work/a.vmt"; done
