@@ -76,7 +76,8 @@ expect 2 "found 'foo', expected nothing behind !vm" "$ntmmu" dump "$trace" '!vm 
 expect 2 'found no regular file' "$ntmmu" dump "$trace" --image -
 expect 2 'found no regular file' "$ntmmu" dump "$trace" --image /dev/null
 echo old >"$work/old"
-expect 2 'old: File too large' bash -c "ulimit -f 4; trap '' XFSZ; '$ntmmu' dump '$trace' --image '$work/old'"
+# (a build that counts lines writes its counts too, and says that it cannot)
+expect 2 'old: File too large' bash -c "ulimit -f 4; trap '' XFSZ; '$ntmmu' dump '$trace' --image '$work/old' 2>&1 | grep -v ^libgcov >&2; exit \${PIPESTATUS[0]}"
 [ "$(cat "$work/old")" = old ] && [ "$(ls "$work"/old*)" = "$work/old" ] || fail "an image that could not be written took the old one along"
 # More sections and tags than fit anywhere, each with its pages.
 {
