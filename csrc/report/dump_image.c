@@ -47,7 +47,8 @@ int dump_image(struct machine *m, const char *path, char *err, size_t err_size) 
     char name[PATH_MAX];
     int length = snprintf(name, sizeof name, "%s.json", path);
     if (length < 0 || (size_t)length >= sizeof name) {
-        snprintf(err, err_size, "%s: the name is too long", path);
+        snprintf(err, err_size, "%.64s…: found a path of %d characters, expected at most %d", path, length - 5,
+                 PATH_MAX - 6);
         return -1;
     }
     struct stat status;

@@ -23,13 +23,12 @@ int output_open(struct output_file *out, const char *path) {
     if (standard || (stat(path, &status) == 0 && !S_ISREG(status.st_mode))) { return open_in_place(out, path); }
     out->target = realpath(path, NULL);
     if (!out->target) { out->target = strdup(path); }
-    if (!out->target || asprintf(&out->temporary, "%s.XXXXXX", out->target) < 0) {
+    bool named = out->target && asprintf(&out->temporary, "%s.XXXXXX", out->target) >= 0;
+    out->fd = named ? mkostemp(out->temporary, O_CLOEXEC) : -1;
+    if (out->fd < 0) { /* there is no such file to be removed */
+        if (named) { free(out->temporary); }
         out->temporary = NULL;
-        output_drop(out);
-        errno = ENOMEM;
-        return -1;
     }
-    out->fd = mkostemp(out->temporary, O_CLOEXEC);
     mode_t mask = umask(0); /* mkostemp made it 0600; it is an ordinary file */
     umask(mask);
     if (out->fd >= 0 && fchmod(out->fd, 0666 & ~mask) == 0) { return 0; }

@@ -34,6 +34,7 @@ grep -q '^w 410000 4$' "$work/stdout" && ! grep -q '^r ' "$work/stdout" || fail 
 
 # 15, 1 and 3 lines of accesses in the logs of three processes
 lackey=tests/data/trace/lackey
+expect 2 '^ntmmu: -: found standard input, expected' "$ntmmu" convert --from lackey - "$work/l.vmt"
 expect 0 '' "$ntmmu" convert --from lackey $lackey "$work/l.vmt"
 grep -q '^19 accesses' "$work/stdout" && grep -q '^3 processes' "$work/stdout" || { cat "$work/stdout" >&2; fail "counts of the recording"; }
 expect 0 '' "$ntmmu" convert --from lackey --level exact --name another $lackey "$work/e.vmt"

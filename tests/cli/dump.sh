@@ -92,6 +92,7 @@ expect 2 'old: File too large' bash -c "ulimit -f 4; trap '' XFSZ; '$ntmmu' dump
 [ "$(jq '[.[3].tags[] | select((.tag | test("t[0-9]{3}")) and .paged_allocs == 1 and .paged_in_pages == 0)] | length' "$work/many.json")" = 300 ] || fail "found other than 300 tags"
 expect 2 'found no command' "$ntmmu" dump "$trace"
 expect 2 'No such file' "$ntmmu" dump "$trace" --image "$work/none/image"
+expect 2 'found a path of 4092 characters, expected at most 4090' "$ntmmu" dump "$trace" --image "$(printf '%4092s' | tr ' ' x)"
 
 # With PAE the image says so; CR3 leads to four directories.
 expect 0 '' "$ntmmu" dump "$trace" --at 3 --profile NT5PAE --mmu c --image "$work/pae"
