@@ -267,7 +267,7 @@ bool lockstep_compare(struct lockstep *l, const struct event *event, const struc
     bool same = a->count == b->count && (a->count == 0 || memcmp(a->at, b->at, a->count * sizeof *a->at) == 0 ||
                                          first_difference(a, b) == a->count);
     if (same && !result_difference(l, result_a, result_b, result, sizeof result)) {
-        event_copy(&l->history[l->events++ % HISTORY], event);
+        if (event->kind != EV_NONE) { event_copy(&l->history[l->events++ % HISTORY], event); }
         return true;
     }
     report_difference(l, event, a, b, result, report);

@@ -418,8 +418,6 @@ static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid,
     }
 }
 
-#define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
-
 static struct section *section_to_map(const struct shadow *s, uint32_t sid) {
     return s->section ? s->section : ideal_find_section(s->ideal, sid);
 }

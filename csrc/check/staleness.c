@@ -16,8 +16,6 @@
 #define CACHE_SIZE 4096u
 #define ENTRIES    1024u
 
-/* System PTEs and nonpaged pool expansion: released lazily, NT-16, NT-17 */
-
 #define TABLE_ADDRESS 0x000FFFFFFFFFF000ull
 
 enum { RIGHT_WRITE = 1, RIGHT_USER = 2, RIGHT_DIRTY = 4 };
@@ -134,6 +132,7 @@ static uint8_t used_rights(const struct staleness *s, const struct log_record *r
     return used;
 }
 
+/* System PTEs and nonpaged pool expansion, NT-16, NT-17. */
 static bool is_released_lazily(va_t va, const struct table_path *path) {
     return va >= MM_NONPAGED_SYSTEM_START && va < MM_CRASH_DUMP_START && !path->present;
 }

@@ -12,12 +12,20 @@
 
 #define CAPTURED_PAGEFILE ((uint64_t)1 << 30) /* the commit limit of a trace that says nothing about paging files */
 
+#define SETTINGS_MAX 20
+
+struct directives {
+    uint64_t line[SETTINGS_MAX]; /* 0: not there */
+    enum os_profile boot_profile, profile;
+    bool no_pagefile;
+};
+
 struct setting {
     const char *name;
     unsigned min_words, max_words; /* values behind the name */
     const char *expected;
     /* 0, or -1 if a value is not what `expected` says; NULL: the first value must be `expected` itself */
-    int (*apply)(struct machine_config *config, const struct trace_item *item);
+    int (*apply)(struct machine_config *config, struct directives *seen, const struct trace_item *item);
     unsigned flags;
 };
 
@@ -37,7 +45,7 @@ static int parse_trace_size(const char *text, uint64_t *out) {
     return suffixed ? cli_parse_size(text, out) : parse_hex(text, out);
 }
 
-static int apply_boot(struct machine_config *config, const struct trace_item *item) {
+static int apply_boot(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     if (strcmp(item->words[1], "bare") == 0) {
         config->os = &bare_os_ops;
         return 0;
@@ -54,7 +62,7 @@ static int apply_boot(struct machine_config *config, const struct trace_item *it
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strcasecmp(item->words[1], table[i].name) == 0 || strcasecmp(item->words[1], table[i].name + 4) == 0) {
             config->os_config.boot = table[i].boot;
-            if (table[i].profile != OS_NT4) { config->os_config.profile = table[i].profile; }
+            seen->boot_profile = table[i].profile;
             return 0;
         }
     }
@@ -72,59 +80,72 @@ int cli_parse_profile(const char *word, enum os_profile *out) {
     return -1;
 }
 
-static int apply_profile(struct machine_config *config, const struct trace_item *item) {
-    return cli_parse_profile(item->words[1], &config->os_config.profile);
+static int apply_profile(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)config;
+    return cli_parse_profile(item->words[1], &seen->profile);
 }
 
-static int apply_threads(struct machine_config *config, const struct trace_item *item) {
+static int apply_threads(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     config->os_config.manual_threads = strcmp(item->words[1], "manual") == 0;
     return config->os_config.manual_threads || strcmp(item->words[1], "auto") == 0 ? 0 : -1;
 }
 
-static int apply_popup(struct machine_config *config, const struct trace_item *item) {
+static int apply_popup(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     config->os_config.refuse_popups = strcmp(item->words[1], "refuse") == 0;
     return config->os_config.refuse_popups || strcmp(item->words[1], "accept") == 0 ? 0 : -1;
 }
 
-static int apply_unhandled(struct machine_config *config, const struct trace_item *item) {
+static int apply_unhandled(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     config->ends_unhandled = strcmp(item->words[1], "end") == 0;
     return config->ends_unhandled || strcmp(item->words[1], "report") == 0 ? 0 : -1;
 }
 
-static int apply_ram(struct machine_config *config, const struct trace_item *item) {
+static int apply_ram(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     return parse_trace_size(item->words[1], &config->os_config.ram_free) || config->os_config.ram_free == 0 ? -1 : 0;
 }
 
-static int apply_pagefile(struct machine_config *config, const struct trace_item *item) {
+static int apply_pagefile(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
     struct os_config *os = &config->os_config;
     struct os_pagefile file;
     if (parse_trace_size(item->words[1], &file.min)) { return -1; }
     file.max = file.min;
     if (item->word_count > 2 && parse_trace_size(item->words[2], &file.max)) { return -1; }
     if (file.max < file.min || (file.min == 0 && item->word_count > 2)) { return -1; }
-    if (file.min == 0) { return os->pagefiles ? -1 : 0; }
+    if (seen->no_pagefile || (file.min == 0 && os->pagefiles)) { return -1; }
+    if (file.min == 0) {
+        seen->no_pagefile = true;
+        return 0;
+    }
     if (os->pagefiles == OS_PAGING_FILES_MAX) { return -1; }
     os->pagefile[os->pagefiles++] = file;
     return 0;
 }
 
-static int apply_disk(struct machine_config *config, const struct trace_item *item) {
+static int apply_disk(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     return cli_parse_disk(item->words[1], &config->disk);
 }
 
-static int apply_inject(struct machine_config *config, const struct trace_item *item) {
+static int apply_inject(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     if (config->injections == MACHINE_INJECTIONS_MAX) { return -1; }
     return cli_parse_inject(item->words[1], &config->injection[config->injections++]);
 }
 
-static int apply_maxmem(struct machine_config *config, const struct trace_item *item) {
+static int apply_maxmem(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     uint64_t frame;
     if (parse_hex(item->words[1], &frame) || frame == 0 || frame > 0xFFFFF) { return -1; }
     config->os_config.max_page = (uint32_t)frame;
     return 0;
 }
 
-static int apply_bad(struct machine_config *config, const struct trace_item *item) {
+static int apply_bad(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     char text[32];
     snprintf(text, sizeof text, "%s", item->words[1]);
     char *dash = strchr(text, '-');
@@ -137,23 +158,27 @@ static int apply_bad(struct machine_config *config, const struct trace_item *ite
     return 0;
 }
 
-static int apply_ws(struct machine_config *config, const struct trace_item *item) {
+static int apply_ws(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     return cli_parse_ws(item->words[1], &config->os_config.min_ws, &config->os_config.max_ws);
 }
 
-static int apply_checked(struct machine_config *config, const struct trace_item *item) {
+static int apply_checked(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     (void)item;
     config->os_config.checked_build = true;
     return 0;
 }
 
-static int apply_closed(struct machine_config *config, const struct trace_item *item) {
+static int apply_closed(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     (void)config; /* it is for the checks */
     (void)item;
     return 0;
 }
 
-static int apply_va(struct machine_config *config, const struct trace_item *item) {
+static int apply_va(struct machine_config *config, struct directives *seen, const struct trace_item *item) {
+    (void)seen;
     (void)config;
     uint64_t low, high;
     bool good = strcmp(item->words[1], "32") == 0 && parse_hex(item->words[2], &low) == 0;
@@ -180,10 +205,7 @@ static const struct setting settings[] = {
     {"va", 3, 3, "32 LOW HIGH", apply_va, ONCE},
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
-
-struct directives {
-    uint64_t line[SETTINGS]; /* 0: not there */
-};
+_Static_assert(SETTINGS <= SETTINGS_MAX, "each has its line in struct directives");
 
 static size_t find_setting(const char *name) {
     size_t i = 0;
@@ -221,7 +243,7 @@ static int apply(const struct trace_item *item, const char *file, struct machine
     seen->line[which] = item->line;
     bool counted = values >= setting->min_words && values <= setting->max_words;
     if (counted &&
-        (setting->apply ? setting->apply(config, item) == 0 : strcmp(item->words[1], setting->expected) == 0)) {
+        (setting->apply ? setting->apply(config, seen, item) == 0 : strcmp(item->words[1], setting->expected) == 0)) {
         return 0;
     }
     join_values(item, found, sizeof found);
@@ -317,6 +339,7 @@ int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *op
         cli_trace_close(trace);
         return -1;
     }
+    config->os_config.profile = has_setting(&seen, "profile") ? seen.profile : seen.boot_profile;
     apply_options(options, &seen, config);
     trace->bare = config->os == &bare_os_ops;
     trace->closed = has_setting(&seen, "closed");

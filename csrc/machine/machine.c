@@ -353,6 +353,13 @@ static void stopped(struct machine *m) {
     m->call = NULL;
 }
 
+/* Faults that steps have armed and that will have happened before long. */
+static uint64_t faults_left(const struct machine *m) {
+    uint64_t left = 0;
+    for (unsigned i = 0; i < OS_INJECTIONS; i++) { left += m->injected[i] <= INJECTIONS_WAITED ? m->injected[i] : 0; }
+    return left;
+}
+
 /* One step, if there is still hope. Transfers that fail bring none, however many the kernel tries; one that is under way
  * does, for it may end well. */
 static bool wait_a_step(struct machine *m) {
@@ -360,11 +367,11 @@ static bool wait_a_step(struct machine *m) {
     if (p->steps == IDLE_STEPS_LIMIT || p->quiet >= QUIET_STEPS_LIMIT) { return false; }
     p->steps++;
     const bool works = disk_works(m);
-    const uint64_t ended = m->disk.ended, failed = m->disk.failed, held = m->held;
+    const uint64_t ended = m->disk.ended, failed = m->disk.failed, held = m->held, faults = faults_left(m);
     machine_advance(m);
     threads_pump(m);
     const uint64_t failures = m->disk.failed - failed;
-    if (m->held < held || (works && m->disk.ended - ended > failures)) {
+    if (m->held < held || (works && m->disk.ended - ended > failures) || faults_left(m) < faults) {
         p->quiet = 0;
     } else if (!works || failures) {
         p->quiet++;

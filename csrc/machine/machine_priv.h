@@ -16,7 +16,8 @@
 #define HELD_LIMIT         65536   /* events held back behind waiting threads */
 #define IDLE_STEPS_LIMIT   1000000 /* steps without any event before waiting threads are given up */
 #define ROUNDS_LIMIT       1000000 /* turns of waiting threads, or of transfers, that one step brings about */
-#define QUIET_STEPS_LIMIT  4000    /* the same with nothing that the disk does: twice the longest time-out */
+#define QUIET_STEPS_LIMIT  4000    /* the same with nothing that may bring one on: longer than a time-out of 30 s */
+#define INJECTIONS_WAITED  16384u  /* faults that a step has armed are waited out if they are no more */
 
 /* Where a run-level load finds the page's last stored word and the one before: offset | 1, 0 = none. */
 #define OFFSET_DIRECTORY 1024

@@ -1,11 +1,11 @@
 /* Handles: what they name and what they allow, checked before a service does anything (NT-105). A trace's plain process
  * and section ids are handles of full access; ObOpenHandle makes others. */
 #include "exports.h"
+#include "ntmmu/nt_exports.h"
 
 #include <string.h>
 
-#define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu
-#define FIRST_HANDLE           0x80000004u /* ids of a trace are below */
+#define FIRST_HANDLE 0x80000004u /* ids of a trace are below */
 
 enum { PROCESS_CREATE_PROCESS = 0x80, PROCESS_VM_OPERATION = 8, PROCESS_VM_READ = 0x10, PROCESS_VM_WRITE = 0x20 };
 enum { PROCESS_QUERY_INFORMATION = 0x400 };

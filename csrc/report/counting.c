@@ -2,6 +2,7 @@
  * the serviced faults (a first touch always faults) and the services that fork, unmap, free and move. A service counts
  * when it returns: its thread may have waited, and others have touched pages meanwhile. */
 #include "ntmmu/address_space.h"
+#include "ntmmu/nt_exports.h"
 #include "ntmmu/report.h"
 #include "ntmmu/status.h"
 
@@ -84,13 +85,12 @@ enum effect_kind {
     EFFECT_NEW_IMAGE
 };
 
-#define CURRENT_PROCESS 0xFFFFFFFFu
-
 /* What a service is going to do if it succeeds. */
 struct effect {
     uint64_t event;
     enum effect_kind kind;
-    uint32_t pid;        /* of what process; FORK: the parent; CURRENT_PROCESS: the one that runs when it returns */
+    bool of_current;     /* of the process that runs when it returns; else: */
+    uint32_t pid;        /* FORK: the parent's */
     uint32_t child;      /* FORK */
     va_t from, to, size; /* UNMAP: from */
     bool ended;
@@ -233,9 +233,26 @@ static bool add_vad(void *ctx, const struct nt_vad_view *vad) {
     return true;
 }
 
+struct object_search {
+    uint32_t object, pid;
+};
+
+static bool is_object(void *ctx, const struct nt_process_view *process) {
+    struct object_search *search = ctx;
+    if (process->eprocess == search->object) { search->pid = process->pid; }
+    return process->eprocess != search->object;
+}
+
+/* A call names a process by its number or its object's address. (By a handle, too: those are not followed.) */
+static uint32_t pid_of(const struct counting *c, uint32_t named) {
+    struct object_search search = {.object = named, .pid = named};
+    if (named >= MM_SYSTEM_RANGE_START) { nt_view_processes(machine_os(c->machine), is_object, &search); }
+    return search.pid;
+}
+
 /* r: the service's success, with what it handed back. */
 static void apply(struct counting *c, const struct effect *effect, const struct log_record *r) {
-    uint32_t pid = effect->pid == CURRENT_PROCESS ? r->pid : effect->pid;
+    uint32_t pid = effect->of_current ? r->pid : pid_of(c, effect->pid);
     struct process *p = find_or_add(c, pid);
     switch (effect->kind) {
     case EFFECT_MAP: add_view(p, r->b, r->c); break;
@@ -290,6 +307,7 @@ static struct effect effect_of_call(const struct event *event) {
         if (strcmp(event->text, calls[i].name) != 0) { continue; }
         effect.kind = calls[i].kind;
         effect.pid = (uint32_t)event->args.arg[calls[i].process];
+        effect.of_current = effect.pid == CURRENT_PROCESS_HANDLE;
         effect.from = page_of((uint32_t)event->args.arg[calls[i].address]);
     }
     if (effect.kind != EFFECT_FORK) { return effect; }
@@ -297,12 +315,13 @@ static struct effect effect_of_call(const struct event *event) {
     if (event->args.arg[5] != 0) { /* of a section, not of what the parent has */
         effect.kind = EFFECT_NEW_IMAGE;
         effect.pid = effect.child;
+        effect.of_current = false;
     }
     return effect;
 }
 
 static struct effect effect_of(const struct event *event) {
-    struct effect effect = {.event = event->index, .pid = CURRENT_PROCESS};
+    struct effect effect = {.event = event->index, .of_current = true};
     switch (event->kind) {
     case EV_MAP: effect.kind = EFFECT_MAP; break;
     case EV_UNMAP:
@@ -318,6 +337,7 @@ static struct effect effect_of(const struct event *event) {
         break;
     case EV_FORK:
         effect.kind = EFFECT_FORK;
+        effect.of_current = false;
         effect.pid = event->fork.parent;
         effect.child = event->fork.pid;
         break;
@@ -325,6 +345,7 @@ static struct effect effect_of(const struct event *event) {
     case EV_PROC_CREATE:
     case EV_PROC_EXIT:
         effect.kind = event->kind == EV_EXEC ? EFFECT_EXEC : EFFECT_NEW;
+        effect.of_current = false;
         effect.pid = event->proc.pid;
         break;
     case EV_CALL: return effect_of_call(event);

@@ -192,7 +192,7 @@ int dump_poolused(struct dump *d, const char *argument) {
     va_t initial = dump_nonpaged_pool(d);
     scan(d, initial, initial_pool_end(initial), false, &usage);
     scan(d, MM_NONPAGED_POOL_EXPANSION, MM_CRASH_DUMP_START, false, &usage);
-    scan(d, MM_PAGED_POOL_START, MM_PAGED_POOL_END, true, &usage);
+    scan(d, MM_PAGED_POOL_START, MM_PAGED_POOL_END + 1, true, &usage);
     nt_view_pool_tags(d->os, add_tag, &usage);
     fprintf(d->out,
             "                    NonPaged                              Paged\nTag     Allocs      Used  in pages     "

@@ -32,8 +32,18 @@ for value in 'boot CFG-A' 'ram 32M' 'profile NT5' 'closed'; do
     sed "s/^!vmt 1/&\n!$value\n!page 4096\n!$value/" "$work/a.vmt" >"$work/directive.vmt"
     bad directive.vmt "directive\\.vmt:4: !${value%% *}: found it again after line 2, expected it once"
 done
-sed "s/^!vmt 1/&\n!profile NT5PAE\n!boot CFG-A/" "$work/a.vmt" >"$work/profile.vmt"
-expect 2 'p5.*no pae.*NT5PAE' "$ntmmu" run --mmu c --cpu p5 "$work/profile.vmt"
+for order in '!profile NT5PAE\n!boot CFG-A' '!boot CFG-A\n!profile NT5PAE'; do
+    sed "s/^!vmt 1/&\n$order/" "$work/a.vmt" >"$work/profile.vmt"
+    expect 2 'p5.*no pae.*NT5PAE' "$ntmmu" run --mmu c --cpu p5 "$work/profile.vmt"
+done
+for order in '!profile NT5\n!boot CFG-P' '!boot CFG-P\n!profile NT5'; do
+    sed "s/^!vmt 1/&\n$order/" "$work/a.vmt" >"$work/profile.vmt"
+    expect 0 '' "$ntmmu" run --quiet --mmu c --cpu p5 "$work/profile.vmt"
+done
+for order in '!pagefile 0\n!pagefile 1M' '!pagefile 1M\n!pagefile 0' '!pagefile 0\n!pagefile 0'; do
+    sed "s/^!vmt 1/&\n$order/" "$work/a.vmt" >"$work/directive.vmt"
+    bad directive.vmt 'directive\.vmt:3: !pagefile: found'
+done
 # large pages are asked of a CPU only where the kernel uses them
 sed "s/^!vmt 1/&\n!boot CFG-NOPSE/" "$work/a.vmt" >"$work/nopse.vmt"
 expect 2 'i486.*no pse' "$ntmmu" run --mmu c --cpu i486 "$work/a.vmt"

@@ -39,6 +39,10 @@ static void print_config(const struct machine_config *config) {
            os->manual_threads ? "manual" : "auto");
     printf("!ram %x\n!popup %s\n!unhandled %s\n", (unsigned)os->ram_free, os->refuse_popups ? "refuse" : "accept",
            config->ends_unhandled ? "end" : "report");
+    if (config->kernel_direct || os->reference_counting) {
+        printf("#%s%s\n", config->kernel_direct ? " --kernel direct" : "",
+               os->reference_counting ? " --counting reference" : "");
+    }
     if (os->checked_build) { puts("!checked"); }
     if (os->pagefiles) { printf("!pagefile %x %x\n", (unsigned)os->pagefile[0].min, (unsigned)os->pagefile[0].max); }
     if (os->max_ws) { printf("!ws %u:%u\n", os->min_ws, os->max_ws); }
@@ -72,7 +76,8 @@ static bool may_damage(const struct event *event) {
     switch (event->kind) {
     case EV_ACCESS: return event->access.mode != EVENT_USER && event->access.va + event->access.size > 0x7fff0000;
     case EV_RUN: return event->run.mode != EVENT_USER && event->run.vpn >= 0x7fff0;
-    case EV_CALL: return strncmp(event->text, "Nt", 2) != 0;
+    case EV_CALL: /* NtCreateProcess: shadow memory follows no handles */
+        return strncmp(event->text, "Nt", 2) != 0 || strcmp(event->text, "NtCreateProcess") == 0;
     case EV_POKE:
     case EV_POKE_QUAD:
     case EV_POOL_FREE:

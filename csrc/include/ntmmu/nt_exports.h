@@ -14,6 +14,8 @@ struct nt_export {
     uint8_t section; /* NT-xx */
 };
 
+#define CURRENT_PROCESS_HANDLE 0xFFFFFFFFu /* NtCurrentProcess() */
+
 #define NT_EXPORTS 48
 extern const struct nt_export nt_exports[NT_EXPORTS];
 bool nt_export_callable(const char *name); /* by nt_call or a trace's `call` */

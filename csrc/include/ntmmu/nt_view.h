@@ -101,11 +101,11 @@ struct nt_paging_file_view {
 #define NT_PAGING_FILE_WORDS     16
 #define NT_PAGING_FILE_PAGES_MAX 0x100000u /* what 20 bits of a page-file PTE can name */
 
-/* What of the pools carries a tag; page-aligned runs, which have no header, included. */
-/* A block begins with 8 bytes, NT-84: its size in units of 8 bytes | POOL_ALLOCATED, its tag. */
+/* A block of a pool begins with 8 bytes, NT-84: its size in units of 8 bytes | POOL_ALLOCATED, its tag. */
 #define POOL_UNIT      8u
 #define POOL_ALLOCATED 0x80000000u
 
+/* What of the pools carries a tag; page-aligned runs, which have no header, included. */
 struct nt_pool_tag_view {
     uint32_t tag; /* first character in the low byte */
     bool paged;

@@ -11,7 +11,7 @@ struct output_file {
     char *temporary, *target; /* NULL: written in place */
 };
 
-/* A link's target is replaced, not the link. */
+/* Of a link that leads to a file that file is replaced, not the link. */
 int output_open(struct output_file *out, const char *path);
 int output_write(struct output_file *out, const void *bytes, size_t count);
 /* Closes it; now it has its name. After a failure nothing is left of it. */

@@ -103,7 +103,7 @@ int report_write_json(struct json_t *root, const char *path, char *err, size_t e
 struct json_t *report_text(const char *text);
 void report_set(struct json_t *object, const char *key, uint64_t value);
 void report_set_text(struct json_t *object, const char *key, const char *value);
-/* The same of the object described above. */
+/* The object described at the top of this file to PATH, as report_write_json does it. */
 int report_json(const struct run_report *report, const char *path, char *err, size_t err_size);
 /* A few lines for a person. 0, or -1 if out does not take them. */
 int report_summary(const struct run_report *report, FILE *out);
