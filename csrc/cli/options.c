@@ -160,7 +160,10 @@ char *cli_wave_command(const struct cli_machine_options *o) {
     if (!out) { return NULL; }
     struct cli_machine_options usual;
     cli_machine_defaults(&usual);
-    fprintf(out, "%s wave", program_invocation_name);
+    static const char platform[] = "-platform"; /* `wave` is a command of the program beside it */
+    size_t length = strlen(program_invocation_name), suffix = sizeof platform - 1;
+    bool other = length > suffix && strcmp(program_invocation_name + length - suffix, platform) == 0;
+    fprintf(out, "%.*s wave", (int)(other ? length - suffix : length), program_invocation_name);
     if (cli_is_mmu_object(o->mmu)) {
         fputs(" --mmu", out);
         print_word(out, o->mmu);

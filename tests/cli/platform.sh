@@ -32,6 +32,21 @@ expect 0 '' "$ntmmu-platform" --mmu c --clock 500 "$trace"
 wave() { "$@" --quiet --wave "$work/w.fst" --wave-at fault:3 "$trace" && fst2vcd "$work/w.fst" | grep -v '^\s.* 20[0-9][0-9]$'; }
 [ "$(wave "$ntmmu" run | md5sum)" = "$(wave "$ntmmu-platform" | md5sum)" ] || fail "the waveforms differ"
 
+# a difference is shown by the same command
+wrapped_mmu "$work/late.so" "$(realpath "$(dirname "$ntmmu")")/examples/tiny_mmu.so" translate <<END
+static size_t translate(struct mmu *mmu, const struct mmu_request *request, struct mmu_result *result, size_t count) {
+    count = inner->translate(mmu, request, result, count);
+    for (size_t i = 0; i < count; i++) { result[i].cycles++; }
+    return count;
+}
+END
+small_trace "$work/late.vmt"
+late=(--quiet --mmu "$work/late.so" --cpu examples/own-mmu/tiny_mmu.preset --compare c "$work/late.vmt")
+for program in "$ntmmu run" "$ntmmu-platform"; do
+    expect 1 '' $program "${late[@]}"
+    grep -qF "to see it: $ntmmu wave " "$work/stdout" || { cat "$work/stdout"; fail "no command"; }
+done
+
 # a trace that fails is reported in the same words
 small_trace "$work/av.vmt" 'r 900000 4'
 expect 1 '' "$ntmmu" run --quiet --mmu c "$work/av.vmt"
