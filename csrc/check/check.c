@@ -22,6 +22,7 @@ struct check {
     struct machine *machine[2];
     unsigned machines, flags;
     uint64_t audit_interval, until_audit;
+    const char *trace;
     struct records records[2];
     const struct machine_result *result[2];
     struct lockstep *lockstep;
@@ -95,6 +96,7 @@ struct check *check_create(const struct check_config *config, char *err, size_t 
     c->machines = config->machine[1] ? 2 : 1;
     c->flags = config->flags;
     c->audit_interval = c->until_audit = config->audit_interval;
+    c->trace = config->trace;
     if (!create_checks(c, config, err, err_size)) {
         check_destroy(c);
         return NULL;
@@ -201,8 +203,8 @@ static bool judge_end(struct check *c, uint64_t held) {
         return false;
     }
     if (held) {
-        report_add(&c->report, "%" PRIu64 " events still wait for a thread that never wakes when the trace ends\n",
-                   held);
+        report_add(&c->report, "%s: %" PRIu64 " events still wait for a thread that never wakes when the trace ends\n",
+                   c->trace, held);
         return false;
     }
     if (c->result[0]->late_failures && !machine_has_injected(c->machine[0])) {

@@ -48,6 +48,9 @@ static enum check_verdict key_pfn(struct expect *e, const char *arg, const char 
     if (!number_parse(e, arg, strlen(arg), &frame)) {
         return expect_bad(e, "pfn.FRAME=…, FRAME hexadecimal or a bound @A");
     }
+    if (frame >= machine_memory(e->machine)->size >> PAGE_SHIFT) {
+        return expect_bad(e, "pfn.FRAME=…, a frame that there is");
+    }
     name_records(e, LOG_PFN, frame, true, 0);
     struct mmpfn pfn = peek_pfn(e->machine, frame);
     pte_t original = peek_original_pte(e->machine, frame);

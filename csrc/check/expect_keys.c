@@ -382,7 +382,7 @@ static enum check_verdict key_signal(struct expect *e, const char *value) {
         for (int k = 0; k < LOG_SIGNALS; k++) { known = known || piece_is(piece, length, name[k]); }
         if (!known) {
             return expect_bad(e, "signal=none or a list of zeroing-page, available-pages, available-pages-high, "
-                                 "modified-writer, mapped-writer, pagefile-full, assert-paged-code, swap");
+                                 "modified-writer, mapped-writer, pagefile-full, assert-paged-code, swap, deadlock");
         }
     }
     const char *have = found.length ? found.text : "none";

@@ -142,7 +142,7 @@ int cmd_dump(int argc, char **argv) {
     if (cli_choose_mmu(options.machine.mmu, &config, options.machine.assertions, err, sizeof err)) {
         m = machine_create(&config, err, sizeof err);
     }
-    int rc = m ? replay_to(&trace, m, &options) : cli_error("%s", err);
+    int rc = m ? replay_to(&trace, m, &options) : cli_error("%s: %s", options.machine.trace, err);
     if (rc == EXIT_OK) { rc = answer(m, &options); }
     machine_destroy(m);
     cli_trace_close(&trace);

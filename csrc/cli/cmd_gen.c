@@ -104,11 +104,14 @@ int cmd_gen(int argc, char **argv) {
     if (!writer) { return cli_error("%s", err); }
     int rc = gen_write(config, writer);
     cli_progress_end();
-    if (cli_interrupted || rc) { trace_abandon(writer); }
     if (cli_interrupted) {
+        trace_abandon(writer);
         cli_error("interrupted");
         return EXIT_INTERRUPTED;
     }
-    if (rc) { return cli_error("%s: cannot be written", o.out); }
+    if (rc) { /* the writer failed, and says why */
+        trace_finish(writer, err, sizeof err);
+        return cli_error("%s", err);
+    }
     return trace_finish(writer, err, sizeof err) ? cli_error("%s", err) : EXIT_OK;
 }

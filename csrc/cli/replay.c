@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PROGRESS_EVENTS 4096 /* events between two looks at the clock */
@@ -43,7 +43,8 @@ int wave_window_parse(const char *text, struct wave_window *out) {
 static int set_wave(struct replay *r, const char *path, uint64_t from, uint64_t to) {
     const struct machine *m = r->machine[0];
     if (machine_mmu_ops(m)->wave(machine_mmu(r->machine[0]), path, from, to) == 0) { return EXIT_OK; }
-    return cli_error("%s: cannot write a waveform there", r->config.wave);
+    bool own = cli_is_mmu_object(r->config.options.mmu);
+    return cli_error("%s: cannot write a waveform there%s", r->config.wave, own ? ", or this MMU writes none" : "");
 }
 
 static uint64_t cycles(const struct replay *r) {
@@ -91,7 +92,11 @@ static int find_fault(struct replay *r) {
         kind = cli_trace_next(&scout.trace, &item);
         if (kind == TRACE_EOF || kind == TRACE_ERROR) { break; }
         if (kind != TRACE_EVENT) { continue; }
-        machine_step(scout.machine[0], &item.event);
+        const struct machine_result *result = machine_step(scout.machine[0], &item.event);
+        if (result->stop == MACHINE_PANIC) {
+            rc = cli_error("%s:%" PRIu64 ": %s", config.options.trace, item.event.line, result->message);
+            break;
+        }
         if (machine_counts(scout.machine[0])->page_faults >= config.window.first) {
             r->window_event = item.event.index;
             r->window_known = true;
@@ -101,8 +106,12 @@ static int find_fault(struct replay *r) {
         rc = cli_error("%s", trace_error(scout.trace.reader));
     }
     if (rc == EXIT_OK && !r->window_known && !cli_interrupted) {
-        rc = cli_error("%s: found %" PRIu64 " page faults, expected at least %" PRIu64, config.options.trace,
-                       machine_counts(scout.machine[0])->page_faults, config.window.first);
+        uint64_t found = machine_counts(scout.machine[0])->page_faults;
+        machine_finish(scout.machine[0]);
+        bool late = machine_counts(scout.machine[0])->page_faults >= config.window.first;
+        rc = cli_error("%s: found %" PRIu64 " page faults, expected at least %" PRIu64 "%s", config.options.trace,
+                       found, config.window.first,
+                       late ? ": it comes behind the last event, when threads that waited go on" : "");
     }
     if (rc == EXIT_OK || scout.machine[0]) { replay_close(&scout); }
     return rc;
@@ -181,7 +190,7 @@ static struct machine *create_machine(struct replay *r, const char *mmu, const s
         architecture_place(r->architecture, config);
     }
     m = machine_create(config, err, sizeof err);
-    if (!m && !is_illegal(r)) { cli_error("%s", err); }
+    if (!m && !is_illegal(r)) { cli_error("%s: %s", r->config.options.trace, err); }
     return m;
 }
 
@@ -274,6 +283,11 @@ static int one_event(struct replay *r, const struct event *event) {
     counting_event(r->counting, event);
     enum check_verdict verdict = check_event(r->check, event);
     r->events++;
+    bool shown = r->config.wave && r->config.window.what == WAVE_ACCESS && event->index == r->window_event;
+    if (shown && check_result(r->check) && check_result(r->check)->blocked) {
+        fprintf(stderr, "ntmmu: event %" PRIu64 " waits, or is held back, and goes on during a later one\n",
+                event->index);
+    }
     if (r->config.wave) { window_after(r, event->index); }
     pass_time(r);
     if (r->events % PROGRESS_EVENTS == 0) {

@@ -12,7 +12,8 @@
 
 #define CAPTURED_PAGEFILE ((uint64_t)1 << 30) /* the commit limit of a trace that says nothing about paging files */
 
-#define SETTINGS_MAX 20
+#define SETTINGS_MAX  20
+#define BARE_RAM_UNIT ((uint64_t)4 << 20) /* traces/FORMAT.md */
 
 struct directives {
     uint64_t line[SETTINGS_MAX]; /* 0: not there */
@@ -198,7 +199,7 @@ static const struct setting settings[] = {
     {"inject", 1, 1, INJECT_EXPECTED, apply_inject, OF_SYSTEM | MANY},
     {"maxmem", 1, 1, "a frame number", apply_maxmem, OF_SYSTEM},
     {"bad", 1, 1, "FIRST-LAST, two frame numbers", apply_bad, OF_SYSTEM},
-    {"ws", 1, 1, "MIN:MAX in pages", apply_ws, OF_SYSTEM},
+    {"ws", 1, 1, "MIN:MAX in pages, MIN not above MAX", apply_ws, OF_SYSTEM},
     {"closed", 0, 0, "nothing behind it", apply_closed, OF_SYSTEM},
     {"page", 1, 1, "4096", NULL, ONCE},
     {"gran", 1, 1, "65536", NULL, ONCE},
@@ -343,6 +344,12 @@ int cli_trace_open(struct cli_trace *trace, const struct cli_machine_options *op
     apply_options(options, &seen, config);
     trace->bare = config->os == &bare_os_ops;
     trace->closed = has_setting(&seen, "closed");
+    if (trace->bare && config->os_config.ram_free % BARE_RAM_UNIT) {
+        snprintf(err, err_size, "%s: found %" PRIu64 " bytes of RAM for a bare program, expected a multiple of 4M",
+                 options->trace, config->os_config.ram_free);
+        cli_trace_close(trace);
+        return -1;
+    }
     if (trace->bare && refuse_for_bare(&seen, options, options->trace, err, err_size)) {
         cli_trace_close(trace);
         return -1;

@@ -16,5 +16,6 @@ ntstatus_t PspExecProcess(struct os *os, struct eprocess *process, const char *i
     }
     memset(process->ImageName, 0, sizeof process->ImageName);
     strncpy(process->ImageName, image, sizeof process->ImageName - 1);
+    PspStoreImageName(os, process);
     return STATUS_SUCCESS;
 }

@@ -50,6 +50,7 @@ ntstatus_t NtWriteVirtualMemory(struct os *os, struct eprocess *process, va_t st
 
 /* ---- psobject.c: the EPROCESS in memory, NT-70, NT-72 ---- */
 void PspClearProcessObject(struct os *os, const struct eprocess *process);
+void PspStoreImageName(struct os *os, const struct eprocess *process);
 void PspInitializeProcessObject(struct os *os, const struct eprocess *process, const struct eprocess *parent);
 bool MmIsRecursiveIoFault(struct os *os); /* NT-89 */
 

@@ -21,11 +21,19 @@ void PspClearProcessObject(struct os *os, const struct eprocess *process) {
     os->M->ops->fill(os->M, process->Address, 0, EPROCESS_SIZE);
 }
 
+/* A captured program's image is a command line; its name is the program's, without the path. */
+void PspStoreImageName(struct os *os, const struct eprocess *process) {
+    char name[IMAGE_NAME_BYTES] = {0};
+    const char *first = process->ImageName, *end = first;
+    for (; *end && (*end != ' ' || (end > process->ImageName && end[-1] == '\\')); end++) {
+        if (*end == '/') { first = end + 1; }
+    }
+    memcpy(name, first, (size_t)(end - first) < sizeof name ? (size_t)(end - first) : sizeof name - 1);
+    os->M->ops->write(os->M, process->Address + EPROCESS_IMAGE_FILE_NAME, name, sizeof name);
+}
+
 /* What creation writes into the body; parent: NULL for the system process. The body was cleared. */
 void PspInitializeProcessObject(struct os *os, const struct eprocess *process, const struct eprocess *parent) {
-    char name[IMAGE_NAME_BYTES] = {0};
-    const char *slash = strrchr(process->ImageName, '/'), *last = slash ? slash + 1 : process->ImageName;
-    memcpy(name, last, strnlen(last, sizeof name - 1));
     uint32_t affinity = parent ? MiRead32(os, parent->Address + EPROCESS_AFFINITY) : ACTIVE_PROCESSORS;
     uint32_t hard_errors = parent ? MiRead32(os, parent->Address + EPROCESS_HARD_ERROR_MODE) : HARD_ERROR_MODE;
     uint8_t priority = NORMAL_BASE_PRIORITY;
@@ -42,7 +50,7 @@ void PspInitializeProcessObject(struct os *os, const struct eprocess *process, c
     MiStore(os, process, EPROCESS_INHERITED_FROM, process->ParentPid);
     MiStore(os, process, EPROCESS_GRANTED_ACCESS, PROCESS_ALL_ACCESS | LEAST_GRANTED_ACCESS);
     MiStore(os, process, EPROCESS_HARD_ERROR_MODE, hard_errors);
-    os->M->ops->write(os->M, process->Address + EPROCESS_IMAGE_FILE_NAME, name, sizeof name);
+    PspStoreImageName(os, process);
 }
 
 /* ---- NtCreateProcess ---- */

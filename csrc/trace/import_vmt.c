@@ -38,6 +38,11 @@ static void count(struct import_report *report, const struct event *e) {
     *(access == EVENT_FETCH ? &report->ifetch : access == EVENT_LOAD ? &report->loads : &report->stores) += n;
 }
 
+static bool makes_bare(const struct trace_item *item, int kind) {
+    return kind == TRACE_DIRECTIVE && item->word_count > 1 && strcmp(item->words[0], "boot") == 0 &&
+           strcmp(item->words[1], "bare") == 0;
+}
+
 /* `!vmt` and `!end`, with whatever comment: the writer has its own. */
 static bool is_frame(int kind, const char *line) { return kind == TRACE_BLANK && line[strspn(line, " \t\r")] == '!'; }
 
@@ -57,6 +62,10 @@ static int copy_all(struct copy *c, char *err, size_t err_size) {
     const char *line;
     for (uint64_t n = 0;; n++) {
         int kind = reader_next_line(c->reader, &item, &line);
+        if (c->runs && makes_bare(&item, kind)) {
+            kind =
+                trace_refuse(c->reader, "found a bare program, expected a captured one: a bare one has no page runs");
+        }
         if (kind == TRACE_ERROR) {
             snprintf(err, err_size, "%s", trace_error(c->reader));
             return -1;

@@ -203,7 +203,8 @@ int lackey_input_open(struct lackey_input *in, const char *const *paths, unsigne
     for (unsigned i = 0; i < count; i++) {
         struct stat st;
         if (strcmp(paths[i], "-") == 0) {
-            snprintf(err, err_size, "-: found standard input, expected a directory, a .tar or logs: they are read twice");
+            snprintf(err, err_size,
+                     "-: found standard input, expected a directory, a .tar or logs: they are read twice");
             return -1;
         }
         if (stat(paths[i], &st) < 0) {

@@ -20,7 +20,8 @@ int output_open(struct output_file *out, const char *path) {
     struct stat status;
     bool standard = strcmp(path, "-") == 0;
     if (standard) { fflush(stdout); } /* what was printed comes first */
-    if (standard || (stat(path, &status) == 0 && !S_ISREG(status.st_mode))) { return open_in_place(out, path); }
+    bool exists = !standard && stat(path, &status) == 0;
+    if (standard || (exists && !S_ISREG(status.st_mode))) { return open_in_place(out, path); }
     out->target = realpath(path, NULL);
     if (!out->target) { out->target = strdup(path); }
     bool named = out->target && asprintf(&out->temporary, "%s.XXXXXX", out->target) >= 0;
@@ -29,9 +30,9 @@ int output_open(struct output_file *out, const char *path) {
         if (named) { free(out->temporary); }
         out->temporary = NULL;
     }
-    mode_t mask = umask(0); /* mkostemp made it 0600; it is an ordinary file */
+    mode_t mask = umask(0); /* mkostemp made it 0600; it is an ordinary file, or takes the place of one */
     umask(mask);
-    if (out->fd >= 0 && fchmod(out->fd, 0666 & ~mask) == 0) { return 0; }
+    if (out->fd >= 0 && fchmod(out->fd, exists ? status.st_mode & 0777 : 0666 & ~mask) == 0) { return 0; }
     output_drop(out);
     return -1;
 }

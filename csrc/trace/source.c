@@ -145,7 +145,8 @@ void source_close(struct source *s) {
 }
 
 static enum source_status too_long(struct source *s) {
-    snprintf(s->error, sizeof s->error, "found a line longer than %d bytes, expected a shorter one", SOURCE_LINE_MAX);
+    snprintf(s->error, sizeof s->error, "found a line longer than %d bytes, expected a shorter one",
+             SOURCE_LINE_MAX - 1);
     return SOURCE_ERROR;
 }
 

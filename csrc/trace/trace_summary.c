@@ -58,7 +58,7 @@ static bool add_access(struct trace_summary *s, const struct event *e) {
     unsigned access = run ? e->run.access : e->access.access;
     uint64_t count = run ? e->run.count : 1, pages = run ? count : last - first + 1;
     s->touches += pages;
-    if ((run ? e->run.mode : e->access.mode) == EVENT_KERNEL) {
+    if ((run ? e->run.mode : e->access.mode) != EVENT_USER) {
         s->kernel_touches += pages;
     } else {
         s->accesses[access & 3] += count;
@@ -66,6 +66,16 @@ static bool add_access(struct trace_summary *s, const struct event *e) {
     }
     for (vpn_t vpn = first; vpn <= last; vpn++) {
         if (!touch(s, vpn, access)) { return false; }
+    }
+    return true;
+}
+
+static bool add_batch(struct trace_summary *s, const struct event *e) {
+    for (unsigned i = 0; i < e->batch.count; i++) {
+        const struct event_touch *at = &e->batch.at[i];
+        s->touches++;
+        *(at->mode == EVENT_USER ? &s->accesses[at->access & 3] : &s->kernel_touches) += 1;
+        if (!touch(s, at->va >> PAGE_SHIFT, at->access)) { return false; }
     }
     return true;
 }
@@ -122,6 +132,7 @@ static bool add_item(struct trace_summary *s, const struct trace_item *item) {
     const struct event *e = &item->event;
     s->events++;
     s->by_kind[e->kind]++;
+    if (e->kind == EV_BATCH) { return add_batch(s, e); }
     return e->kind == EV_ACCESS || e->kind == EV_RUN ? add_access(s, e) : add_other(s, e);
 }
 

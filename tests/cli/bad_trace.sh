@@ -99,3 +99,17 @@ small_trace "$work/poke.vmt" 'poke 30ffe 1'
 bad poke.vmt "poke\\.vmt:8: found '30ffe', expected .*multiple of 4"
 small_trace "$work/poke.vmt" 'pokeq 30004 1'
 bad poke.vmt "poke\\.vmt:8: found '30004', expected .*multiple of 8"
+# an event that no machine takes is refused, whatever is expected of it
+for lines in 'mov cr3 1000\nexpect exc=d' 'call Foo\nexpect status=5' 'call MmIsAddressValid\nexpect out=1' '!boot bare\nR 0\nexpect tlb=walk'; do
+    printf "!vmt 1\n$lines\n!end\n" >"$work/taken.vmt"
+    rc=0
+    "$ntmmu" run --quiet --mmu c "$work/taken.vmt" >"$work/stdout" 2>"$work/stderr" || rc=$?
+    [ $rc = 2 ] && ! grep -q expect: "$work/stderr" || { cat "$work/stdout" "$work/stderr"; fail "exit code $rc: $lines"; }
+done
+small_trace "$work/frame.vmt" 'expect pfn.4000=flags:0'
+bad frame.vmt 'frame\.vmt:8: found .*, expected pfn\.FRAME=…, a frame that there is'
+printf '!vmt 1\n!boot bare\n!ram 5M\nr 0 4\n!end\n' >"$work/bare.vmt"
+bad bare.vmt 'bare\.vmt: found 5242880 bytes of RAM for a bare program, expected a multiple of 4M'
+small_trace "$work/wait.vmt" 'drain 0' 'w 411000 1' 'expect fault=block'
+expect 1 '' "$ntmmu" run --quiet --mmu c "$work/wait.vmt"
+grep -q "wait.vmt: 1 events still wait" "$work/stdout" || { cat "$work/stdout"; fail "no word of the trace that waits"; }

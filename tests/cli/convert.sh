@@ -69,3 +69,12 @@ expect 2 '--name: found with --from vmt' "$ntmmu" convert --from vmt --name x "$
 expect 2 'none.vmt' "$ntmmu" convert --from vmt "$work/none.vmt" "$work/o.vmt"
 expect 2 'none.vmt' "$ntmmu" info "$work/none.vmt"
 [ ! -e "$work/o.vmt" ] || fail "a refused conversion left a file"
+
+# a bare program: its modes and batches are counted as run counts them; it has no page runs
+printf '!vmt 1\n!boot bare\nr 0 4\nsr 0 4\nkr 0 4\nsi 0 4\nsw 0 4\nbatch r:0 sr:0 kr:0 kw:0 i:0\n!end\n' >"$work/bare.vmt"
+for command in 'info' 'run --mmu c'; do
+    # shellcheck disable=SC2086
+    "$ntmmu" $command --quiet --json - "$work/bare.vmt" | jq -c 'if (.accesses | type) == "object" then . + .accesses else . end | [.fetches, .loads, .stores, .kernel_touches, .touches]'
+done >"$work/counts"
+[ "$(uniq -c <"$work/counts" | xargs)" = '2 [1,2,0,7,10]' ] || fail "info and run count a bare program: $(cat "$work/counts")"
+expect 2 'bare.vmt:2: found a bare program, expected' "$ntmmu" convert --from vmt --level run "$work/bare.vmt" "$work/runs.vmt"

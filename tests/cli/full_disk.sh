@@ -9,6 +9,7 @@ json() { # FILE PATTERN: every command that writes JSON says so in one line
     expect 2 "$2" "$ntmmu" vectors --quiet --mmu c --json "$1" "$work/none.vec"
 }
 json /dev/full '/dev/full: cannot write'
+expect 2 '^ntmmu: -: No space left on device' bash -c "'$ntmmu' gen --events 100000 - >/dev/full"
 [ -c /dev/full ] || fail "/dev/full was replaced"
 mkdir "$work/d"
 json "$work/d/no/out.json" 'd/no/out.json: cannot write'

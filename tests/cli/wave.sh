@@ -73,3 +73,13 @@ expect 2 'cannot write the waveform: the disk is full' bash -c "ulimit -f 4; tra
 expect 0 '' "$ntmmu" run --wave "$work/all.fst" "$work/a.vmt" # and statistics, which are read at held edges
 times "$work/all.fst" | tail -n 1 >"$work/last"
 [ "$(cat "$work/last")" -gt $((${third% *} * 10 + 100)) ] || fail "the whole waveform ends at $(cat "$work/last")"
+
+# what waits: an access that goes on later, a fault behind the trace's end
+printf '%s\n' '!vmt 1' 'proc+ 1 0 "a"' 'thr+ 101 1' 'proc+ 2 0 "b"' 'thr+ 201 2' 'x 0 101' 'sec+ 1 data 20000 "/f"' 'map 1 410000 10000 0 r' \
+    'r 410000 4' 'r 411000 4' 'r 414000 4' 'x 0 201' '!end' >"$work/late.vmt"
+expect 0 'event 8 waits, or is held back, and goes on during a later one' "$ntmmu" wave --disk fixed:5 --at access:8 --out "$work/w.fst" "$work/late.vmt"
+found=$("$ntmmu" run --quiet --mmu c --disk fixed:5 --json - "$work/late.vmt" | jq .page_faults)
+expect 2 "found [0-9]+ page faults, expected at least $found: it comes behind the last event" \
+    "$ntmmu" wave --disk fixed:5 --at "fault:$found" --out "$work/w.fst" "$work/late.vmt"
+sed 's/^r 411000 4/call Foo/' "$work/late.vmt" >"$work/foo.vmt"
+expect 2 'foo.vmt:10: call: the kernel has no such function' "$ntmmu" wave --at fault:9 --out "$work/w.fst" "$work/foo.vmt"

@@ -330,12 +330,14 @@ TEST(TraceWriter, AnExistingFileStaysUntilTheNewOneIsWhole) {
 TEST(TraceWriter, ALinkLeadsToWhatIsReplaced) {
     std::string path = temporary("linked.vmt"), link = temporary("link.vmt");
     std::ofstream(path) << "old";
+    ASSERT_EQ(chmod(path.c_str(), 0640), 0);
     ASSERT_EQ(symlink(path.c_str(), link.c_str()), 0);
     char err[300] = "";
     EXPECT_EQ(trace_finish(trace_create(link.c_str(), err, sizeof err), err, sizeof err), 0) << err;
     EXPECT_EQ(slurp(path), "!vmt 1\n!end\n");
     struct stat status;
     EXPECT_TRUE(lstat(link.c_str(), &status) == 0 && S_ISLNK(status.st_mode));
+    EXPECT_TRUE(stat(path.c_str(), &status) == 0 && (status.st_mode & 0777) == 0640) << "who may read it stays";
     unlink(link.c_str());
     unlink(path.c_str());
 }
