@@ -277,8 +277,10 @@ static uint64_t file_part(const struct section *s, uint64_t offset, uint64_t *va
         *valid = piece->size - into < PAGE_SIZE ? piece->size - into : PAGE_SIZE;
         return piece->file_offset + into;
     }
-    *valid = s->size == 0 || s->size - offset > PAGE_SIZE ? PAGE_SIZE : s->size - offset;
-    if (s->size != 0 && offset >= s->size) { *valid = 0; }
+    /* an image's size is that of its pages, not of the file */
+    uint64_t size = s->type == EVENT_SEC_IMAGE ? (s->size + PAGE_MASK) & ~(uint64_t)PAGE_MASK : s->size;
+    *valid = size == 0 || size - offset > PAGE_SIZE ? PAGE_SIZE : size - offset;
+    if (size != 0 && offset >= size) { *valid = 0; }
     return offset;
 }
 

@@ -109,7 +109,7 @@ static void replay(struct machine *m[2], struct bytes *bytes) {
         if (verdict == CHECK_OK) { verdict = expect_outcome(check); }
     }
     if (verdict == CHECK_OK) { verdict = check_finish(check); }
-    if (printing) { fputs(check_report(check), stdout); }
+    if (printing) { fputs(check_report(check), stdout), fflush(stdout); }
     FUZZ_REQUIRE(!strstr(check_report(check), "differ"));
     FUZZ_REQUIRE(damaged || !is_about_memory(check_report(check)));
     check_destroy(check);

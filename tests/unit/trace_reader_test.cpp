@@ -295,7 +295,7 @@ TEST(TraceReader, BadLinesSayWhereWhatAndWhatElse) {
     EXPECT_EQ(error_of("exec 1 \"" + std::string(EVENT_TEXT_MAX, 'a') + "\"").substr(0, 12), "T:2: found '");
     EXPECT_EQ(error_of("exec 1 \"" + std::string(EVENT_TEXT_MAX - 1, 'a') + "\""), "");
     EXPECT_EQ(error_of(std::string(70000, ' ') + "x 0 1"),
-              "T:2: found a line longer than 65536 bytes, expected a shorter one");
+              "T:2: found a line longer than 65535 bytes, expected a shorter one");
 }
 
 TEST(TraceReader, BadFiles) {
