@@ -11,25 +11,23 @@
 #define ALL_PDES  (MM_DIRECTORIES * MM_PTE_PER_PAGE)
 #define ENTRIES   MM_PTE_PER_PAGE
 #if MI_PAE
-#define HYPERSPACE_TABLES 2u
-#define HYPERSPACE_FIRST  0x82u /* below: mapping ring, header page, zeroing page; not counted, NT-73 */
-#define PROCESS_COMMIT    8u    /* four directories, hyperspace tables, working-set page, what CR3 points to */
+#define HYPERSPACE_FIRST 0x82u /* below: mapping ring, header page, zeroing page; not counted, NT-73 */
+#define PROCESS_COMMIT   8u    /* four directories, hyperspace tables, working-set page, what CR3 points to */
 #else
-#define HYPERSPACE_TABLES 1u
-#define HYPERSPACE_FIRST  0x102u
-#define PROCESS_COMMIT    3u /* directory, hyperspace table, working-set page */
+#define HYPERSPACE_FIRST 0x102u
+#define PROCESS_COMMIT   3u /* directory, hyperspace table, working-set page */
 #endif
 #define SELF_MAP_INDEX   MiGetPdeIndex(PTE_BASE)
 #define HYPERSPACE_INDEX MiGetPdeIndex(MM_HYPER_BASE)
-#define OWN_TABLES       (MM_DIRECTORIES + HYPERSPACE_TABLES) /* one behind the other in the window */
-#define LAST_DIRECTORY   (MM_DIRECTORIES - 1)                 /* describes all of these */
+#define OWN_TABLES       (MM_DIRECTORIES + MM_HYPER_TABLES) /* one behind the other in the window */
+#define LAST_DIRECTORY   (MM_DIRECTORIES - 1)               /* describes all of these */
 
 /* Kernel ranges whose pages the audit follows: one range of PDEs each. */
 static const struct {
     va_t start, end;
 } kernel_ranges[] = {
     {MM_SYSTEM_WS_LIST, MM_SYSTEM_CACHE_START},
-    {MM_PAGED_POOL_START, (MM_PAGED_POOL_END + 1)},
+    {MM_PAGED_POOL_START, MM_PAGED_POOL_END + 1},
 };
 
 bool audit_own(struct audit *a, pfn_t frame, enum frame_owner owner, uint32_t pid, uint32_t pte, pfn_t containing) {
@@ -360,7 +358,7 @@ static bool scan_fixed(struct scan *s) {
             return false;
         }
     }
-    for (unsigned i = 0; i < HYPERSPACE_TABLES; i++) {
+    for (unsigned i = 0; i < MM_HYPER_TABLES; i++) {
         if (!scan_hyperspace(s, i)) { return false; }
     }
     return true;
@@ -517,7 +515,7 @@ static bool scan_outswapped(struct scan *s) {
         s->vad = 0;
         if (!scan_swapped_directory(s, d, pde, self, last ? object : s->directory[LAST_DIRECTORY])) { return false; }
     }
-    for (unsigned i = 0; i < HYPERSPACE_TABLES; i++) {
+    for (unsigned i = 0; i < MM_HYPER_TABLES; i++) {
         if (!scan_swapped_hyperspace(s, i)) { return false; }
     }
     return true;
@@ -591,7 +589,7 @@ static bool scan_kernel_range(struct audit *a, va_t start, va_t end) {
 
 /* Views in system space: pages of sections, in page tables that the kernel made when they were needed. */
 static bool scan_system_views(struct audit *a) {
-    for (va_t va = MM_SYSTEM_VIEW_START; va < (MM_SYSTEM_VIEW_END + 1); va += (va_t)ENTRIES << PAGE_SHIFT) {
+    for (va_t va = MM_SYSTEM_VIEW_START; va <= MM_SYSTEM_VIEW_END; va += (va_t)ENTRIES << PAGE_SHIFT) {
         pfn_t table;
         if (!audit_kernel_table(a, va, &table)) { continue; }
         if (!audit_own(a, table, OWNER_PRIVATE, 0, (uint32_t)MiGetPdeAddress(va), audit_system_directory(a, va))) {
@@ -620,7 +618,7 @@ uint32_t audit_pool_pages(struct audit *a) {
     uint32_t pages = 0;
     pfn_t table;
     pte_t pte;
-    for (va_t va = MM_PAGED_POOL_START; audit_next_kernel_entry(a, (MM_PAGED_POOL_END + 1), &va, &table, &pte);
+    for (va_t va = MM_PAGED_POOL_START; audit_next_kernel_entry(a, MM_PAGED_POOL_END + 1, &va, &table, &pte);
          va += PAGE_SIZE) {
         pages++;
     }

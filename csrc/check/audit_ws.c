@@ -171,7 +171,7 @@ bool audit_system_working_set(struct audit *a) {
     bool good = audit_one(&w, 0);
     pfn_t table;
     pte_t pte;
-    for (va_t va = MM_PAGED_POOL_START; good && audit_next_kernel_entry(a, (MM_PAGED_POOL_END + 1), &va, &table, &pte);
+    for (va_t va = MM_PAGED_POOL_START; good && audit_next_kernel_entry(a, MM_PAGED_POOL_END + 1, &va, &table, &pte);
          va += PAGE_SIZE) {
         uint32_t vpn = (uint32_t)(va >> PAGE_SHIFT);
         if ((pte & PTE_VALID) && !(w.seen[vpn / 8] >> (vpn % 8) & 1)) {

@@ -24,8 +24,8 @@ extern const char *const gen_kind_names[], *const gen_mode_names[]; /* by these 
 
 struct gen_config {
     enum gen_kind kind;
-    enum gen_mode mode; /* GEN_NT: not GEN_LONG */
-    uint64_t seed; /* GEN_NT: of 32 bits */
+    enum gen_mode mode;       /* GEN_NT: not GEN_LONG */
+    uint64_t seed;            /* GEN_NT: of 32 bits */
     uint64_t events;          /* GEN_NT: at least so many, to the end of an operation */
     struct mmu_preset preset; /* GEN_MMU: whose features and TLBs it is for */
     bool mild;                /* GEN_NT: nothing whose outcome little memory or a failing disk would change */
