@@ -105,7 +105,7 @@ static unsigned last_word(const struct stored *range, pfn_t frame) {
 static void forget_words(void *ctx, struct ideal_page *page) {
     const struct stored *range = ctx;
     unsigned last = last_word(range, page->frame);
-    for (unsigned w = first_word(range, page->frame); w <= last; w++) { ideal_set_unknown(page, w, true); }
+    for (unsigned w = first_word(range, page->frame); w <= last; w++) { ideal_set_unknown(page, w); }
 }
 
 static void taint_frame(struct shadow *s, const struct stored *range, pfn_t frame) {
@@ -162,7 +162,7 @@ static void note_stray(struct shadow *s, pa_t pa, unsigned bytes) {
 static void see_page(struct shadow *s, struct ideal_page *page, pfn_t frame) {
     bool hit = page->frame != frame && page->seen != s->strays && !page->common;
     for (unsigned w = 0; hit && w < IDEAL_WORDS; w++) {
-        if (s->stray[w] > page->seen) { ideal_set_unknown(page, w, true); }
+        if (s->stray[w] > page->seen) { ideal_set_unknown(page, w); }
     }
     page->frame = frame;
     page->seen = s->strays;
@@ -192,8 +192,9 @@ static bool compare_load(struct shadow *s, const struct access *a, const struct 
                          const struct log_record *record, const struct event *event, struct report *report) {
     unsigned offset = a->va & PAGE_MASK;
     for (unsigned i = 0; i < a->bytes; i++) {
+        if (ideal_is_unknown(page, (offset + i) >> 2)) { continue; }
         uint8_t seen = (uint8_t)(a->data >> 8 * i), ideal = page->bytes[offset + i];
-        if (seen == ideal || ideal_is_unknown(page, (offset + i) >> 2) || is_tainted(s, a->pa + i)) { continue; }
+        if (seen == ideal || is_tainted(s, a->pa + i)) { continue; }
         report_event(report, "shadow: ", event);
         report_record(report, "  ", record);
         report_add(report,
@@ -209,10 +210,11 @@ static bool compare_load(struct shadow *s, const struct access *a, const struct 
 
 static void store_bytes(struct shadow *s, const struct access *a, struct ideal_page *page, uint32_t value) {
     unsigned offset = a->va & PAGE_MASK;
+    ideal_give_bytes(page);
     for (unsigned i = 0; i < a->bytes; i++) { page->bytes[offset + i] = (uint8_t)(value >> 8 * i); }
     /* A word becomes known again only when all of it was stored. */
     if (a->bytes == 4 && (offset & 3) == 0) {
-        if (page->unknown) { ideal_set_unknown(page, offset >> 2, false); }
+        ideal_set_known(page, offset >> 2);
         untaint(s, a->pa);
     }
 }
@@ -406,7 +408,7 @@ static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid,
             bool common = old && old->common;
             struct ideal_page *own = ideal_store_page(s->ideal, pid, va);
             for (unsigned i = 0; s->waited && common && own != old && i < IDEAL_WORDS; i++) {
-                ideal_set_unknown(own, i, true);
+                ideal_set_unknown(own, i);
             }
         }
     } else if (m && event->kind == EV_MDL_MAP) {

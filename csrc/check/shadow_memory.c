@@ -84,37 +84,65 @@ struct ideal {
 
 /* ---- pages and tables ---- */
 
-static struct ideal_page *page_new(void) {
+#define UNKNOWN_SIZE (IDEAL_WORDS / 8)
+
+/* Nothing of it is known. */
+static struct ideal_page *page_unknown(void) {
     struct ideal_page *p = check_alloc(sizeof *p);
     p->references = 1;
     return p;
 }
 
+/* Zeros. */
+static struct ideal_page *page_new(void) {
+    struct ideal_page *p = page_unknown();
+    p->bytes = check_alloc(PAGE_SIZE);
+    return p;
+}
+
+static void page_forget(struct ideal_page *p) {
+    free(p->bytes);
+    free(p->unknown);
+    p->bytes = NULL;
+    p->unknown = NULL;
+}
+
 static void page_drop(struct ideal_page *p) {
     if (p && --p->references == 0) {
-        free(p->unknown);
+        page_forget(p);
         free(p);
     }
 }
 
 static struct ideal_page *page_copy(const struct ideal_page *from) {
-    struct ideal_page *p = page_new();
+    struct ideal_page *p = page_unknown();
     p->seen = from->seen;
-    memcpy(p->bytes, from->bytes, sizeof p->bytes);
+    if (from->bytes) {
+        p->bytes = check_alloc(PAGE_SIZE);
+        memcpy(p->bytes, from->bytes, PAGE_SIZE);
+    }
     if (from->unknown) {
-        p->unknown = check_alloc(IDEAL_WORDS / 8);
-        memcpy(p->unknown, from->unknown, IDEAL_WORDS / 8);
+        p->unknown = check_alloc(UNKNOWN_SIZE);
+        memcpy(p->unknown, from->unknown, UNKNOWN_SIZE);
     }
     return p;
 }
 
-void ideal_set_unknown(struct ideal_page *page, unsigned word, bool unknown) {
-    if (!page->unknown) {
-        if (!unknown) { return; }
-        page->unknown = check_alloc(IDEAL_WORDS / 8);
-    }
-    uint64_t bit = (uint64_t)1 << (word & 63);
-    page->unknown[word >> 6] = unknown ? page->unknown[word >> 6] | bit : page->unknown[word >> 6] & ~bit;
+void ideal_set_unknown(struct ideal_page *page, unsigned word) {
+    if (!page->bytes) { return; }
+    if (!page->unknown) { page->unknown = check_alloc(UNKNOWN_SIZE); }
+    page->unknown[word >> 6] |= (uint64_t)1 << (word & 63);
+}
+
+void ideal_give_bytes(struct ideal_page *page) {
+    if (page->bytes) { return; }
+    page->bytes = check_alloc(PAGE_SIZE);
+    page->unknown = check_alloc(UNKNOWN_SIZE);
+    memset(page->unknown, 0xFF, UNKNOWN_SIZE);
+}
+
+void ideal_set_known(struct ideal_page *page, unsigned word) {
+    if (page->unknown) { page->unknown[word >> 6] &= ~((uint64_t)1 << (word & 63)); }
 }
 
 static void leaf_drop(struct leaf *leaf) {
@@ -284,16 +312,17 @@ static uint64_t file_part(const struct section *s, uint64_t offset, uint64_t *va
     return offset;
 }
 
-static struct ideal_page *section_page(struct section *s, uint64_t offset) {
+/* known: with its contents, if nobody had it before. */
+static struct ideal_page *section_page(struct section *s, uint64_t offset, bool known) {
     uint64_t index = offset >> PAGE_SHIFT;
     struct store_page *sp;
     HASH_FIND(hh, s->store->pages, &index, sizeof index, sp);
     if (sp) { return sp->page; }
     sp = check_alloc(sizeof *sp);
     sp->index = index;
-    sp->page = page_new();
+    sp->page = known ? page_new() : page_unknown();
     sp->page->common = true;
-    if (s->type != EVENT_SEC_PAGE) {
+    if (known && s->type != EVENT_SEC_PAGE) {
         uint64_t valid, at = file_part(s, page_of(offset), &valid);
         for (uint64_t i = 0; i < valid; i += 4) {
             uint32_t word = file_word(s->file, at + i);
@@ -458,33 +487,6 @@ void ideal_discard(struct ideal *ideal, uint32_t pid, va_t base, va_t size) {
     if (p) { drop_pages(p, page_of(base), page_up(base + size)); }
 }
 
-void ideal_forget(struct ideal *ideal, uint32_t pid, va_t base, va_t size) {
-    for (va_t va = page_of(base); va < page_up(base + size); va += PAGE_SIZE) {
-        struct ideal_page *page = ideal_store_page(ideal, pid, va);
-        for (unsigned w = 0; page && w < IDEAL_WORDS; w++) { ideal_set_unknown(page, w, true); }
-    }
-}
-
-void ideal_forget_words(struct ideal *ideal, uint32_t pid, va_t base, va_t size, bool exact) {
-    for (va_t va = page_of(base); va < base + size; va += PAGE_SIZE) {
-        const struct ideal_page *old = ideal_load_page(ideal, pid, va);
-        bool section = old && old->common && old != ideal->zero;
-        struct ideal_page *page = ideal_store_page(ideal, pid, va);
-        if (!page) { continue; }
-        bool whole = section && page != old && !exact;
-        for (unsigned w = 0; w < IDEAL_WORDS; w++) {
-            va_t word = va + w * 4;
-            if (whole || (word + 4 > base && word < base + size)) { ideal_set_unknown(page, w, true); }
-        }
-    }
-}
-
-void ideal_forget_behind(struct ideal *ideal, uint32_t pid, va_t va) {
-    struct ideal_page *page = ideal_load_page(ideal, pid, va);
-    if (page == ideal->zero) { page = ideal_store_page(ideal, pid, va); }
-    if (page) { ideal_set_unknown(page, (va & PAGE_MASK) >> 2, true); }
-}
-
 void ideal_release(struct ideal *ideal, uint32_t pid, va_t base, va_t size) {
     struct process *p = process_find(ideal, pid);
     struct region *r = p ? region_at(p, base) : NULL;
@@ -597,15 +599,14 @@ static bool store_is_shared(const struct region *r, uint64_t offset) {
     return !r->copies && !is_write_copy(r->protection) && (r->share || r->section->type == EVENT_SEC_PAGE);
 }
 
-static struct ideal_page *initial_page(struct ideal *ideal, const struct region *r, va_t va) {
-    if (!r->section) { return ideal->zero; }
-    uint64_t offset = r->offset + (page_of(va) - r->start);
-    if (r->section->type == EVENT_SEC_IMAGE) {
-        const struct piece *piece = piece_at(r->section, offset);
-        bool gap = !piece && r->section->piece_count > 0; /* private once somebody gives it a protection */
-        if (gap || (piece && piece->anonymous)) { return ideal->zero; }
-    }
-    return section_page(r->section, offset);
+static uint64_t offset_at(const struct region *r, va_t va) { return r->offset + (page_of(va) - r->start); }
+
+/* Else the page begins as zeros. */
+static bool sees_section(const struct region *r, va_t va) {
+    if (!r->section || r->section->type != EVENT_SEC_IMAGE) { return r->section != NULL; }
+    const struct piece *piece = piece_at(r->section, offset_at(r, va));
+    bool gap = !piece && r->section->piece_count > 0; /* private once somebody gives it a protection */
+    return !gap && !(piece && piece->anonymous);
 }
 
 struct ideal_page *ideal_load_page(struct ideal *ideal, uint32_t pid, va_t va) {
@@ -615,7 +616,7 @@ struct ideal_page *ideal_load_page(struct ideal *ideal, uint32_t pid, va_t va) {
     if (leaf && leaf->page[leaf_index(va)]) { return leaf->page[leaf_index(va)]; }
     struct region *r = region_at(p, va);
     if (!r) { return NULL; }
-    struct ideal_page *page = initial_page(ideal, r, va);
+    struct ideal_page *page = sees_section(r, va) ? section_page(r->section, offset_at(r, va), true) : ideal->zero;
     page->references++;
     return leaf_own(p, va)->page[leaf_index(va)] = page;
 }
@@ -626,7 +627,7 @@ struct ideal_page *ideal_store_page(struct ideal *ideal, uint32_t pid, va_t va) 
     struct process *p = process_find(ideal, pid);
     if (page->common && page != ideal->zero) {
         struct region *r = region_at(p, va);
-        if (r && r->section && store_is_shared(r, r->offset + (page_of(va) - r->start))) { return page; }
+        if (r && r->section && store_is_shared(r, offset_at(r, va))) { return page; }
     }
     struct leaf *leaf = leaf_own(p, va);
     if (page->common || page->references > 1) {
@@ -635,6 +636,59 @@ struct ideal_page *ideal_store_page(struct ideal *ideal, uint32_t pid, va_t va) 
         leaf->page[leaf_index(va)] = page = copy;
     }
     return page;
+}
+
+/* What a store into all of it would do, but no page gets bytes only to lose them: a call may say that it writes
+ * gigabytes. */
+static void forget_page(struct ideal *ideal, uint32_t pid, va_t va) {
+    struct process *p = process_find(ideal, pid);
+    struct region *r = p ? region_at(p, va) : NULL;
+    if (!p || va >= ADDRESS_END || (!r && !p->root[va >> (PAGE_SHIFT + LEAF_SHIFT)])) { return; }
+    struct ideal_page **slot = &leaf_own(p, va)->page[leaf_index(va)], *old = *slot, *page = old;
+    if (!r && !old) { return; }
+    bool of_section = old ? old->common && old != ideal->zero : sees_section(r, va);
+    if (of_section && r && r->section && store_is_shared(r, offset_at(r, va))) {
+        if (!old) {
+            page = section_page(r->section, offset_at(r, va), false);
+            page->references++;
+        }
+    } else if (!old || old->common || old->references > 1) {
+        page = page_unknown();
+        if (old) { page->seen = old->seen; }
+    }
+    if (page != old) {
+        page_drop(old);
+        *slot = page;
+    }
+    page_forget(page);
+}
+
+void ideal_forget(struct ideal *ideal, uint32_t pid, va_t base, va_t size) {
+    for (va_t va = page_of(base); va < page_up(base + size); va += PAGE_SIZE) { forget_page(ideal, pid, va); }
+}
+
+void ideal_forget_words(struct ideal *ideal, uint32_t pid, va_t base, va_t size, bool exact) {
+    for (va_t va = page_of(base); va < base + size; va += PAGE_SIZE) {
+        if (va >= base && va + PAGE_SIZE <= base + size) {
+            forget_page(ideal, pid, va);
+            continue;
+        }
+        const struct ideal_page *old = ideal_load_page(ideal, pid, va);
+        bool section = old && old->common && old != ideal->zero;
+        struct ideal_page *page = ideal_store_page(ideal, pid, va);
+        if (!page) { continue; }
+        bool whole = section && page != old && !exact;
+        for (unsigned w = 0; w < IDEAL_WORDS; w++) {
+            va_t word = va + w * 4;
+            if (whole || (word + 4 > base && word < base + size)) { ideal_set_unknown(page, w); }
+        }
+    }
+}
+
+void ideal_forget_behind(struct ideal *ideal, uint32_t pid, va_t va) {
+    struct ideal_page *page = ideal_load_page(ideal, pid, va);
+    if (page == ideal->zero) { page = ideal_store_page(ideal, pid, va); }
+    if (page) { ideal_set_unknown(page, (va & PAGE_MASK) >> 2); }
 }
 
 static void leaf_pages_in_frames(struct leaf *leaf, pfn_t first, pfn_t last, void (*visit)(void *, struct ideal_page *),

@@ -12,8 +12,8 @@ struct ideal_page {
     bool common;       /* belongs to a section or is the page of zeros: a private write copies it */
     pfn_t frame;       /* where the machine last accessed it; 0 = never */
     uint64_t seen;     /* and when: the caller's to count */
-    uint64_t *unknown; /* a bit for each 4-byte word whose contents nobody knows; NULL: all known */
-    uint8_t bytes[PAGE_SIZE];
+    uint8_t *bytes;    /* PAGE_SIZE; NULL: nothing of it is known */
+    uint64_t *unknown; /* with bytes, a bit for each 4-byte word whose contents nobody knows; NULL: all known */
 };
 
 struct ideal;
@@ -72,9 +72,13 @@ struct ideal_page *ideal_store_page(struct ideal *ideal, uint32_t pid, va_t va);
 void ideal_pages_in_frames(struct ideal *ideal, pfn_t first, pfn_t last, void (*visit)(void *ctx, struct ideal_page *),
                            void *ctx);
 
-void ideal_set_unknown(struct ideal_page *page, unsigned word, bool unknown);
+void ideal_set_unknown(struct ideal_page *page, unsigned word);
+/* The page gets bytes, if it has none, to be stored into. */
+void ideal_give_bytes(struct ideal_page *page);
+/* All bytes of a word were stored. */
+void ideal_set_known(struct ideal_page *page, unsigned word);
 static inline bool ideal_is_unknown(const struct ideal_page *page, unsigned word) {
-    return page->unknown && (page->unknown[word >> 6] >> (word & 63) & 1);
+    return !page->bytes || (page->unknown && (page->unknown[word >> 6] >> (word & 63) & 1));
 }
 
 #endif

@@ -2,6 +2,8 @@
  * what needs sections, forks and exec is fed as records. */
 #include "check_harness.h"
 
+#include <malloc.h>
+
 extern "C" {
 #include "check/shadow.h"
 #include "ntmmu/filedata.h"
@@ -416,6 +418,55 @@ TEST(ShadowMemory, UnknownWordsAreCopied) {
     EXPECT_TRUE(f.load(2, 0x20000, 99));
     EXPECT_FALSE(f.load(2, 0x20004, 99));
     EXPECT_TRUE(f.load(1, 0x20004, 99)); /* still so in the parent */
+}
+
+/* What a call fills is unknown to those who see the page, until somebody stores a part of it. */
+TEST(ShadowMemory, WhatACallFillsIsUnknownToThoseWhoSeeIt) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x20000, 0x10000);
+    EXPECT_TRUE(f.store(1, 0x20000, 4));
+    f.fork(2, 1);
+    f.section(1, EVENT_SEC_DATA, 0, "f");
+    for (uint32_t pid : {1u, 2u}) {
+        f.map(pid, 1, 0x100000, 0x3000, 0, MM_READWRITE, true);
+        f.map(pid, 1, 0x200000, 0x3000, 0, MM_READWRITE, false);
+    }
+    f.call("RtlFillMemory", {0x1F000, 0x3000, 9}); /* the region begins behind that */
+    EXPECT_TRUE(f.load(1, 0x20000, 99));
+    EXPECT_TRUE(f.load(1, 0x21000, 99));
+    EXPECT_FALSE(f.load(1, 0x22000, 99));
+    EXPECT_TRUE(f.load(2, 0x20000, 4)); /* a copy-on-write in the parent */
+    EXPECT_FALSE(f.load(2, 0x20000, 99));
+    EXPECT_TRUE(f.store(1, 0x20008, 5));
+    EXPECT_TRUE(f.load(1, 0x20000, 98));
+    EXPECT_FALSE(f.load(1, 0x20008, 98));
+
+    f.call("RtlFillMemory", {0x201000, 0x1000, 9}); /* its own copy */
+    EXPECT_TRUE(f.load(1, 0x201000, 99));
+    EXPECT_TRUE(f.load(2, 0x201000, file_word(F, 0x1000)));
+    EXPECT_TRUE(f.load(2, 0x101000, file_word(F, 0x1000)));
+    f.call("RtlFillMemory", {0x102000, 0x1000, 9}); /* everybody's */
+    EXPECT_TRUE(f.load(2, 0x102000, 99));
+    EXPECT_TRUE(f.load(2, 0x202000, 99));
+    EXPECT_TRUE(f.store(2, 0x102000, 7));
+    EXPECT_FALSE(f.load(1, 0x102000, 99));
+    f.call("RtlFillMemory", {0x101000, 0x1000, 9}); /* of which there were bytes */
+    EXPECT_TRUE(f.load(2, 0x101000, 99));
+}
+
+/* A call may say that it writes gigabytes, and fail at the first byte. */
+TEST(ShadowMemory, GigabytesThatACallFillsTakeNoMemory) {
+    Fed f;
+    f.process(1);
+    f.alloc(1, 0x10000000, 0x20000000);
+    f.section(1, EVENT_SEC_DATA, 0, "f");
+    f.map(1, 1, 0x30000000, 0x20000000, 0, MM_READWRITE, true);
+    size_t before = mallinfo2().uordblks;
+    f.call("RtlFillMemory", {0x10000000, 0x40000000, 9});
+    EXPECT_TRUE(f.load(1, 0x2FFFF000, 99));
+    EXPECT_TRUE(f.load(1, 0x4FFFF000, 99));
+    EXPECT_LT(mallinfo2().uordblks - before, 100u << 20);
 }
 
 /* The kernel leaves out what is above 32 bits; so do all who look at what it did. */
