@@ -23,7 +23,8 @@ module fault_writes_nothing (
     always_comb begin : change
         is_write = access_type == TYPE_WRITE || access_type == TYPE_MODIFY;
         set = mem_expected ^ mem_desired;
-        other = set == '0 || (set & mem_expected) != '0 || (set & ~64'h60) != '0 || (set[PTE_D] && !is_write);
+        other = set == '0 || (set & mem_expected) != '0 || (set & ~64'h60) != '0 ||
+            (set[PTE_D] && (!is_write || mem_level != leaf_level));
     end
     // Reached: a walk that has written A begins anew, and faults.
     logic again_q;

@@ -57,7 +57,7 @@
 `define SMALL_WALKER \
     logic start, busy, done, fault, fault_present, fault_reserved, mem_valid, mem_exchange, answer_valid, pending, exchange_q, restart; \
     logic judged, must_fault, must_present, must_reserved; \
-    logic [2:0] mem_level; \
+    logic [2:0] mem_level, leaf_level; \
     logic [63:0] mem_expected, mem_desired, answer_data; \
     mmu_type_t access_type; \
     mmu_mode_t mode; \

@@ -47,7 +47,8 @@ module small_walker (
     output logic judged,                 // the entries read so far decide
     output logic must_fault,
     output logic must_present,
-    output logic must_reserved
+    output logic must_reserved,
+    output logic [2:0] leaf_level        // of the last entry read: once judged to allow the access, the leaf's
 );
     logic begins, large_1g, pse36, has_pat, beyond_40;
     paging_t paging_q;
@@ -159,6 +160,7 @@ module small_walker (
 
     // ---- the judge: SDM volume 3, 4.3 to 4.7, entry by entry. The level follows from the number of reads alone. ----
     logic [2:0] level_q;                 // of the read under way
+    logic [2:0] read_level_q;            // of the last read
     logic r_q, w_q, x_q;                 // user, writable, not executable down to above that level
     logic decided_q, fault_q, present_q, reserved_q;
     logic is_leaf, is_reserved, user, writable, no_execute, denied, is_write, is_fetch, as_user;
@@ -207,6 +209,7 @@ module small_walker (
         must_fault = fault_q;
         must_present = present_q;
         must_reserved = reserved_q;
+        leaf_level = answer_valid && !exchange_q ? level_q : read_level_q;
         if (start && !root_present_q && start_level_q == root_level_q) begin
             judged = 1'b1;
             must_fault = 1'b1;
@@ -239,6 +242,7 @@ module small_walker (
             decided_q <= 1'b0;
         end else if (answer_valid && !exchange_q) begin
             level_q <= level_q - 3'd1;
+            read_level_q <= level_q;
             {x_q, r_q, w_q} <= {no_execute, user, writable};
             decided_q <= judged;
             fault_q <= must_fault;
