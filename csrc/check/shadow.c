@@ -210,7 +210,7 @@ static bool compare_load(struct shadow *s, const struct access *a, const struct 
 
 static void store_bytes(struct shadow *s, const struct access *a, struct ideal_page *page, uint32_t value) {
     unsigned offset = a->va & PAGE_MASK;
-    ideal_give_bytes(page);
+    if (!ideal_give_bytes(page)) { return; }
     for (unsigned i = 0; i < a->bytes; i++) { page->bytes[offset + i] = (uint8_t)(value >> 8 * i); }
     /* A word becomes known again only when all of it was stored. */
     if (a->bytes == 4 && (offset & 3) == 0) {

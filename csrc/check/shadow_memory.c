@@ -117,6 +117,7 @@ static void page_drop(struct ideal_page *p) {
 static struct ideal_page *page_copy(const struct ideal_page *from) {
     struct ideal_page *p = page_unknown();
     p->seen = from->seen;
+    p->lost = from->lost;
     if (from->bytes) {
         p->bytes = check_alloc(PAGE_SIZE);
         memcpy(p->bytes, from->bytes, PAGE_SIZE);
@@ -134,11 +135,13 @@ void ideal_set_unknown(struct ideal_page *page, unsigned word) {
     page->unknown[word >> 6] |= (uint64_t)1 << (word & 63);
 }
 
-void ideal_give_bytes(struct ideal_page *page) {
-    if (page->bytes) { return; }
-    page->bytes = check_alloc(PAGE_SIZE);
-    page->unknown = check_alloc(UNKNOWN_SIZE);
-    memset(page->unknown, 0xFF, UNKNOWN_SIZE);
+bool ideal_give_bytes(struct ideal_page *page) {
+    if (!page->bytes && !page->lost) {
+        page->bytes = check_alloc(PAGE_SIZE);
+        page->unknown = check_alloc(UNKNOWN_SIZE);
+        memset(page->unknown, 0xFF, UNKNOWN_SIZE);
+    }
+    return page->bytes != NULL;
 }
 
 void ideal_set_known(struct ideal_page *page, unsigned word) {
@@ -545,32 +548,6 @@ void ideal_protect(struct ideal *ideal, uint32_t pid, va_t base, va_t size, unsi
     }
 }
 
-/* Regions over [from, from + size) come to stand over [to, …) as well; what was private at the old place becomes zero.
- */
-void ideal_move(struct ideal *ideal, uint32_t pid, va_t from, va_t to, va_t size) {
-    struct process *p = process_find(ideal, pid);
-    if (!p) { return; }
-    size = ((from & PAGE_MASK) + size + PAGE_MASK) & ~PAGE_MASK;
-    from = page_of(from);
-    to = page_of(to);
-    for (va_t done = 0; done < size; done += PAGE_SIZE) {
-        struct region *source = region_at(p, from + done);
-        if (source && !region_at(p, to + done)) {
-            struct region r = *source;
-            r.offset += from + done - r.start;
-            r.start = to + done;
-            r.end = r.start + PAGE_SIZE;
-            r.view = to;
-            region_add(p, &r);
-        }
-        struct leaf *old = leaf_own(p, from + done), *new = leaf_own(p, to + done);
-        struct ideal_page **slot = &new->page[leaf_index(to + done)];
-        page_drop(*slot);
-        *slot = old->page[leaf_index(from + done)];
-        old->page[leaf_index(from + done)] = NULL;
-    }
-}
-
 bool ideal_region(struct ideal *ideal, uint32_t pid, va_t va, va_t *start, va_t *end) {
     struct process *p = process_find(ideal, pid);
     struct region *r = p ? region_at(p, va) : NULL;
@@ -609,6 +586,15 @@ static bool sees_section(const struct region *r, va_t va) {
     return !gap && !(piece && piece->anonymous);
 }
 
+/* Whether a store there is everybody's who has the page mapped. */
+static bool stores_for_all(const struct region *r, va_t va) {
+    return r && r->section && store_is_shared(r, offset_at(r, va));
+}
+
+static bool is_of_section(const struct ideal *ideal, const struct ideal_page *page) {
+    return page->common && page != ideal->zero;
+}
+
 struct ideal_page *ideal_load_page(struct ideal *ideal, uint32_t pid, va_t va) {
     struct process *p = process_find(ideal, pid);
     if (!p || va >= ADDRESS_END) { return NULL; }
@@ -625,10 +611,7 @@ struct ideal_page *ideal_store_page(struct ideal *ideal, uint32_t pid, va_t va) 
     struct ideal_page *page = ideal_load_page(ideal, pid, va);
     if (!page) { return NULL; }
     struct process *p = process_find(ideal, pid);
-    if (page->common && page != ideal->zero) {
-        struct region *r = region_at(p, va);
-        if (r && r->section && store_is_shared(r, offset_at(r, va))) { return page; }
-    }
+    if (is_of_section(ideal, page) && stores_for_all(region_at(p, va), va)) { return page; }
     struct leaf *leaf = leaf_own(p, va);
     if (page->common || page->references > 1) {
         struct ideal_page *copy = page_copy(page);
@@ -646,8 +629,8 @@ static void forget_page(struct ideal *ideal, uint32_t pid, va_t va) {
     if (!p || va >= ADDRESS_END || (!r && !p->root[va >> (PAGE_SHIFT + LEAF_SHIFT)])) { return; }
     struct ideal_page **slot = &leaf_own(p, va)->page[leaf_index(va)], *old = *slot, *page = old;
     if (!r && !old) { return; }
-    bool of_section = old ? old->common && old != ideal->zero : sees_section(r, va);
-    if (of_section && r && r->section && store_is_shared(r, offset_at(r, va))) {
+    bool of_section = old ? is_of_section(ideal, old) : sees_section(r, va);
+    if (of_section && stores_for_all(r, va)) {
         if (!old) {
             page = section_page(r->section, offset_at(r, va), false);
             page->references++;
@@ -674,7 +657,7 @@ void ideal_forget_words(struct ideal *ideal, uint32_t pid, va_t base, va_t size,
             continue;
         }
         const struct ideal_page *old = ideal_load_page(ideal, pid, va);
-        bool section = old && old->common && old != ideal->zero;
+        bool section = old && is_of_section(ideal, old);
         struct ideal_page *page = ideal_store_page(ideal, pid, va);
         if (!page) { continue; }
         bool whole = section && page != old && !exact;
@@ -689,6 +672,56 @@ void ideal_forget_behind(struct ideal *ideal, uint32_t pid, va_t va) {
     struct ideal_page *page = ideal_load_page(ideal, pid, va);
     if (page == ideal->zero) { page = ideal_store_page(ideal, pid, va); }
     if (page) { ideal_set_unknown(page, (va & PAGE_MASK) >> 2); }
+}
+
+/* Whether what stands at a page's place is, and stays, what it would be there. Not so: a section's page where stores go
+ * elsewhere than at the old place, and a page that nobody has looked at where one of the two is a view's. */
+static bool fits(const struct ideal *ideal, const struct ideal_page *page, const struct region *source, va_t from,
+                 const struct region *target, va_t to) {
+    if (!source || !target) { return true; }
+    if (!page) { return !sees_section(source, from) && !sees_section(target, to); }
+    return !is_of_section(ideal, page) || stores_for_all(source, from) == stores_for_all(target, to);
+}
+
+/* The machine's entry goes as it is. What does not fit is too rare to be followed: it is lost, to all who see it if a
+ * store at the new place is one for all. */
+static void move_page(struct ideal *ideal, struct process *p, va_t from, va_t to, va_t view) {
+    struct region *source = region_at(p, from), *target = region_at(p, to);
+    struct ideal_page **slot = &leaf_own(p, from)->page[leaf_index(from)], *page = *slot;
+    *slot = NULL;
+    if (!fits(ideal, page, source, from, target, to)) {
+        bool unseen = !page && stores_for_all(source, from);
+        struct ideal_page *shared = unseen ? section_page(source->section, offset_at(source, from), false) : page;
+        if (shared && stores_for_all(source, from)) {
+            page_forget(shared);
+            shared->lost = true;
+        }
+        page_drop(page);
+        page = page_unknown();
+        page->lost = true;
+    }
+    if (source && !target) {
+        struct region r = *source;
+        r.offset = offset_at(source, from);
+        r.start = to;
+        r.end = to + PAGE_SIZE;
+        r.view = view;
+        region_add(p, &r);
+    }
+    slot = &leaf_own(p, to)->page[leaf_index(to)];
+    page_drop(*slot);
+    *slot = page;
+}
+
+/* Regions over [from, from + size) come to stand over [to, …) as well; what was private at the old place becomes zero.
+ */
+void ideal_move(struct ideal *ideal, uint32_t pid, va_t from, va_t to, va_t size) {
+    struct process *p = process_find(ideal, pid);
+    if (!p) { return; }
+    size = ((from & PAGE_MASK) + size + PAGE_MASK) & ~PAGE_MASK;
+    from = page_of(from);
+    to = page_of(to);
+    for (va_t done = 0; done < size; done += PAGE_SIZE) { move_page(ideal, p, from + done, to + done, to); }
 }
 
 static void leaf_pages_in_frames(struct leaf *leaf, pfn_t first, pfn_t last, void (*visit)(void *, struct ideal_page *),

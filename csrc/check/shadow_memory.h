@@ -10,6 +10,7 @@
 struct ideal_page {
     uint32_t references;
     bool common;       /* belongs to a section or is the page of zeros: a private write copies it */
+    bool lost;         /* it never gets bytes again */
     pfn_t frame;       /* where the machine last accessed it; 0 = never */
     uint64_t seen;     /* and when: the caller's to count */
     uint8_t *bytes;    /* PAGE_SIZE; NULL: nothing of it is known */
@@ -73,8 +74,8 @@ void ideal_pages_in_frames(struct ideal *ideal, pfn_t first, pfn_t last, void (*
                            void *ctx);
 
 void ideal_set_unknown(struct ideal_page *page, unsigned word);
-/* The page gets bytes, if it has none, to be stored into. */
-void ideal_give_bytes(struct ideal_page *page);
+/* The page gets bytes, if it has none, to be stored into; false: it has none. */
+bool ideal_give_bytes(struct ideal_page *page);
 /* All bytes of a word were stored. */
 void ideal_set_known(struct ideal_page *page, unsigned word);
 static inline bool ideal_is_unknown(const struct ideal_page *page, unsigned word) {

@@ -175,6 +175,14 @@ struct Fed {
         e.map.share = share;
         service(e, pid);
     }
+    /* In process 1. */
+    void move(va_t from, va_t to, va_t size) {
+        event e = make(EV_MOVE);
+        e.move.from = from;
+        e.move.to = to;
+        e.move.size = size;
+        service(e);
+    }
     void unmap(uint32_t pid, va_t base) {
         event e = make(EV_UNMAP);
         e.range.base = base;
@@ -318,13 +326,42 @@ TEST(ShadowMemory, MoveTakesPagesAlong) {
     f.process(1);
     f.alloc(1, 0x20000, 0x10000);
     f.store(1, 0x21000, 4);
-    event e = f.make(EV_MOVE);
-    e.move.from = 0x21000;
-    e.move.to = 0x50000;
-    e.move.size = 0x1000;
-    f.service(e);
+    f.move(0x21000, 0x50000, 0x1000);
     EXPECT_TRUE(f.load(1, 0x50000, 4));
     EXPECT_TRUE(f.load(1, 0x21000, 0));
+}
+
+/* The entry of a page that is everybody's goes into private memory: stores there stay everybody's. And the other way
+ * round. */
+TEST(ShadowMemory, AMovedPageStaysWhatItWas) {
+    Fed f;
+    f.process(1);
+    f.process(2);
+    f.section(1, EVENT_SEC_DATA, 0, "f");
+    f.map(1, 1, 0x100000, 0x4000, 0, MM_READWRITE, true);
+    f.map(1, 1, 0x200000, 0x4000, 0, MM_READWRITE, false); /* write-copy */
+    f.map(2, 1, 0x100000, 0x4000, 0, MM_READWRITE, true);
+    f.alloc(1, 0x20000, 0x10000);
+    EXPECT_TRUE(f.load(1, 0x100000, file_word(F, 0)));
+    EXPECT_TRUE(f.load(1, 0x102000, file_word(F, 0x2000)));
+    EXPECT_TRUE(f.load(1, 0x203000, file_word(F, 0x3000)));
+    f.move(0x100000, 0x20000, 0x2000); /* the second has not been looked at */
+    for (va_t at : {0u, 0x1000u}) {
+        EXPECT_TRUE(f.store(1, 0x20000 + at, 7));
+        EXPECT_TRUE(f.load(2, 0x100000 + at, 7));
+        EXPECT_TRUE(f.load(2, 0x100004 + at, 8)); /* not followed */
+        EXPECT_TRUE(f.store(2, 0x100000 + at, 9));
+        EXPECT_TRUE(f.load(1, 0x20000 + at, 9));
+    }
+    f.move(0x102000, 0x101000, 0x1000); /* between views like each other */
+    EXPECT_FALSE(f.load(1, 0x101000, 10));
+    f.move(0x203000, 0x102000, 0x1000);
+    EXPECT_TRUE(f.store(1, 0x102000, 11)); /* its own copy */
+    EXPECT_TRUE(f.load(2, 0x103000, file_word(F, 0x3000)));
+    EXPECT_FALSE(f.load(2, 0x103000, 11));
+    EXPECT_TRUE(f.store(1, 0x2F000, 12));
+    f.move(0x2F000, 0x103000, 0x1000);
+    EXPECT_FALSE(f.load(1, 0x103000, 13));
 }
 
 TEST(ShadowMemory, AModifyLoadsThenStores) {
