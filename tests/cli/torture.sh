@@ -18,6 +18,17 @@ trace=$build/torture-run/mmu-32-tiny-5.vmt
 grep -q "^to make it small: .* shrink .* $trace\$" "$work/err" || { cat "$work/err" >&2; fail "no command"; }
 "$ntmmu" info --quiet "$trace" || fail "the trace that failed is not there"
 
+# A generator that fails behind a whole program, as one that leaks does under ASan.
+cat >"$work/leaks" <<END
+#!/usr/bin/env bash
+"$(realpath "$ntmmu")" "\$@" || exit
+[ "\$1" != gen ] || exit 23
+END
+chmod +x "$work/leaks"
+rc=0
+NTMMU=$work/leaks tests/torture/piece.sh "$build" mmu 32 tiny 5 100 --mmu c 2>"$work/err" || rc=$?
+[ $rc = 23 ] || { cat "$work/err" >&2; fail "exit code $rc, expected the generator's 23"; }
+
 scenario=tests/scenarios/S-130-everything-at-once.vmt
 mapfile -t front < <(sed -n '2,/^!threads/p' "$scenario")
 lines=()

@@ -30,6 +30,8 @@ case $kind in
     *) echo "found kind '$kind', expected mmu, nt, nt-mild or nt-wait" >&2 && exit 2 ;;
 esac
 fixed=("${check[@]}" "$@")
+# The check's exit code, or that of the generator if only this failed.
+leave() { exit $((status[1] > 0 ? status[1] : status[0])); }
 run() {
     check=("${fixed[@]}")
     # behind the start: without its first two processes a program means nothing
@@ -53,7 +55,7 @@ if [ "${status[1]}" = 130 ]; then
 fi
 if [ "${REPORT_ONLY:-0}" = 1 ]; then
     cat "$build/torture-report.$$" && rm "$build/torture-report.$$"
-    exit $((status[1] > 0 ? status[1] : status[0]))
+    leave
 fi
 mkdir -p "$build/torture-run"
 trace=$build/torture-run/$kind-$mode-$cpu-$seed.vmt
@@ -64,4 +66,4 @@ if [ "${status[1]}" != 2 ]; then # 2: it cannot run at all
     echo "to make it small: $ntmmu shrink ${check[*]} $trace" >&2
 fi
 rm "$build/torture-report.$$"
-exit "${status[1]}"
+leave
