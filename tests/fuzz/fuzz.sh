@@ -56,9 +56,10 @@ for target in "$@"; do
         if [ "$share" -gt "$slice" ]; then share=$slice; fi
         count_time
         before=$processor_time
+        known=$(find "$corpus" "$build/seeds/$target" -type f | wc -l) # are run first, and counted by libFuzzer
         pids=()
         for ((job = 0; job < jobs; job++)); do
-            "$build/targets/$target" -runs="$share" -timeout=10 -rss_limit_mb=2048 -entropic=0 -max_len="$(longest "$target")" \
+            "$build/targets/$target" -runs=$((known + 1 + share)) -timeout=10 -rss_limit_mb=2048 -entropic=0 -max_len="$(longest "$target")" \
                 -print_final_stats=1 -artifact_prefix="$found/" "${words[@]}" "$corpus" "$build/seeds/$target" \
                 >"$log.$job" 2>&1 &
             pids+=($!)
@@ -74,7 +75,7 @@ for target in "$@"; do
             if [ "$code" != 0 ]; then bad=1; fi
         done
         pids=()
-        more=$(awk '/stat::number_of_executed_units/ { n += $2 } END { print n + 0 }' "$log".[0-9]*)
+        more=$(awk '/^#[0-9]+\tINITED/ { n -= substr($1, 2) } /stat::number_of_executed_units/ { n += $2 } END { print n + 0 }' "$log".[0-9]*)
         made=$((made + more))
         count_time
         seconds=$(awk "BEGIN { print $seconds + $processor_time - $before }")
