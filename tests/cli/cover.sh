@@ -35,7 +35,7 @@ echo 'x.sv | line | assign a | never' >"$work/x.exceptions"
 data 1 1 0 1 && rtl 0 'line       0 of     1 covered (0.0 %), 1 explained (with these 100.0 %), 0 unexplained'
 
 # A source of a room with a function of COUNT lines, the last MISSED of which did not run.
-c() { # CODE ROOM COUNT MISSED TEXT
+c() { # CODE ROOM COUNT MISSED TEXT [ROOMS]
     local rc=0 line
     {
         printf '        -:    0:Source:csrc/%s/x.c\n' "$2"
@@ -44,7 +44,7 @@ c() { # CODE ROOM COUNT MISSED TEXT
             if [ $line -gt $(($3 - $4)) ]; then printf '    #####:%5d:    missed(%d);\n' $line $line; else printf '        7:%5d:    ran();\n' $line; fi
         done
     } >"$work/gcov"
-    awk -v rooms=' nt gen ' -v info="$work/info" -f tests/cover_c.awk "$work/x.exceptions" "$work/gcov" >"$work/report" || rc=$?
+    awk -v rooms="${6:- nt gen }" -v info="$work/info" -f tests/cover_c.awk "$work/x.exceptions" "$work/gcov" >"$work/report" || rc=$?
     [ $rc = "$1" ] || { cat "$work/report" >&2; fail "exit code $rc, expected $1"; }
     grep -qF -- "$5" "$work/report" || { cat "$work/report" >&2; fail "no line '$5'"; }
 }
@@ -55,6 +55,9 @@ c 1 gen 100 5 'csrc        95 of   100 lines ran (95.0 %), 0 of the others are e
 echo 'gen/x.c | missed | nobody calls it' >"$work/x.exceptions"
 c 0 gen 100 5 'csrc        95 of   100 lines ran (95.0 %), 5 of the others are explained, 0 unexplained'
 c 1 gen 100 6 '   6 lines of gen/x.c did not run'
+c 1 gen 100 5 'gen/x.c | missed: explains 5 lines, expected at most 1' ' gen cli '
+echo 'gen/x.c | missed | 5 | nobody calls it' >"$work/x.exceptions"
+c 0 gen 100 5 'csrc        95 of   100 lines ran (95.0 %), 5 of the others are explained, 0 unexplained' ' gen cli '
 echo 'nt/x.c | missed(100) | nobody calls it' >"$work/x.exceptions"
 c 0 nt 100 1 '    nobody calls it'
 c 1 nt 100 0 'explains no line'
