@@ -532,8 +532,9 @@ mmu *rtl_create(const mmu_config *config, char *err, size_t err_size) {
     m->config = *config;
     m->context.threads(1); /* or Verilator starts idle worker threads */
 #ifdef NTMMU_ANY_START
+    const char *power_on = getenv("NTMMU_POWER_ON");
     m->context.randReset(2);
-    m->context.randSeed(1);
+    m->context.randSeed(1 + (power_on ? (int)(strtoul(power_on, nullptr, 10) & 0xFFFFFF) : 0)); /* 0 would be the clock's */
 #endif
     m->context.traceEverOn(true);
     m->top = std::make_unique<Vmmu>(&m->context, "top");

@@ -163,7 +163,8 @@ main() {
         local needs
         needs=$(stack "$kind" | sed -n 's/^needs //p')
         for file in $needs; do [ -r "$file" ] || cannot "$file: not there; make mutants builds it"; done
-        stamp=$({ cat $needs $here/$kind.stack $here/scenarios.txt $here/traces.txt "$NTMMU"; } | cksum | cut -d' ' -f1)
+        stamp=$(cat $needs $here/$kind.stack $here/scenarios.txt $here/traces.txt "$NTMMU" tests/scenarios/*.vmt \
+            tests/scenarios/pae/*.vmt tests/vectors/*.zst traces/*.zst | cksum | cut -d' ' -f1)
         # What was tested otherwise is forgotten.
         awk -F'\t' -v kind="$kind" -v stamp="$stamp" '$2 != kind || $1 == stamp' "$results" > "$results.new"
         mv "$results.new" "$results"

@@ -97,6 +97,9 @@ inline void keep_first_failure(void *ctx, const vectors_failure *failure) {
     }
 }
 
+/* What registers that reset leaves alone begin with, in an RTL object that is built for it (tb/build_preset.sh). */
+inline void power_on_with(uint64_t seed) { setenv("NTMMU_POWER_ON", std::to_string(seed).c_str(), 1); }
+
 /* One MMU and its lifetime. */
 class TestMmu {
   public:

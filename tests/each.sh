@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a command with each of some files in turn, until one fails; prints what that one printed.
-# Usage: tests/mutants/each.sh COMMAND… -- FILE…
+# Usage: tests/each.sh COMMAND… -- FILE…
 set -euo pipefail
 command=()
 while [ "$1" != -- ]; do
