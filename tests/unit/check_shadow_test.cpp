@@ -450,9 +450,11 @@ TEST(ShadowMemory, UnknownWordsAreCopied) {
     reset.alloc.size = 0x1000;
     reset.alloc.type = EVENT_RESET;
     f.service(reset);
+    EXPECT_TRUE(f.store(1, 0x20008, 5)); /* but for this word */
     f.fork(2, 1);
     EXPECT_TRUE(f.store(2, 0x20004, 6));
     EXPECT_TRUE(f.load(2, 0x20000, 99));
+    EXPECT_FALSE(f.load(2, 0x20008, 99));
     EXPECT_FALSE(f.load(2, 0x20004, 99));
     EXPECT_TRUE(f.load(1, 0x20004, 99)); /* still so in the parent */
 }
