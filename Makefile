@@ -245,7 +245,7 @@ cover-nt: ## the same of csrc/nt alone: the lines that no test of the memory man
 	@JOBS=$(JOBS) tests/cover_c.sh $(BUILD)/cover-c nt
 
 test: deps ## install what is missing, build, run every test; ends in ctest's summary
-	@$(MAKE) --no-print-directory test-build $(TSAN)/two_machines
+	@$(MAKE) --no-print-directory test-build $(TSAN)/two_machines $(ASAN)/ntmmu
 	@tests/ctest.sh $(BUILD)
 
 test-build: all platform fuzz-replay $(BUILD)/ntmmu.mutate $(BUILD)/two_machines $(BUILD)/matrix $(BUILD)/nt_bench $(BUILD)/mmu_bench $(BUILD)/preset_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
@@ -260,10 +260,15 @@ $(BUILD)/obj/threads/%.o: tests/threads/%.c
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Under the sanitizers gcc 12 takes std::regex, and what only one case of a switch sets, for uninitialized.
-asan: ## build and run the unit tests and scenarios under ASan and UBSan, in build/asan
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan OPT='-O1 -g' TEST_OPT='-O1 -g -Wno-maybe-uninitialized' \
-		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' test-build
-	@tests/ctest.sh $(BUILD)/asan
+ASAN := $(BUILD)/asan
+ASAN_MAKE := $(MAKE) --no-print-directory BUILD=$(ASAN) OPT='-O1 -g' TEST_OPT='-O1 -g -Wno-maybe-uninitialized' \
+    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+.PHONY: $(ASAN)/ntmmu
+$(ASAN)/ntmmu:
+	@$(ASAN_MAKE) $@
+asan: ## build and run every test under ASan and UBSan, in build/asan
+	@$(ASAN_MAKE) test-build
+	@tests/ctest.sh $(ASAN)
 
 ubsan: ## every scenario and trace on the C MMU, on many CPUs and with little memory, under UBSan, in build/ubsan
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/ubsan SANITIZE='-fsanitize=undefined -fno-sanitize-recover=undefined' \

@@ -132,6 +132,21 @@ architecture rtl traces/subshell.vmt.zst --mmu rtl
 for file in tests/scenarios/{NT-28-dirty-bit-is-kept,S-84-fork-then-write,S-130-everything-at-once}.vmt traces/subshell.vmt.zst; do
     architecture own "$file" --mmu "$build/examples/tiny_mmu.so" --cpu examples/own-mmu/tiny_mmu.preset
 done
+# Under ASan and UBSan, on the C MMU: a short `make asan`.
+if [ -x "$build/asan/ntmmu" ]; then
+    sanitized() { # NAME FILE…
+        local name=$1
+        shift
+        add "asan.$name" tests/each.sh "$build/asan/ntmmu" run --quiet --mmu c --check all -- "$@"
+    }
+    for group in {NT,S}-{0..9}; do
+        files=(tests/scenarios/"$group"*.vmt)
+        if [ -e "${files[0]}" ]; then sanitized "scenarios.$group" "${files[@]}"; fi
+    done
+    sanitized scenarios.pae tests/scenarios/pae/*.vmt
+    sanitized bare tests/bare/*.vmt
+    sanitized trace traces/subshell.vmt.zst
+fi
 # Machines in threads beside each other; `make test` builds the one that TSan watches, too.
 threads() { # NAME PROGRAM
     add "threads.$1.c" "$2" c tests/scenarios/{S-130-everything-at-once,NT-59-threads-take-turns-waiting}.vmt
