@@ -690,9 +690,8 @@ static void move_page(struct ideal *ideal, struct process *p, va_t from, va_t to
     struct ideal_page **slot = &leaf_own(p, from)->page[leaf_index(from)], *page = *slot;
     *slot = NULL;
     if (!fits(ideal, page, source, from, target, to)) {
-        bool unseen = !page && stores_for_all(source, from);
-        struct ideal_page *shared = unseen ? section_page(source->section, offset_at(source, from), false) : page;
-        if (shared && stores_for_all(source, from)) {
+        if (stores_for_all(source, from)) {
+            struct ideal_page *shared = page ? page : section_page(source->section, offset_at(source, from), false);
             page_forget(shared);
             shared->lost = true;
         }
