@@ -637,7 +637,10 @@ static void forget_page(struct ideal *ideal, uint32_t pid, va_t va) {
         }
     } else if (!old || old->common || old->references > 1) {
         page = page_unknown();
-        if (old) { page->seen = old->seen; }
+        if (old) {
+            page->seen = old->seen;
+            page->lost = old->lost;
+        }
     }
     if (page != old) {
         page_drop(old);
@@ -674,27 +677,33 @@ void ideal_forget_behind(struct ideal *ideal, uint32_t pid, va_t va) {
     if (page) { ideal_set_unknown(page, (va & PAGE_MASK) >> 2); }
 }
 
-/* Whether what stands at a page's place is, and stays, what it would be there. Not so: a section's page where stores go
- * elsewhere than at the old place, and a page that nobody has looked at where one of the two is a view's. */
-static bool fits(const struct ideal *ideal, const struct ideal_page *page, const struct region *source, va_t from,
-                 const struct region *target, va_t to) {
+/* Whether the page may go to the new place and be followed there. It may not if it is a section's and stores go
+ * elsewhere there than at the old place; nor, if nobody has looked at it, so that the machine may have no entry to
+ * move, where one of the places is a view's. */
+static bool may_follow(const struct ideal *ideal, const struct ideal_page *page, const struct region *source, va_t from,
+                       const struct region *target, va_t to) {
     if (!source || !target) { return true; }
-    if (!page) { return !sees_section(source, from) && !sees_section(target, to); }
+    if (!page || !page->bytes) { return !sees_section(source, from) && !sees_section(target, to); }
     return !is_of_section(ideal, page) || stores_for_all(source, from) == stores_for_all(target, to);
 }
 
-/* The machine's entry goes as it is. What does not fit is too rare to be followed: it is lost, to all who see it if a
- * store at the new place is one for all. */
+static void lose(struct ideal_page *page) {
+    page_forget(page);
+    page->lost = true;
+}
+
+/* The machine's entry goes as it is. A page that cannot be followed is lost, to all who see it where a store may be one
+ * for all: that is too rare for more. */
 static void move_page(struct ideal *ideal, struct process *p, va_t from, va_t to, va_t view) {
     struct region *source = region_at(p, from), *target = region_at(p, to);
     struct ideal_page **slot = &leaf_own(p, from)->page[leaf_index(from)], *page = *slot;
     *slot = NULL;
-    if (!fits(ideal, page, source, from, target, to)) {
+    if (!may_follow(ideal, page, source, from, target, to)) {
+        bool unseen = !page || !page->bytes;
         if (stores_for_all(source, from)) {
-            struct ideal_page *shared = page ? page : section_page(source->section, offset_at(source, from), false);
-            page_forget(shared);
-            shared->lost = true;
+            lose(page ? page : section_page(source->section, offset_at(source, from), false));
         }
+        if (unseen && stores_for_all(target, to)) { lose(section_page(target->section, offset_at(target, to), false)); }
         page_drop(page);
         page = page_unknown();
         page->lost = true;

@@ -74,7 +74,7 @@ void ideal_pages_in_frames(struct ideal *ideal, pfn_t first, pfn_t last, void (*
                            void *ctx);
 
 void ideal_set_unknown(struct ideal_page *page, unsigned word);
-/* The page gets bytes, if it has none, to be stored into; false: it has none. */
+/* The page gets bytes, if it has none, to be stored into; false: it is lost, and is not. */
 bool ideal_give_bytes(struct ideal_page *page);
 /* All bytes of a word were stored. */
 void ideal_set_known(struct ideal_page *page, unsigned word);
