@@ -245,9 +245,11 @@ cover-nt: ## the same of csrc/nt alone: the lines that no test of the memory man
 	@JOBS=$(JOBS) tests/cover_c.sh $(BUILD)/cover-c nt
 
 test: deps ## install what is missing, build, run every test; ends in ctest's summary
-	@$(MAKE) --no-print-directory test-build $(TSAN)/two_machines $(ASAN)/ntmmu
+	@$(MAKE) --no-print-directory test-build
 	@tests/ctest.sh $(BUILD)
 
+# What runs under sanitizers, but for a build that is itself for one.
+test-build: $(if $(SANITIZE),,$(BUILD)/asan/ntmmu $(BUILD)/tsan/two_machines)
 test-build: all platform fuzz-replay $(BUILD)/ntmmu.mutate $(BUILD)/two_machines $(BUILD)/matrix $(BUILD)/nt_bench $(BUILD)/mmu_bench $(BUILD)/preset_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
 # Machines in threads beside each other.
@@ -261,13 +263,13 @@ $(BUILD)/obj/threads/%.o: tests/threads/%.c
 
 # Under the sanitizers gcc 12 takes std::regex, and what only one case of a switch sets, for uninitialized.
 ASAN := $(BUILD)/asan
-ASAN_MAKE := $(MAKE) --no-print-directory BUILD=$(ASAN) OPT='-O1 -g' TEST_OPT='-O1 -g -Wno-maybe-uninitialized' \
+ASAN_BUILD := --no-print-directory BUILD=$(ASAN) OPT='-O1 -g' TEST_OPT='-O1 -g -Wno-maybe-uninitialized' \
     SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 .PHONY: $(ASAN)/ntmmu
 $(ASAN)/ntmmu:
-	@$(ASAN_MAKE) $@
+	@$(MAKE) $(ASAN_BUILD) $@
 asan: ## build and run every test under ASan and UBSan, in build/asan
-	@$(ASAN_MAKE) test-build
+	@$(MAKE) $(ASAN_BUILD) test-build
 	@tests/ctest.sh $(ASAN)
 
 ubsan: ## every scenario and trace on the C MMU, on many CPUs and with little memory, under UBSan, in build/ubsan

@@ -4,7 +4,8 @@
 #   tb/build_preset.sh PRESET_FILE --parameters      prints the parameters of rtl/mmu.sv, one NAME=VALUE a line
 # --assert: the assertions of rtl/ are on; --mutate: the hand-made bugs of tb/mutants.txt are in, one of them alive by the
 # environment variable NTMMU_MUTANT; RTL_DIRECTORY: a copy of rtl/ that has others in (tests/mutants/generate.pl). Only these
-# two can write waveforms; in them, what reset leaves alone begins with anything, another thing for each number in NTMMU_POWER_ON.
+# two can write waveforms; and in these two, registers that reset leaves alone begin with anything, another thing for each number
+# in the environment variable NTMMU_POWER_ON.
 # --cover: counts lines, toggles and the points of tb/cover_points.sv into the directory that the environment variable
 # NTMMU_COVERAGE names. Builds in a temporary directory beside OUT and renames into place. The format of a preset is in
 # csrc/include/ntmmu/preset.h.

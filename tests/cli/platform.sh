@@ -30,6 +30,7 @@ expect 0 '' "$ntmmu-platform" --mmu c --clock 500 "$trace"
 
 # the same waveform
 wave() { # OUT COMMAND…
+    rm -f "$work/w.fst"
     "${@:2}" --quiet --wave "$work/w.fst" --wave-at fault:3 "$trace" || fail "${*:2}: no waveform"
     fst2vcd "$work/w.fst" | grep -v '^\s.* 20[0-9][0-9]$' >"$1"
     grep -q '^#[0-9]' "$1" || fail "${*:2}: an empty waveform"

@@ -75,7 +75,9 @@ for target in "$@"; do
             if [ "$code" != 0 ]; then bad=1; fi
         done
         pids=()
-        more=$(awk '/^#[0-9]+\tINITED/ { n -= substr($1, 2) } /stat::number_of_executed_units/ { n += $2 } END { print n + 0 }' "$log".[0-9]*)
+        more=$(awk 'FNR == 1 { begun = "" } /^#[0-9]+\tINITED/ { begun = substr($1, 2) }
+            /stat::number_of_executed_units/ && begun != "" { n += $2 - begun } END { print n + 0 }' "$log".[0-9]*)
+        [ "$more" -gt 0 ] || [ "$bad" = 1 ] || { echo "$target: nothing was run: $log.0" >&2; exit 2; }
         made=$((made + more))
         count_time
         seconds=$(awk "BEGIN { print $seconds + $processor_time - $before }")

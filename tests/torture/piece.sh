@@ -61,9 +61,13 @@ mkdir -p "$build/torture-run"
 trace=$build/torture-run/$kind-$mode-$cpu-$seed.vmt
 echo "torture: $kind $mode, CPU $cpu, seed $seed, $events events: failed" >&2
 cat "$build/torture-report.$$" >&2
-if [ "${status[1]}" != 2 ]; then # 2: it cannot run at all
-    "$ntmmu" gen "${gen[@]}" "$trace"
-    echo "to make it small: $ntmmu shrink ${check[*]} $trace" >&2
-fi
+case ${status[1]} in
+    0) echo "the generator ended with exit code ${status[0]}" >&2 ;;
+    2) ;; # it cannot run at all
+    *)
+        "$ntmmu" gen "${gen[@]}" "$trace"
+        echo "to make it small: $ntmmu shrink ${check[*]} $trace" >&2
+        ;;
+esac
 rm "$build/torture-report.$$"
 leave
