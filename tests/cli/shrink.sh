@@ -79,7 +79,7 @@ expect 0 '' "$ntmmu" shrink --quiet --seconds 1 "${own[@]}" -o "$work/second.vmt
 expect 1 '' "$ntmmu" check --quiet "${own[@]}" "$work/second.vmt"
 "$ntmmu" shrink --quiet "${own[@]}" -o "$work/stopped.vmt" "$work/long.vmt" >"$work/out" 2>"$work/err" &
 pid=$!
-sleep 2
+sleep 0.5
 kill -INT $pid 2>/dev/null || true # quick machines are done by now
 rc=0
 wait $pid || rc=$?
