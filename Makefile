@@ -249,7 +249,9 @@ test: deps ## install what is missing, build, run every test; ends in ctest's su
 	@tests/ctest.sh $(BUILD)
 
 # What runs under sanitizers, but for a build that is itself for one.
-test-build: $(if $(SANITIZE),,$(BUILD)/asan/ntmmu $(BUILD)/tsan/two_machines)
+ASAN := $(BUILD)/asan
+TSAN := $(BUILD)/tsan
+test-build: $(if $(SANITIZE),,$(ASAN)/ntmmu $(TSAN)/two_machines)
 test-build: all platform fuzz-replay $(BUILD)/ntmmu.mutate $(BUILD)/two_machines $(BUILD)/matrix $(BUILD)/nt_bench $(BUILD)/mmu_bench $(BUILD)/preset_bench $(TESTS) $(TEST_MODELS) $(EXAMPLES) ## build what the tests need
 
 # Machines in threads beside each other.
@@ -262,7 +264,6 @@ $(BUILD)/obj/threads/%.o: tests/threads/%.c
 	@$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Under the sanitizers gcc 12 takes std::regex, and what only one case of a switch sets, for uninitialized.
-ASAN := $(BUILD)/asan
 ASAN_BUILD := --no-print-directory BUILD=$(ASAN) OPT='-O1 -g' TEST_OPT='-O1 -g -Wno-maybe-uninitialized' \
     SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 .PHONY: $(ASAN)/ntmmu
@@ -277,7 +278,6 @@ ubsan: ## every scenario and trace on the C MMU, on many CPUs and with little me
 		$(BUILD)/ubsan/ntmmu
 	@tests/every_trace.sh $(BUILD)/ubsan
 
-TSAN := $(BUILD)/tsan
 .PHONY: $(TSAN)/two_machines
 $(TSAN)/two_machines:
 	@$(MAKE) --no-print-directory BUILD=$(TSAN) OPT='-O1 -g -Wno-maybe-uninitialized' SANITIZE='-fsanitize=thread' $(TSAN)/two_machines

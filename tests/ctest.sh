@@ -88,11 +88,24 @@ for cpu in skylake zen2 geode-lx ref64-l2; do
     add "trace.true.exact.$cpu" "$build/ntmmu" check --quiet --cpu "$cpu" traces/true.exact.vmt.zst
 done
 for file in traces/*.vmt.zst; do add "trace.$(basename "$file" .vmt.zst)" "$build/ntmmu" check --quiet "$file"; done
+# A short `make asan`, on the C MMU; a build that is itself for a sanitizer has none.
+sanitized() { # NAME FILE…
+    local name=$1
+    shift
+    if [ -x "$build/asan/ntmmu" ]; then
+        add "asan.$name" tests/each.sh "$build/asan/ntmmu" run --quiet --mmu c --check all -- "$@"
+    fi
+}
+sanitized scenarios.pae tests/scenarios/pae/*.vmt
+sanitized bare tests/bare/*.vmt
+sanitized trace traces/subshell.vmt.zst
 # The SystemC platform comes to the same as `run`.
 for file in traces/*.vmt.zst; do add "platform.$(basename "$file" .vmt.zst)" bash tests/platform.sh -- "$file"; done
 for group in {NT,S}-{0..9}; do
     files=(tests/scenarios/"$group"*.vmt)
-    if [ -e "${files[0]}" ]; then add "platform.scenarios.$group" bash tests/platform.sh -- "${files[@]}"; fi
+    [ -e "${files[0]}" ] || continue
+    add "platform.scenarios.$group" bash tests/platform.sh -- "${files[@]}"
+    sanitized "scenarios.$group" "${files[@]}"
 done
 # meddle changes the memory of the machine itself; zen2: batches on two walkers
 for file in tests/bare/*.vmt; do
@@ -132,22 +145,7 @@ architecture rtl traces/subshell.vmt.zst --mmu rtl
 for file in tests/scenarios/{NT-28-dirty-bit-is-kept,S-84-fork-then-write,S-130-everything-at-once}.vmt traces/subshell.vmt.zst; do
     architecture own "$file" --mmu "$build/examples/tiny_mmu.so" --cpu examples/own-mmu/tiny_mmu.preset
 done
-# Under ASan and UBSan, on the C MMU: a short `make asan`.
-if [ -x "$build/asan/ntmmu" ]; then
-    sanitized() { # NAME FILE…
-        local name=$1
-        shift
-        add "asan.$name" tests/each.sh "$build/asan/ntmmu" run --quiet --mmu c --check all -- "$@"
-    }
-    for group in {NT,S}-{0..9}; do
-        files=(tests/scenarios/"$group"*.vmt)
-        if [ -e "${files[0]}" ]; then sanitized "scenarios.$group" "${files[@]}"; fi
-    done
-    sanitized scenarios.pae tests/scenarios/pae/*.vmt
-    sanitized bare tests/bare/*.vmt
-    sanitized trace traces/subshell.vmt.zst
-fi
-# Machines in threads beside each other; `make test` builds the one that TSan watches, too.
+# Machines in threads beside each other; one that TSan watches, too.
 threads() { # NAME PROGRAM
     add "threads.$1.c" "$2" c tests/scenarios/{S-130-everything-at-once,NT-59-threads-take-turns-waiting}.vmt
     add "threads.$1.rtl" "$2" "$build/presets/ref64.so" tests/scenarios/{S-84-fork-then-write,NT-59-threads-take-turns-waiting}.vmt

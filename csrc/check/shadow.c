@@ -406,10 +406,8 @@ static void mdl_event(struct shadow *s, const struct event *event, uint32_t pid,
         for (va_t va = page_of(m->base); event->mdl.write && va < m->base + m->size; va += PAGE_SIZE) {
             const struct ideal_page *old = ideal_load_page(s->ideal, pid, va);
             bool common = old && old->common;
-            struct ideal_page *own = ideal_store_page(s->ideal, pid, va);
-            for (unsigned i = 0; s->waited && common && own != old && i < IDEAL_WORDS; i++) {
-                ideal_set_unknown(own, i);
-            }
+            const struct ideal_page *own = ideal_store_page(s->ideal, pid, va);
+            if (s->waited && common && own != old) { ideal_forget(s->ideal, pid, va, PAGE_SIZE); }
         }
     } else if (m && event->kind == EV_MDL_MAP) {
         m->kernel = out ? out : event->mdl.base;

@@ -663,10 +663,10 @@ void ideal_forget_words(struct ideal *ideal, uint32_t pid, va_t base, va_t size,
         bool section = old && is_of_section(ideal, old);
         struct ideal_page *page = ideal_store_page(ideal, pid, va);
         if (!page) { continue; }
-        bool whole = section && page != old && !exact;
+        if (section && page != old && !exact) { page_forget(page); }
         for (unsigned w = 0; w < IDEAL_WORDS; w++) {
             va_t word = va + w * 4;
-            if (whole || (word + 4 > base && word < base + size)) { ideal_set_unknown(page, w); }
+            if (word + 4 > base && word < base + size) { ideal_set_unknown(page, w); }
         }
     }
 }

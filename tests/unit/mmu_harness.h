@@ -97,13 +97,12 @@ inline void keep_first_failure(void *ctx, const vectors_failure *failure) {
     }
 }
 
-/* What registers that reset leaves alone begin with, in an RTL object that is built for it (tb/build_preset.sh). */
-inline void power_on_with(uint64_t seed) { setenv("NTMMU_POWER_ON", std::to_string(seed).c_str(), 1); }
-
-/* One MMU and its lifetime. */
+/* One MMU and its lifetime. power_on: what registers that reset leaves alone begin with, in an RTL object that is built
+ * for it (tb/build_preset.sh). */
 class TestMmu {
   public:
-    TestMmu(const mmu_ops *ops, const mmu_preset &preset, TestMemory &memory) : ops_(ops) {
+    TestMmu(const mmu_ops *ops, const mmu_preset &preset, TestMemory &memory, uint64_t power_on = 0) : ops_(ops) {
+        setenv("NTMMU_POWER_ON", std::to_string(power_on).c_str(), 1);
         mmu_config config = {};
         config.preset = preset;
         config.memory = memory.interface();

@@ -29,9 +29,8 @@ class PairProgram {
             };
             side->memory.before_exchange = [this, side](pa_t pa) { interfere(*side, pa); };
         }
-        power_on_with(seed);
-        a_.mmu = std::make_unique<TestMmu>(a, preset_, a_.memory);
-        b_.mmu = std::make_unique<TestMmu>(b, preset_, b_.memory);
+        a_.mmu = std::make_unique<TestMmu>(a, preset_, a_.memory, seed);
+        b_.mmu = std::make_unique<TestMmu>(b, preset_, b_.memory, seed);
         interference_ = random_below(3) == 0 ? 0 : 4 + random_below(40);
     }
 

@@ -25,7 +25,7 @@ class InvalidateProgram {
 
     InvalidateProgram(const std::string &object, const mmu_preset &preset, uint64_t seed, Kind kind = PLAIN)
         : kind_(kind), cycle_(reinterpret_cast<rtl_cycle_fn>(object_symbol(object, RTL_CYCLE_SYMBOL))),
-          random_(seed * 0x9E3779B97F4A7C15u + 1), mmu_(powered_on(object, seed), preset, memory_) {
+          random_(seed * 0x9E3779B97F4A7C15u + 1), mmu_(object_ops(object), preset, memory_, seed) {
         rarity_ = 5 + below(60);
         memory_.latency = [this](pa_t, bool, uint64_t) { return 1 + (uint32_t)below(6); };
         make_tables();
@@ -74,11 +74,6 @@ class InvalidateProgram {
     uint64_t faults() const { return faults_; }
 
   private:
-    static const mmu_ops *powered_on(const std::string &object, uint64_t seed) {
-        power_on_with(seed);
-        return object_ops(object);
-    }
-
     struct Waiting {
         unsigned page; /* NO_PAGE: a write of a control register */
         size_t since;  /* in seen_: the first translation that it may see */
